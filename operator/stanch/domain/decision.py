@@ -1,0 +1,31 @@
+"""A Decision: what a person said with authority. The API server vouches for `by` and for the role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Verb(StrEnum):
+    Approve = "Approve"
+    Reject = "Reject"
+    Note = "Note"
+    Resume = "Resume"
+    Abort = "Abort"
+    Close = "Close"
+
+
+@dataclass(frozen=True)
+class Decision:
+    name: str
+    uid: str
+    incident_uid: str
+    verb: Verb
+    role: str
+    by: str
+    reason: str
+    option: str
+    plan_digest: str
+    created_at: datetime
+    recorded: bool

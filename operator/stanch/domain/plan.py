@@ -1,0 +1,147 @@
+"""A plan: one playbook, rendered for one incident, on exactly these objects. Its digest is what an approval binds to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from stanch.domain.record import SHORT, TEXT, Record, doc
+
+
+class Risk(StrEnum):
+    Low = "Low"
+    Medium = "Medium"
+    High = "High"
+
+
+class OnFailure(StrEnum):
+    """What follows when an option was denied."""
+
+    Next = "Next"
+    Stop = "Stop"
+
+
+class OnMissing(StrEnum):
+    """What follows when evidence is incomplete at the end of its budget."""
+
+    Block = "Block"
+    Proceed = "Proceed"
+
+
+@dataclass(frozen=True)
+class Ref(Record):
+    """One object of the cluster. `uid` empty means: whichever bears this name."""
+
+    api_version: str = doc("API version, e.g. apps/v1.", max_length=SHORT)
+    kind: str = doc("Kind, e.g. Deployment.", max_length=63)
+    namespace: str = doc("Namespace; empty for a cluster-scoped object.", max_length=63)
+    name: str = doc("Name.", max_length=SHORT)
+    uid: str = doc("UID; an object re-created under the same name is another one.", default="", max_length=63)
+
+    def __str__(self) -> str:
+        return f"{self.kind.lower()}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Target(Record):
+    """A named target of the playbook, resolved."""
+
+    name: str = doc("Name of the target in the playbook.", max_length=63)
+    ref: Ref = doc("The object it was resolved to.")
+
+
+@dataclass(frozen=True)
+class Pin(Record):
+    """An object of stanch, or the ServiceAccount, as it was when the incident was planned."""
+
+    name: str = doc("Name.", max_length=SHORT)
+    uid: str = doc("UID.", default="", max_length=63)
+    generation: int = doc("Generation that was read.", default=0, ge=0)
+
+
+@dataclass(frozen=True)
+class Step(Record):
+    """One step: one action on one target."""
+
+    name: str = doc("Name of the step.", max_length=63)
+    action: str = doc("Name of the action, e.g. rolloutUndo.", max_length=63)
+    target: str = doc("Name of the target that it changes.", max_length=63)
+    params: Mapping[str, Any] = doc("The action's parameters, rendered.", factory=dict)
+    expect: str = doc("What is expected of it (the decision log's expectation).", default="", max_length=TEXT)
+    preview: str = doc("What the dry run said it would change.", default="", max_length=4096)
+    proven: bool = doc("Whether the server's dry run admitted the write.", default=False)
+
+
+@dataclass(frozen=True)
+class Check(Record):
+    """One verification."""
+
+    name: str = doc("Name of the check.", max_length=63)
+    check: str = doc("Kind of check, e.g. http.", max_length=63)
+    params: Mapping[str, Any] = doc("The check's parameters, rendered.", factory=dict)
+    target: str = doc("Name of the target it looks at; empty where it looks at none.", default="", max_length=63)
+    within: timedelta = doc("How long it may take to become true.", default=timedelta(minutes=2))
+    hold_for: timedelta = doc("How long it must then stay true.", default=timedelta())
+
+
+@dataclass(frozen=True)
+class Approval(Record):
+    """Who must say yes before an option is run."""
+
+    roles: Mapping[str, int] = doc("Role -> number of distinct people.", factory=dict)
+    timeout: timedelta = doc("After this, silence is a no.", default=timedelta(minutes=15))
+
+
+@dataclass(frozen=True)
+class Option(Record):
+    """One ordered way to mitigate."""
+
+    name: str = doc("Name of the option.", max_length=63)
+    steps: tuple[Step, ...] = doc("Steps, in order.", default=())
+    verify: tuple[Check, ...] = doc("Checks that tell whether it helped.", default=())
+    when: str = doc("CEL over incident and facts; empty: always.", default="", max_length=TEXT)
+    risk: Risk = doc("Risk of the option.", default=Risk.Low)
+    approval: Approval | None = doc("Approval that it needs.", default=None)
+    on_failure: OnFailure = doc("What follows when it did not help.", default=OnFailure.Next)
+    timeout: timedelta = doc("Longest time from its first step to the end of its verification.", default=timedelta(minutes=30))
+
+
+@dataclass(frozen=True)
+class Source(Record):
+    """One source of evidence and its parameters."""
+
+    source: str = doc("Kind of source, e.g. logs.", max_length=63)
+    params: Mapping[str, Any] = doc("The source's parameters.", factory=dict)
+    target: str = doc("Name of the target; empty: all targets.", default="", max_length=63)
+
+
+@dataclass(frozen=True)
+class EvidencePlan(Record):
+    """What is captured before the first change."""
+
+    sources: tuple[Source, ...] = doc("Sources.", default=())
+    budget: timedelta = doc("Longest time that the capture may delay a change.", default=timedelta(seconds=30))
+    on_failure: OnMissing = doc("What follows when something is missing.", default=OnMissing.Block)
+
+
+@dataclass(frozen=True)
+class Plan(Record):
+    """Everything that may be done for one incident, fixed when it was opened."""
+
+    incident_uid: str = doc("UID of the incident.", max_length=63)
+    attempt: int = doc("How many times the incident was planned.", ge=1)
+    playbook: Pin = doc("The playbook.")
+    service_account: Pin = doc("The ServiceAccount that reads and steps run under.")
+    namespace: str = doc("Namespace of playbook, incident and ServiceAccount.", max_length=63)
+    targets: tuple[Target, ...] = doc("All that the plan may touch.", default=())
+    evidence: EvidencePlan = doc("What is captured first.", factory=EvidencePlan)
+    options: tuple[Option, ...] = doc("Ordered ways to mitigate.", default=())
+
+    def option(self, name: str) -> Option:
+        return next(option for option in self.options if option.name == name)
+
+    def target(self, name: str) -> Ref:
+        return next(target.ref for target in self.targets if target.name == name)

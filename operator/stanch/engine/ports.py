@@ -1,0 +1,119 @@
+"""What the engine's parts need from the world, as Protocols. `kube` and `packs` implement them; tests bring their own.
+
+Objects of the cluster are raw JSON (`dict`), as the API server sends them: decoding into models is slow and fails a
+whole list for one odd object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from stanch.domain.plan import Pin, Ref
+from stanch.domain.timeline import Entry, File, Head
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    """An answer over HTTP; `body` is cut at the reader's limit."""
+
+    status: int
+    body: bytes
+    seconds: float
+
+
+class Cluster(Protocol):
+    """The cluster as one identity sees it. Every call raises `engine.errors` only."""
+
+    async def get(self, ref: Ref) -> Object:
+        """The object; `NotFound` when absent, or when `ref.uid` is set and the object has another UID."""
+
+    def list(self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Object]:
+        """All objects, page by page (500 a page), each with apiVersion and kind set. `labels`, `fields` are selectors."""
+
+    async def patch(
+        self, ref: Ref, patch: Mapping[str, Any], *, resource_version: str = "", subresource: str = "", dry_run: bool = False
+    ) -> Object:
+        """JSON merge patch. With `resource_version`, compare-and-swap: `Conflict` when the object has moved on. With
+        `ref.uid`, never another object of the same name."""
+
+    async def create(self, body: Object, *, dry_run: bool = False) -> Object:
+        """Creates; `Conflict` with reason AlreadyExists when the name is taken."""
+
+    async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
+        """Deletes, preconditioned on `ref.uid` and `resource_version` where set. Absent already: `NotFound`."""
+
+    def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
+        """Streams a container's log with time stamps. `NotFound` when there is none (no previous instance)."""
+
+    async def proxy(self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = 65536) -> HttpReply:
+        """GET through the API server's service proxy. An answer of any status is a reply; no backend: `Retryable`."""
+
+    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
+        """Whether this identity may; `resource` may be `pods/log`. By SelfSubjectAccessReview."""
+
+
+class Clusters(Protocol):
+    """Where identities come from."""
+
+    @property
+    def own(self) -> Cluster:
+        """The operator's own, which neither reads nor writes workloads."""
+
+    def acting_as(self, namespace: str, service_account: Pin) -> Cluster:
+        """As that ServiceAccount, by impersonation. Each write first checks that it still has the pinned UID."""
+
+
+class Web(Protocol):
+    """HTTP to places outside the API server, allow-listed by `controller` configuration, never by a playbook."""
+
+    async def get(self, url: str, *, timeout: float, limit_bytes: int = 65536) -> HttpReply:
+        """GET without following redirects. Not allow-listed: `Refused`. No answer: `Retryable`."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The API server's time (UTC)."""
+
+
+class Writer(Protocol):
+    """An open file of a pack."""
+
+    async def write(self, data: bytes) -> None: ...
+
+    @property
+    def file(self) -> File:
+        """Path, hash and size; valid once the writer was closed."""
+
+
+class Pack(Protocol):
+    """The evidence folder of one incident. Durable on return: fsynced, or acknowledged by the object store.
+
+    Every path is checked: relative, no `..`, no empty part, no NUL. Errors: `Retryable` (store does not answer, disk full),
+    `Refused` (bad path; an entry with other content under the same number: reason ChainForked).
+    """
+
+    @property
+    def uri(self) -> str: ...
+
+    async def append(self, entry: Entry) -> None:
+        """Creates the entry's object. The same entry being there already is success."""
+
+    def open(self, path: str) -> AbstractAsyncContextManager[Writer]:
+        """Streams a new file. It appears under its path when the block ends, also by an exception (then holding what
+        was written before it), never half."""
+
+    async def put(self, path: str, data: bytes) -> File:
+        """Writes a whole file."""
+
+    async def seal(self, head: Head, facts: Mapping[str, Any], at: datetime) -> File:
+        """Writes timeline.md and manifest.json over all that is there; returns the manifest's File. Idempotent."""
+
+
+class Packs(Protocol):
+    def of(self, namespace: str, name: str, uid: str) -> Pack: ...
