@@ -139,6 +139,7 @@ class Plan(Record):
     targets: tuple[Target, ...] = doc("All that the plan may touch.", default=())
     evidence: EvidencePlan = doc("What is captured first.", factory=EvidencePlan)
     options: tuple[Option, ...] = doc("Ordered ways to mitigate.", default=())
+    allowed_origins: tuple[str, ...] = doc("Where HTTP checks may go beside the cluster, from the policy.", default=())
 
     def option(self, name: str) -> Option:
         return next(option for option in self.options if option.name == name)

@@ -27,7 +27,7 @@ class File(Record):
 class Line(Record):
     """What one entry says, before it has a place in the chain."""
 
-    key: str = doc("What this entry records, unique in the chain, e.g. step/1/undo/undo/intent.", max_length=512)
+    key: str = doc("What this entry records, e.g. step/1/undo/undo/intent.", max_length=512)
     actor: str = doc("stanch, or the user name of the person.", max_length=SHORT)
     action: str = doc("What was done.", max_length=TEXT)
     expectation: str = doc("What was expected of it.", default="", max_length=TEXT)

@@ -38,7 +38,11 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Write:
-    """Observe whether the step's write is there already; if not, write. `fence` first moves the target's version on."""
+    """Observe whether the step's write is there already; if not, write.
+
+    With `fence` the intent is from an earlier life of the operator (or is being aborted): the target's version is moved on
+    first, so that a write still under way from there meets a 409, then it is observed and nothing more.
+    """
 
     option: str
     step: str
@@ -161,14 +165,17 @@ Outcome = Resolved | Captured | Prepared | Written | Readings | Done | Sealed | 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that one decision is made from."""
+    """All that one decision is made from. `outcome` is what came of `effect`, the effect of the move before.
+    `store_error` says why the pack cannot be written; empty: it can."""
 
     facts: Facts
     status: Status
     plan: Plan | None
     decisions: tuple[Decision, ...]
     epoch: int
+    effect: Effect | None = None
     outcome: Outcome | None = None
+    store_error: str = ""
 
 
 @dataclass(frozen=True)

@@ -117,3 +117,35 @@ class Pack(Protocol):
 
 class Packs(Protocol):
     def of(self, namespace: str, name: str, uid: str) -> Pack: ...
+
+
+class Vault(Protocol):
+    """What must survive beside the operator and is too large or too secret for a status: plans, before-images."""
+
+    async def put(self, name: str, data: bytes, incident_uid: str) -> str:
+        """Creates, immutable; returns `sha256:…` of `data`. The same content being there is success, other content `Conflict`."""
+
+    async def get(self, name: str, sha256: str) -> bytes:
+        """The content; `NotFound` when it is gone, `Refused` (Altered) when its hash is another one."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The incident that holds a lock."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+class Locks(Protocol):
+    """One incident changes a target at a time. Held until given back: a lock does not expire, its holder ends."""
+
+    async def take(self, target_uid: str, holder: Holder) -> Holder | None:
+        """None: `holder` has it now. Otherwise who has it."""
+
+    async def seize(self, target_uid: str, holder: Holder, of: Holder) -> bool:
+        """Takes it over from `of`, compare-and-swap; False when it moved on meanwhile."""
+
+    async def free_all(self, incident_uid: str) -> None:
+        """Gives back every lock that the incident holds."""

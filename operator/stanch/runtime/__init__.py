@@ -1,0 +1,1 @@
+"""The imperative shell around `engine.decide`: one incident, one tick. It names no framework."""

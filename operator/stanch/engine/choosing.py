@@ -1,0 +1,110 @@
+"""Diagnosing and AwaitingApproval: the first option whose condition holds, and the people whose yes it needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState
+from stanch.domain.plan import Option
+from stanch.engine import expressions
+from stanch.engine.expressions import Fault
+from stanch.engine.moves import Move
+from stanch.engine.transitions import Event
+from stanch.engine.turn import Turn
+
+
+def diagnosing(turn: Turn) -> Move | None:
+    tried = {record.name for record in turn.status.options}
+    for option in turn.plan.options:
+        if option.name not in tried and holds(turn, option):
+            choose(turn, option)
+            return None
+    exhausted(turn)
+    return None
+
+
+def holds(turn: Turn, option: Option) -> bool:
+    """Whether the option's condition holds; an expression that fails is not a yes. The reason is recorded either way."""
+    if not option.when:
+        return True
+    verdict = expressions.holds(option.when, expressions.values(turn.facts, turn.status.facts, turn.now))
+    if verdict is True:
+        return True
+    why = f"condition has no value: {verdict.message}" if isinstance(verdict, Fault) else "condition does not hold"
+    turn.close_option(OptionRecord(option.name, OptionState.Skipped, f"{why}: {option.when}"))
+    turn.say(turn.key("option", option.name, "skipped"), f"Skip option {option.name}", expectation=option.when, result=why)
+    return False
+
+
+def choose(turn: Turn, option: Option) -> None:
+    turn.set(option=option.name, at=option.name, checks=kept(turn, option))
+    turn.close_option(OptionRecord(option.name, OptionState.Running, started_at=turn.now))
+    if option.approval is None:
+        turn.say(turn.key("option", option.name), f"Choose option {option.name}", expectation=f"risk {option.risk}",
+                 next=f"step {option.steps[0].name}")  # fmt: skip
+        begin(turn, Event.OptionChosen)
+        return
+    turn.say(turn.key("option", option.name), f"Choose option {option.name}", expectation=f"risk {option.risk}",
+             next=f"wait for {missing(turn, option)} until {turn.now + option.approval.timeout:%H:%M:%S} UTC")  # fmt: skip
+    turn.go(Event.ApprovalNeeded, "ApprovalNeeded", f"Option {option.name} needs approval of plan {turn.status.plan_digest}",
+            waits_for=missing(turn, option), deadline=turn.now + option.approval.timeout)  # fmt: skip
+
+
+def kept(turn: Turn, option: Option) -> tuple:
+    """The baselines of this option's checks; readings of another option are not carried over."""
+    names = {check.name for check in option.verify}
+    return tuple(
+        replace(record, verdict=record.baseline or record.verdict, message="")
+        for record in turn.status.checks
+        if record.name in names or record.baseline
+    )
+
+
+def begin(turn: Turn, event: Event) -> None:
+    """From here on the targets may be locked."""
+    option = turn.option
+    turn.close_option(replace(turn.option_record, started_at=turn.now))
+    turn.go(event, "OptionChosen", f"Option {option.name}: {option.steps[0].expect or option.steps[0].name}",
+            deadline=turn.now + option.timeout)  # fmt: skip
+    turn.set(locked=True)
+
+
+def exhausted(turn: Turn) -> None:
+    tried = ", ".join(f"{record.name} {record.state.lower()}" for record in turn.status.options) or "none"
+    turn.say(turn.key("exhausted"), "Escalate", expectation="an option that helps", result=f"options: {tried}",
+             next="people decide: Resume, Close or Abort")  # fmt: skip
+    turn.go(Event.OptionsExhausted, "OptionsExhausted", f"No option helped ({tried})", waits_for="Resume, Close or Abort")
+
+
+def granted(turn: Turn, option: Option) -> tuple[ApprovalRecord, ...]:
+    return tuple(record for record in turn.status.approvals if record.option == option.name)
+
+
+def missing(turn: Turn, option: Option) -> str:
+    """Roles that still lack a yes, as `incident-commander 0/1`; empty: enough."""
+    assert option.approval is not None
+    counts = {role: sum(r.role == role for r in granted(turn, option)) for role in option.approval.roles}
+    return ", ".join(f"{role} {counts[role]}/{need}" for role, need in option.approval.roles.items() if counts[role] < need)
+
+
+def awaiting_approval(turn: Turn) -> Move | None:
+    option, deadline = turn.option, turn.status.deadline
+    assert deadline is not None
+    if not missing(turn, option):
+        people = ", ".join(f"{record.by} ({record.role})" for record in granted(turn, option))
+        turn.say(turn.key("option", option.name, "approved"), f"Option {option.name} approved", result=f"by {people}",
+                 next=f"step {option.steps[0].name}")  # fmt: skip
+        begin(turn, Event.Approved)
+        return None
+    if turn.now >= deadline:
+        deny(turn, option, "approval expired: silence is a no")
+        return None
+    turn.set(waits_for=missing(turn, option))
+    return turn.move(wake_in=max(deadline - turn.now, timedelta(seconds=0)))
+
+
+def deny(turn: Turn, option: Option, why: str) -> None:
+    turn.close_option(replace(turn.option_record, state=OptionState.Denied, message=why))
+    turn.say(turn.key("option", option.name, "denied"), f"Option {option.name} denied", result=why, next="next option")
+    turn.go(Event.ApprovalDenied, "ApprovalDenied", f"Option {option.name}: {why}")

@@ -1,0 +1,88 @@
+"""decide(snapshot, now) -> Move: the whole judgement of stanch, without I/O and without a clock of its own.
+
+It walks from phase to phase until an effect is needed or time must pass. The shell stores the returned status
+(compare-and-swap), flushes the timeline, performs the one effect, and calls again with its outcome. A crash between any
+two of these leaves a status from which the same walk goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from stanch.domain.incident import FORMAT_VERSION, SETTLED, Phase
+from stanch.engine import choosing, closing, decisions, mitigating, opening, summary, verifying
+from stanch.engine.capturing import capturing
+from stanch.engine.moves import Move, Snapshot
+from stanch.engine.transitions import Event
+from stanch.engine.turn import Turn
+
+HANDLERS: Mapping[Phase, Callable[[Turn], Move | None]] = {
+    Phase.Opened: opening.opened,
+    Phase.Waiting: opening.waiting,
+    Phase.Capturing: capturing,
+    Phase.Diagnosing: choosing.diagnosing,
+    Phase.AwaitingApproval: choosing.awaiting_approval,
+    Phase.Mitigating: mitigating.mitigating,
+    Phase.Verifying: verifying.verifying,
+    Phase.Holding: verifying.holding,
+    Phase.Mitigated: closing.mitigated,
+    Phase.Escalated: lambda turn: turn.move(),
+    Phase.Aborting: closing.aborting,
+    Phase.Resolved: closing.settled,
+    Phase.Closed: closing.settled,
+    Phase.Aborted: closing.settled,
+    Phase.Failed: closing.settled,
+}
+
+STORE_RETRY = timedelta(seconds=5)
+PLANLESS = frozenset({Phase.Opened, Phase.Waiting, *SETTLED})
+
+
+def decide(snapshot: Snapshot, now: datetime) -> Move:
+    """The next status, at most one effect, and when to look again. Raises nothing for any input of the cluster."""
+    if snapshot.status.format_version != FORMAT_VERSION:
+        # Written by another version of stanch: reading it wrongly would be worse than leaving it to that version.
+        return Move(snapshot.status, None, None)
+    move = stuck(snapshot, now) if snapshot.store_error else walk(Turn(snapshot, now))
+    return finish(move, snapshot, now)
+
+
+def stuck(snapshot: Snapshot, now: datetime) -> Move:
+    """The pack cannot be written: nothing may happen that it would have to tell. Entries owed to it are kept."""
+    return Move(snapshot.status, None, now + STORE_RETRY)
+
+
+def walk(turn: Turn) -> Move:
+    begin(turn)
+    if turn.facts.deleted:
+        decisions.deleted(turn)
+    if mark := decisions.take_one(turn):
+        return turn.move(mark)
+    while True:
+        move = HANDLERS[turn.status.phase](turn)
+        if move is not None:
+            return move
+
+
+def begin(turn: Turn) -> None:
+    """Marks the status as this leader's own; an open incident whose plan is gone cannot go on."""
+    if turn.status.phase_since is None:
+        turn.set(phase_since=turn.now, reason="Opened", message="Looking for a playbook")
+    if turn.status.phase in SETTLED:
+        return
+    if turn.status.epoch != turn.epoch:
+        turn.set(epoch=turn.epoch)
+        if turn.in_phase(Phase.Holding):
+            # Nobody watched while there was no leader: the hold begins anew.
+            verifying.lose(turn, "the operator was away during the hold")
+    if not turn.has_plan and turn.status.phase not in PLANLESS and not turn.in_phase(Phase.Escalated, Phase.Aborting):
+        turn.say(turn.key("broken"), "Read the stored plan", result=f"plan {turn.status.plan_digest} is gone or was changed")
+        turn.go(Event.Broken, "PlanLost", "The stored plan is gone or was changed: nothing further is written")
+
+
+def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
+    generation = snapshot.facts.generation
+    conditions = summary.conditions(move.status, generation, now, snapshot.store_error)
+    return replace(move, status=replace(move.status, observed_generation=generation, conditions=conditions))

@@ -1,0 +1,140 @@
+"""What people say with authority, taken in one Decision at a time; late or contradictory ones are recorded without effect.
+
+That `by` is who they say and holds `role` was proven by the API server at admission; here it is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from stanch.domain.decision import Decision, Verb
+from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState, Phase
+from stanch.domain.plan import Option
+from stanch.engine import choosing
+from stanch.engine.moves import Mark
+from stanch.engine.transitions import Event, legal
+from stanch.engine.turn import Turn
+
+REMEMBERED = 32
+
+
+@dataclass(frozen=True)
+class Taken:
+    counted: bool
+    message: str
+
+
+def take_one(turn: Turn) -> Mark | None:
+    """Folds the oldest Decision that is not recorded yet into the turn; returns how to mark it."""
+    waiting = sorted((d for d in turn.decisions if not d.recorded), key=lambda d: (d.created_at, d.name))
+    if not waiting:
+        return None
+    decision = waiting[0]
+    if decision.uid in turn.status.decisions:
+        return Mark(decision.name, "Counted", "recorded in the timeline")
+    taken = HANDLERS[decision.verb](turn, decision)
+    turn.set(decisions=(*turn.status.decisions, decision.uid)[-REMEMBERED:])
+    turn.say(turn.key("decision", decision.uid), f"{decision.verb} {decision.option}".strip(), actor=decision.by,
+             expectation=decision.reason, result=taken.message if taken.counted else f"no effect: {taken.message}")  # fmt: skip
+    return Mark(decision.name, "Counted" if taken.counted else "NoEffect", taken.message)
+
+
+def approve(turn: Turn, decision: Decision) -> Taken:
+    if problem := unfit(turn, decision) or ineligible(turn, decision):
+        return Taken(False, problem)
+    record = ApprovalRecord(decision.name, decision.option, decision.role, decision.by, decision.created_at)
+    turn.set(approvals=(*turn.status.approvals, record))
+    return Taken(True, f"approved as {decision.role}")
+
+
+def option_of(turn: Turn, decision: Decision) -> Option | None:
+    if not turn.has_plan:
+        return None
+    return next((option for option in turn.plan.options if option.name == decision.option), None)
+
+
+def unfit(turn: Turn, decision: Decision) -> str:
+    """Why this Decision is not about what would be run; empty: it is."""
+    option = option_of(turn, decision)
+    if option is None:
+        return f"there is no option {decision.option!r}"
+    if decision.plan_digest != turn.status.plan_digest:
+        return f"it names plan {decision.plan_digest}, the plan is {turn.status.plan_digest}"
+    if option.approval is None:
+        return f"option {option.name} needs no approval"
+    record = next((record for record in turn.status.options if record.name == option.name), None)
+    awaited = turn.in_phase(Phase.AwaitingApproval) and turn.status.option == option.name
+    return "" if record is None or awaited else f"option {option.name} is {record.state.lower()} already"
+
+
+def ineligible(turn: Turn, decision: Decision) -> str:
+    """Why this person's yes does not count; empty: it does."""
+    option = option_of(turn, decision)
+    assert option is not None and option.approval is not None
+    if decision.by == turn.facts.opened_by:
+        return "who opened the incident does not approve it"
+    if decision.role not in option.approval.roles:
+        return f"option {option.name} asks for {', '.join(option.approval.roles)}, not for {decision.role}"
+    if any(record.by == decision.by for record in choosing.granted(turn, option)):
+        return f"{decision.by} approved it already"
+    return ""
+
+
+def reject(turn: Turn, decision: Decision) -> Taken:
+    if problem := unfit(turn, decision):
+        return Taken(False, problem)
+    why = f"rejected by {decision.by}: {decision.reason}"
+    if turn.in_phase(Phase.AwaitingApproval) and turn.status.option == decision.option:
+        choosing.deny(turn, turn.option, why)
+    else:
+        turn.close_option(OptionRecord(decision.option, OptionState.Denied, why))
+    return Taken(True, f"option {decision.option} will not be run")
+
+
+def note(turn: Turn, decision: Decision) -> Taken:
+    return Taken(True, "noted")
+
+
+def resume(turn: Turn, decision: Decision) -> Taken:
+    if not legal(turn.status.phase, Event.ResumeAsked):
+        return Taken(False, f"an incident that is {turn.status.phase} cannot be resumed")
+    turn.go(Event.ResumeAsked, "Resumed", f"Resumed by {decision.by}: planned anew")
+    turn.set(attempt=turn.status.attempt + 1)
+    return Taken(True, "planned anew")
+
+
+def abort(turn: Turn, decision: Decision) -> Taken:
+    if not legal(turn.status.phase, Event.AbortAsked):
+        return Taken(False, f"an incident that is {turn.status.phase} cannot be aborted")
+    turn.go(Event.AbortAsked, "AbortAsked", f"Aborted by {decision.by}: {decision.reason}")
+    return Taken(True, "nothing further is written")
+
+
+def close(turn: Turn, decision: Decision) -> Taken:
+    role = turn.status.close_role
+    if role and decision.role != role:
+        return Taken(False, f"closing needs role {role}, not {decision.role or 'none'}")
+    if turn.in_phase(Phase.Mitigated) and role:
+        turn.set(reason="CloseGranted", message=f"Released by {decision.by}", waits_for="")
+        return Taken(True, "released for resolution")
+    if not legal(turn.status.phase, Event.CloseAsked):
+        return Taken(False, f"an incident that is {turn.status.phase} cannot be closed")
+    turn.go(Event.CloseAsked, "Closed", f"Closed by {decision.by}: {decision.reason}")
+    return Taken(True, "closed")
+
+
+HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
+    Verb.Approve: approve,
+    Verb.Reject: reject,
+    Verb.Note: note,
+    Verb.Resume: resume,
+    Verb.Abort: abort,
+    Verb.Close: close,
+}
+
+
+def deleted(turn: Turn) -> None:
+    """Who deletes the Incident aborts it; what it holds is given back before it goes."""
+    if legal(turn.status.phase, Event.AbortAsked):
+        turn.go(Event.AbortAsked, "Deleted", "The Incident was deleted")

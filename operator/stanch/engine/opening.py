@@ -1,0 +1,66 @@
+"""Opened and Waiting: find playbook, policy and targets, fix the plan; or say which person can make that possible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from stanch.domain.incident import Mode, Phase
+from stanch.engine.moves import Denied, Later, Move, Resolve, Resolved
+from stanch.engine.transitions import Event
+from stanch.engine.turn import Turn
+
+REPLAN_EVERY = timedelta(seconds=30)
+
+
+def opened(turn: Turn) -> Move | None:
+    if denied := turn.take(Resolve, Denied):
+        turn.go(Event.PlanRefused, denied.reason, denied.message, waits_for=turn.facts.opened_by)
+        refuse(turn, denied)
+        return None
+    return plan(turn)
+
+
+def waiting(turn: Turn) -> Move | None:
+    """Looks again by itself, quietly: the same refusal is neither a new line of the timeline nor a write."""
+    if denied := turn.take(Resolve, Denied):
+        if denied.message != turn.status.message:
+            turn.set(reason=denied.reason, message=denied.message)
+            refuse(turn, denied)
+        return turn.move(wake_in=REPLAN_EVERY)
+    return plan(turn)
+
+
+def plan(turn: Turn) -> Move | None:
+    if later := turn.take(Resolve, Later):
+        turn.set(reason=later.reason, message=later.message)
+        return turn.move(wake_in=timedelta(seconds=later.after))
+    if resolved := turn.take(Resolve, Resolved):
+        if turn.in_phase(Phase.Waiting):
+            turn.go(Event.Replan, "Planned", "What was missing is there")
+        fix(turn, resolved)
+        return None
+    return turn.move(Resolve(turn.status.attempt))
+
+
+def refuse(turn: Turn, denied: Denied) -> None:
+    turn.say(turn.key("refused", denied.reason), "Plan", expectation="a playbook that can be run", result=denied.message,
+             next=f"{turn.facts.opened_by} mends it; looked at again every {REPLAN_EVERY.seconds} s")  # fmt: skip
+
+
+def fix(turn: Turn, resolved: Resolved) -> None:
+    """Pins everything that the incident will run on: later changes to playbook or policy have no effect on it."""
+    plan = resolved.plan
+    turn.adopt(plan)
+    turn.set(
+        playbook=plan.playbook, policy=resolved.policy, service_account=plan.service_account, plan_digest=resolved.digest,
+        targets=plan.targets, close_role=resolved.close_role, facts=dict(resolved.facts), option="", at="",
+        options=(), steps=(), checks=(), approvals=(), pack=replace(turn.status.pack, uri=resolved.pack_uri),
+    )  # fmt: skip
+    names = ", ".join(str(target.ref) for target in plan.targets)
+    turn.say(turn.key("planned"), f"Open with playbook {plan.playbook.name}", expectation=turn.facts.title,
+             result=f"plan {resolved.digest[:19]} on {names}", next="capture evidence")  # fmt: skip
+    if turn.facts.mode is Mode.DryRun:
+        turn.go(Event.PlanOnly, "DryRun", "Dry run: the plan is in the pack, nothing was written")
+    else:
+        turn.go(Event.PlanReady, "Planned", f"Playbook {plan.playbook.name} on {names}")

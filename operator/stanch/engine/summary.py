@@ -1,0 +1,39 @@
+"""Conditions of an Incident as kstatus reads them (Ready, Reconciling, Stalled), and stanch's own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from stanch.domain.conditions import Condition, merge
+from stanch.domain.incident import SETTLED, Phase, Status
+
+STALLED = frozenset({Phase.Waiting, Phase.Escalated, Phase.Failed})
+HELPED = frozenset({Phase.Mitigated, Phase.Resolved})
+
+
+def conditions(status: Status, generation: int, now: datetime, store_error: str = "") -> tuple[Condition, ...]:
+    """The conditions that follow from `status`, with transition times kept where nothing changed."""
+    stalled = status.phase in STALLED or bool(store_error)
+    settled = status.phase in SETTLED
+
+    def condition(kind: str, value: bool, reason: str, message: str) -> Condition:
+        return Condition(kind, "True" if value else "False", reason, message, generation)
+
+    reason = "PackUnavailable" if store_error else status.reason or str(status.phase)
+    message = store_error or status.message
+    new = (
+        condition("Ready", settled and not stalled, reason, message),
+        condition("Reconciling", not settled and not stalled, str(status.phase), message),
+        condition("Stalled", stalled, reason, message),
+        evidence(status, condition),
+        condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
+    )
+    return merge(status.conditions, new, now)
+
+
+def evidence(status: Status, condition) -> Condition:
+    captured = status.evidence
+    if not captured.captures:
+        return condition("EvidenceCaptured", False, "NotYet", "Nothing was captured yet")
+    reason = "Incomplete" if captured.missing_count else "Complete"
+    return condition("EvidenceCaptured", not captured.missing_count, reason, f"{captured.files} files, {captured.bytes} bytes")

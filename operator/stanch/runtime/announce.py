@@ -1,0 +1,51 @@
+"""Tells people: Kubernetes Events on the Incident and on what it changes. Best effort; the timeline is the record."""
+
+from __future__ import annotations
+
+import structlog
+
+from stanch.api import codec
+from stanch.domain.incident import Phase, Status
+from stanch.domain.plan import Ref
+from stanch.engine.errors import Failure
+from stanch.engine.ports import Object
+from stanch.runtime.case import Case
+from stanch.runtime.world import World
+
+log = structlog.get_logger()
+
+WARNS = frozenset({Phase.Waiting, Phase.Escalated, Phase.Aborting, Phase.Aborted, Phase.Failed})
+CHANGES = frozenset({Phase.Mitigating, Phase.Mitigated})
+
+
+class Announcer:
+    def __init__(self, world: World, component: str) -> None:
+        self.world = world
+        self.component = component
+
+    async def announce(self, case: Case, before: Status, after: Status) -> None:
+        log.info("phase", incident=case.ref.name, namespace=case.ref.namespace, incident_uid=case.ref.uid,
+                 before=str(before.phase), after=str(after.phase), reason=after.reason, message=after.message)  # fmt: skip
+        about = [case.ref]
+        if after.phase in CHANGES:
+            about += [target.ref for target in after.targets]
+        for ref in about:
+            await self.emit(event(ref, case, after, self.component, codec.timestamp(self.world.clock.now())))
+
+    async def emit(self, body: Object) -> None:
+        try:
+            await self.world.clusters.own.create(body)
+        except Failure as failure:
+            log.warning("event.lost", reason=str(failure))
+
+
+def event(ref: Ref, case: Case, status: Status, component: str, at: str) -> Object:
+    """https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/"""
+    involved = {"apiVersion": ref.api_version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "uid": ref.uid}
+    return {
+        "apiVersion": "v1", "kind": "Event",
+        "metadata": {"generateName": f"{ref.name[:200]}.", "namespace": ref.namespace},
+        "involvedObject": involved, "reason": str(status.phase), "type": "Warning" if status.phase in WARNS else "Normal",
+        "message": f"Incident {case.ref.name}: {status.message}"[:1024], "firstTimestamp": at, "lastTimestamp": at, "count": 1,
+        "source": {"component": component}, "reportingComponent": "stanch.dev/operator", "reportingInstance": component,
+    }  # fmt: skip

@@ -1,0 +1,31 @@
+"""Capture: the playbook's evidence into the pack, and with the first one the checks' baseline, in parallel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from stanch.domain.incident import Verdict
+from stanch.engine.moves import Capture, Captured, Outcome
+from stanch.evidence.capture import capture as collect
+from stanch.runtime.case import Case
+from stanch.runtime.readings import read_all
+from stanch.runtime.world import World
+
+
+async def capture(world: World, case: Case, effect: Capture) -> Outcome:
+    assert case.plan is not None
+    plan, at = case.plan, world.clock.now()
+    cluster = world.clusters.acting_as(plan.namespace, plan.service_account)
+    collecting = collect(world.sources, plan, cluster, case.pack, effect.label, at)
+    result, before = await asyncio.gather(collecting, baseline(world, case, effect))
+    return Captured(at, result.files, result.bytes, tuple(result.missing), result.listing, before)
+
+
+async def baseline(world: World, case: Case, effect: Capture) -> Mapping[str, Verdict]:
+    """What the checks say before anything was changed: a verification is compared with it."""
+    assert case.plan is not None
+    if not effect.baseline:
+        return {}
+    checks = tuple(check for option in case.plan.options for check in option.verify)
+    return {name: reading.verdict for name, reading in (await read_all(world, case, checks)).items()}

@@ -1,0 +1,114 @@
+"""One tick: snapshot, decide, store (compare-and-swap), flush the timeline, one effect; again, until time must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import structlog
+
+from stanch.api import codec
+from stanch.domain.incident import SETTLED, Status
+from stanch.domain.plan import Plan, Ref
+from stanch.engine.decide import decide
+from stanch.engine.errors import Failure, NotFound, Refused
+from stanch.engine.moves import Effect, Mark, Move, Outcome, Snapshot
+from stanch.runtime.case import API_VERSION, Case
+from stanch.runtime.queue import Key
+from stanch.runtime.world import World
+
+log = structlog.get_logger()
+
+Announce = Callable[[Case, Status, Status], Awaitable[None]]
+Perform = Callable[[Case, Effect], Awaitable[Outcome]]
+# A walk that needs more effects than this in one go is a fault of ours; it goes on with the next tick.
+EFFECTS = 100
+
+
+class Ticker:
+    """Brings one incident as far as it can go now."""
+
+    def __init__(self, world: World, perform: Perform, announce: Announce) -> None:
+        self.world = world
+        self.perform = perform
+        self.announce = announce
+        # Plans of the incidents under way, so that each poll of a check does not read one again; settled ones leave.
+        self._plans: dict[str, Plan] = {}
+
+    async def tick(self, key: Key) -> datetime | None:
+        """Returns when to look again; None: only when something happens.
+
+        Raises `Conflict` (look again at once), `Retryable`, `Refused`: the incident is left as it stands in the cluster.
+        """
+        try:
+            raw = await self.world.clusters.own.get(Ref(API_VERSION, "Incident", *key))
+        except NotFound:
+            return None
+        facts = codec.facts_of(raw)
+        case = Case(raw, self.world.packs.of(facts.namespace, facts.name, facts.uid))
+        return await self.walk(case)
+
+    async def walk(self, case: Case) -> datetime | None:
+        effect: Effect | None = None
+        outcome: Outcome | None = None
+        problem = await self.flush(case)
+        for _ in range(EFFECTS):
+            await self.recall(case)
+            knew, move = problem, decide(self.snapshot(case, effect, outcome, problem), self.world.clock.now())
+            problem = await self.store(case, move)
+            if bool(problem) != bool(knew):
+                # Decided without knowing how the pack stands: the intent is kept, its effect is not performed.
+                effect = outcome = None
+                continue
+            if move.effect is None:
+                return move.wake_at
+            effect, outcome = move.effect, await self.perform(case, move.effect)
+            if isinstance(effect, Mark):
+                case.unmarkable.add(effect.decision)
+        return self.world.clock.now()
+
+    def snapshot(self, case: Case, effect: Effect | None, outcome: Outcome | None, problem: str) -> Snapshot:
+        decisions = self.world.decisions.of(case.facts.uid, without=case.unmarkable)
+        return Snapshot(case.facts, case.status, case.plan, decisions, self.world.epoch(), effect, outcome, problem)
+
+    async def store(self, case: Case, move: Move) -> str:
+        """Status first: who wins it owns the chain. Then the entries that it owes to the pack."""
+        before = case.status
+        await case.write_status(self.world.clusters.own, move.status)
+        if before.phase is not move.status.phase or before.reason != move.status.reason:
+            await self.announce(case, before, move.status)
+        return await self.flush(case)
+
+    async def flush(self, case: Case) -> str:
+        """Writes the entries that the status owes to the pack. Returns why that failed; empty: it did not."""
+        try:
+            for entry in case.status.pack.pending:
+                if entry.seq > case.flushed:
+                    await case.pack.append(entry)
+                    case.flushed = entry.seq
+        except Failure as failure:
+            log.warning("pack.unavailable", incident=case.ref.name, namespace=case.ref.namespace, reason=str(failure))
+            return f"The pack cannot be written: {failure.message}"
+        return ""
+
+    async def recall(self, case: Case) -> None:
+        """Reads the stored plan where it is not in memory. Gone or altered: `decide` is told that there is none."""
+        status = case.status
+        if case.plan is not None and case.plan.attempt == status.attempt:
+            return
+        case.plan = None
+        if not status.plan_digest or status.phase in SETTLED:
+            self._plans.pop(case.facts.uid, None)
+            return
+        known = self._plans.get(case.facts.uid)
+        if known is None or known.attempt != status.attempt:
+            known = await self.read_plan(case.facts.uid, status)
+        if known is not None:
+            self._plans[case.facts.uid] = case.plan = known
+
+    async def read_plan(self, uid: str, status: Status) -> Plan | None:
+        try:
+            data = await self.world.vault.get(codec.plan_name(uid, status.attempt), status.plan_digest)
+        except Refused:
+            return None
+        return codec.plan_from_bytes(data)

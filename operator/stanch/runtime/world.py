@@ -1,0 +1,25 @@
+"""Everything the runtime reaches the world through, put together once by `app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from stanch.engine.parts import Action, CheckKind, SourceKind
+from stanch.engine.ports import Clock, Clusters, Locks, Packs, Vault, Web
+from stanch.runtime.decisions import DecisionIndex
+
+
+@dataclass(frozen=True)
+class World:
+    clusters: Clusters
+    packs: Packs
+    vault: Vault
+    locks: Locks
+    web: Callable[[tuple[str, ...]], Web]
+    clock: Clock
+    actions: Mapping[str, Action]
+    checks: Mapping[str, CheckKind]
+    sources: Mapping[str, SourceKind]
+    decisions: DecisionIndex
+    epoch: Callable[[], int]
