@@ -1,0 +1,74 @@
+"""Who may speak to the API server, and with what: tokens for the node's parts, kubeconfigs.
+
+The parts get the users that a real cluster gives them, so that an audit log or an
+admission policy can tell a controller from a person.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+from pathlib import Path
+
+from ..model import ClusterError
+from ..paths import write
+
+CONTROLLER_MANAGER = "system:kube-controller-manager"
+SCHEDULER = "system:kube-scheduler"
+PROXY = "system:kube-proxy"
+
+
+def node_user(node: str) -> str:
+    """The user that the Node authorizer knows a kubelet by."""
+    return f"system:node:{node}"
+
+
+def token_file(state: Path, node: str) -> Path:
+    """The API server's file of tokens, made once."""
+    path = state / "tokens.csv"
+    if not path.exists():
+        rows = [_row(user) for user in (CONTROLLER_MANAGER, SCHEDULER, PROXY)]
+        write(path, "".join([*rows, _row(node_user(node), "system:nodes")]))
+    return path
+
+
+def component_kubeconfig(state: Path, user: str, server: str, authority: Path) -> Path:
+    """A kubeconfig file for one of the node's parts."""
+    path = state / "kubeconfigs" / f"{user.replace(':', '-')}.yaml"
+    cluster = {"server": server, "certificate-authority": str(authority)}
+    return write(path, kubeconfig("local", cluster, {"token": _token(state, user)}))
+
+
+def admin_kubeconfig(context: str, server: str, pki: Path) -> str:
+    """The text of a kubeconfig that needs no other file."""
+    cluster = {"server": server, "certificate-authority-data": _encoded(pki / "ca.crt")}
+    user = {"client-certificate-data": _encoded(pki / "admin.crt"),
+            "client-key-data": _encoded(pki / "admin.key")}
+    return kubeconfig(context, cluster, user)
+
+
+def kubeconfig(context: str, cluster: dict[str, str], user: dict[str, str]) -> str:
+    """A kubeconfig of one cluster, one user, one context, as JSON (which is YAML)."""
+    return json.dumps({
+        "apiVersion": "v1", "kind": "Config", "current-context": context,
+        "clusters": [{"name": context, "cluster": cluster}],
+        "users": [{"name": context, "user": user}],
+        "contexts": [{"name": context, "context": {"cluster": context, "user": context}}],
+    }, indent=1)
+
+
+def _row(user: str, group: str = "") -> str:
+    return f'{secrets.token_hex(24)},{user},{user},"{group}"\n'
+
+
+def _token(state: Path, user: str) -> str:
+    for line in (state / "tokens.csv").read_text().splitlines():
+        token, name, *_ = line.split(",")
+        if name == user:
+            return token
+    raise ClusterError(f"{state / 'tokens.csv'}: no token for {user}; run `down`, then `up`")
+
+
+def _encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

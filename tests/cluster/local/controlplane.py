@@ -1,0 +1,169 @@
+"""etcd, API server, controller manager, scheduler and kwok, put together by kwokctl."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..addons import FAKE
+from ..build import kubernetes_version
+from ..paths import write
+from ..run import run, succeeds, wait_for
+from . import access
+from .network import Network
+from .space import Space
+
+PORT = 6443
+
+# Who wrote what, also in whose name; reads of people and tests, not those of the machinery.
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
+         "namespaces": ["kube-node-lease", "kube-system"]},
+        {"level": "None", "verbs": ["get", "list", "watch"],
+         "userGroups": ["system:nodes", "system:serviceaccounts:kube-system"]},
+        {"level": "None", "verbs": ["get", "list", "watch"],
+         "users": [access.CONTROLLER_MANAGER, access.SCHEDULER, access.PROXY, "system:apiserver"]},
+        {"level": "None", "nonResourceURLs": ["*"], "verbs": ["get"]},
+        {"level": "None", "verbs": ["watch"]},
+        {"level": "Metadata"},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """The control plane of one cluster."""
+
+    name: str
+    state: Path
+    binaries: Path
+    network: Network
+    node: str
+
+    @property
+    def server(self) -> str:
+        """The API server's address, the same from the host, the node and (by IP) the pods."""
+        return f"https://{self.network.node}:{PORT}"
+
+    @property
+    def workdir(self) -> Path:
+        """kwokctl's folder for this cluster."""
+        return self.state / "kwok" / "clusters" / self.name
+
+    @property
+    def pki(self) -> Path:
+        """The folder with ca.crt, admin.crt and admin.key."""
+        return self.workdir / "pki"
+
+    @property
+    def audit_log(self) -> Path:
+        """JSON lines, one for each request that AUDIT_POLICY keeps."""
+        return self.state / "audit.log"
+
+    def start(self, space: Space) -> None:
+        """Create it, or start the parts of it that do not run; raises ClusterError."""
+        self._forget_dead(space)
+        access.token_file(self.state, self.node)
+        config = write(self.state / "kwokctl.yaml", self._config())
+        # A kubeconfig of "" keeps kwokctl from adding a context to the user's own file.
+        run([*space.enter, str(self.binaries / "kwokctl"), "--name", self.name, "create", "cluster",
+             "--config", str(config), "--kubeconfig", "", "--wait", "60s"],
+            env=self._environment(), timeout=180)
+        write(self._finished, "")
+
+    def component_kubeconfig(self, user: str) -> Path:
+        """A kubeconfig file for one of the cluster's own parts."""
+        return access.component_kubeconfig(self.state, user, self.server, self.pki / "ca.crt")
+
+    def wait_ready(self, kubectl: list[str]) -> None:
+        """Wait until the API server says that it is ready; raises ClusterError."""
+        wait_for(f"{self.server}/readyz: ok",
+                 lambda: succeeds([*kubectl, "get", "--raw", "/readyz"]), 60)
+
+    def pid_files(self) -> list[Path]:
+        """One file for each part that was started, named for its program."""
+        return sorted((self.workdir / "pids").glob("*.pid"))
+
+    @property
+    def _finished(self) -> Path:
+        return self.state / "kwok" / "created"
+
+    def forget_unfinished(self, space: Space) -> None:
+        """Begin anew where creation was cut short: kwokctl would go on with half a setup."""
+        if not self._finished.exists():
+            space.stop()
+            shutil.rmtree(self.state / "kwok", ignore_errors=True)
+
+    def _forget_dead(self, space: Space) -> None:
+        """kwokctl takes any process with a kept number for its own, even after a restart."""
+        for pid_file in self.pid_files():
+            if not space.runs(pid_file):
+                pid_file.unlink()
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "KWOK_WORKDIR": str(self.state / "kwok"),
+                "KUBECONFIG": str(self.state / "kwok" / "unused-kubeconfig")}
+
+    def _config(self) -> str:
+        policy = write(self.state / "audit-policy.yaml", json.dumps(AUDIT_POLICY))
+        options = {
+            "runtime": "binary", "kubeVersion": kubernetes_version(), "securePort": True,
+            "kubeAuthorization": True, "kubeAdmission": True, "kubeApiserverPort": PORT,
+            "kubeApiserverCertSANs": [self.network.node, self.network.api_service, "localhost",
+                                      "kubernetes.default.svc", "kubernetes.default"],
+            "bindAddress": "127.0.0.1", "kubeAuditPolicy": str(policy), **self._programs(),
+        }
+        return "\n---\n".join(json.dumps(document) for document in (
+            {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration",
+             "options": options, "componentsPatches": self._patches()},
+            {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration",
+             "options": {"manageAllNodes": False,
+                         "manageNodesWithAnnotationSelector": f"{FAKE}=fake"}},
+        ))
+
+    def _programs(self) -> dict[str, str]:
+        return {
+            "etcdBinary": str(self.binaries / "etcd"),
+            "kubectlBinary": str(self.binaries / "kubectl"),
+            "kubeApiserverBinary": str(self.binaries / "kube-apiserver"),
+            "kubeControllerManagerBinary": str(self.binaries / "kube-controller-manager"),
+            "kubeSchedulerBinary": str(self.binaries / "kube-scheduler"),
+            "kwokControllerBinary": str(self.binaries / "kwok"),
+        }
+
+    def _patches(self) -> list[dict[str, object]]:
+        return [
+            _patch("kube-apiserver", self._apiserver(),
+                   {"bind-address": "0.0.0.0", "audit-log-path": str(self.audit_log)}),
+            # With credentials of their own, controllers show as system:serviceaccount:kube-system:….
+            _patch("kube-controller-manager", {"use-service-account-credentials": "true"},
+                   {"kubeconfig": self._early_kubeconfig(access.CONTROLLER_MANAGER)}),
+            _patch("kube-scheduler", {}, {"kubeconfig": self._early_kubeconfig(access.SCHEDULER)}),
+        ]
+
+    def _apiserver(self) -> dict[str, str]:
+        return {
+            "advertise-address": self.network.node,
+            "service-cluster-ip-range": self.network.services,
+            "kubelet-preferred-address-types": "InternalIP",
+            "kubelet-client-certificate": str(self.pki / "admin.crt"),
+            "kubelet-client-key": str(self.pki / "admin.key"),
+            "token-auth-file": str(self.state / "tokens.csv"),
+        }
+
+    def _early_kubeconfig(self, user: str) -> str:
+        """Names the authority's certificate before there is one: it is read at the part's start."""
+        return str(self.component_kubeconfig(user))
+
+
+def _patch(name: str, added: dict[str, str], replaced: dict[str, str]) -> dict[str, object]:
+    return {"name": name, "extraArgs": [
+        *({"key": key, "value": value} for key, value in added.items()),
+        *({"key": key, "value": value, "override": True} for key, value in replaced.items()),
+    ]}

@@ -1,0 +1,3 @@
+module stanch.dev/tests/cluster/pause
+
+go 1.24.0

@@ -1,0 +1,144 @@
+"""A cluster from binaries built here: a real API server, kubelet and pods, without Docker.
+
+Everything of one cluster lives in Linux namespaces of its own (`local/space.py`), so
+that two clusters do not meet, and nothing outlives `down`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from .. import addons, apt, build, images, paths
+from ..local import cgroups, network
+from ..local.access import admin_kubeconfig
+from ..local.controlplane import ControlPlane
+from ..local.node import Node
+from ..local.space import Space
+from ..model import Cluster, ClusterError, Status, checked_name
+from ..progress import step
+from ..run import locked, run, succeeds
+
+PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok",
+         "containerd", "kubelet", "kube-proxy")
+
+
+class Local:
+    """The cluster of this name, on this machine."""
+
+    name = "local binaries"
+
+    def __init__(self, cluster: str) -> None:
+        self.cluster = checked_name(cluster)
+        self.state = paths.state_dir(cluster)
+        self.space = Space(self.state)
+
+    def up(self, fake_nodes: int = 0) -> Cluster:
+        """Bring the cluster up, or start what of it does not run; raises ClusterError."""
+        apt.install_missing()
+        binaries = build.binaries()
+        archives = [*images.node_archives(binaries), *images.workload_archives()]
+        with self._lock():
+            return self._up(binaries, archives, fake_nodes)
+
+    def down(self) -> None:
+        """End every process of the cluster and remove what it left; raises ClusterError."""
+        with self._lock():
+            self.space.stop()
+            if (self.state / "network.json").exists():
+                network.disconnect(network.recorded(self.state))
+            cgroups.remove(self.cluster)
+            _remove_state(self.state)
+        self._lock_file.unlink(missing_ok=True)
+
+    def load_image(self, archive: Path) -> None:
+        """Make the images of a docker-archive known to the node; raises ClusterError."""
+        if not archive.is_file():
+            raise ClusterError(f"{archive}: no such file; name an archive as `docker save` writes it")
+        self._node(build.binaries(), network.recorded(self.state)).import_image(self.space, archive)
+
+    def status(self) -> Status:
+        """What runs and what does not."""
+        pid_files = {p.stem: p for p in self.state.glob("**/pids/*.pid")}
+        running = {part: part in pid_files and self.space.runs(pid_files[part]) for part in PARTS}
+        parts = {part: "running" if runs else "stopped" for part, runs in running.items()}
+        state = "down" if not self.state.exists() else "up" if all(running.values()) else "broken"
+        kubeconfig = paths.kubeconfig(self.cluster)
+        return Status(self.cluster, self.name, state, parts,
+                      str(kubeconfig) if kubeconfig.exists() else None)
+
+    def _up(self, binaries: Path, archives: list[Path], fake_nodes: int) -> Cluster:
+        net = network.allot(self.state)
+        node = self._node(binaries, net)
+        control = ControlPlane(self.cluster, self.state, binaries, net, node.name)
+        control.forget_unfinished(self.space)
+        with step("[1/4] namespaces"):
+            self._enclose(net)
+        with step("[2/4] control plane and images"):
+            self._start_control_and_runtime(control, node, archives)
+        kubectl = [str(binaries / "kubectl"), f"--kubeconfig={self._kubeconfig(control)}"]
+        with step("[3/4] node"):
+            self._join(control, node, kubectl)
+        with step("[4/4] cluster DNS and default service accounts"):
+            self._complete(net, kubectl, fake_nodes)
+        return self._cluster(control)
+
+    def _enclose(self, net: network.Network) -> None:
+        cgroups.create(self.cluster)
+        pid = self.space.start()
+        network.connect(net, pid, self.space.enter)
+
+    def _start_control_and_runtime(
+        self, control: ControlPlane, node: Node, archives: list[Path]
+    ) -> None:
+        """Both at once: each waits mostly for its own disk and its own sockets."""
+        with ThreadPoolExecutor(max_workers=1) as side:
+            runtime = side.submit(self._start_runtime, node, archives)
+            control.start(self.space)
+            runtime.result()
+
+    def _start_runtime(self, node: Node, archives: list[Path]) -> None:
+        node.start_containerd(self.space)
+        node.import_images(self.space, archives)
+
+    def _join(self, control: ControlPlane, node: Node, kubectl: list[str]) -> None:
+        control.wait_ready(kubectl)
+        addons.install_dns(kubectl, control.network.dns)
+        node.start_kubelet(self.space, control)
+        node.start_proxy(self.space, control)
+        node.wait_ready(kubectl)
+
+    def _complete(self, net: network.Network, kubectl: list[str], fake_nodes: int) -> None:
+        addons.add_fake_nodes(kubectl, fake_nodes)
+        addons.wait_dns(kubectl)
+
+    def _kubeconfig(self, control: ControlPlane) -> Path:
+        text = admin_kubeconfig(f"stanch-{self.cluster}", control.server, control.pki)
+        return paths.write(paths.kubeconfig(self.cluster), text)
+
+    def _node(self, binaries: Path, net: network.Network) -> Node:
+        return Node(self.cluster, f"{self.cluster}-node", self.state, binaries, net)
+
+    def _cluster(self, control: ControlPlane) -> Cluster:
+        return Cluster(
+            self.cluster, self.name, paths.kubeconfig(self.cluster), control.binaries / "kubectl",
+            can_run_pods=True, audit_log=control.audit_log, host_address=control.network.host,
+        )
+
+    @property
+    def _lock_file(self) -> Path:
+        return paths.clusters_dir() / f"{self.cluster}.lock"
+
+    def _lock(self):  # type: ignore[no-untyped-def]
+        return locked(self._lock_file, f"bringing cluster {self.cluster} up or down")
+
+
+def _remove_state(state: Path) -> None:
+    """Remove the folder. Mounts below it ended with the namespaces: one that is there is not ours."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    mine = [m for m in mounts if m.startswith(f"{state}/")]
+    if mine:
+        raise ClusterError(f"{mine[0]}: mounted by something else; unmount it, then run `down` again")
+    if state.exists():
+        shutil.rmtree(state)
