@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState
 from stanch.domain.plan import Option
-from stanch.engine import expressions
-from stanch.engine.expressions import Fault
+from stanch.engine.expressions import Failed, evaluate_condition
 from stanch.engine.moves import Move
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn
@@ -28,13 +27,29 @@ def holds(turn: Turn, option: Option) -> bool:
     """Whether the option's condition holds; an expression that fails is not a yes. The reason is recorded either way."""
     if not option.when:
         return True
-    verdict = expressions.holds(option.when, expressions.values(turn.facts, turn.status.facts, turn.now))
+    verdict = evaluate_condition(option.when, variables(turn))
     if verdict is True:
         return True
-    why = f"condition has no value: {verdict.message}" if isinstance(verdict, Fault) else "condition does not hold"
+    why = f"condition has no value: {verdict.message}" if isinstance(verdict, Failed) else "condition does not hold"
     turn.close_option(OptionRecord(option.name, OptionState.Skipped, f"{why}: {option.when}"))
     turn.say(turn.key("option", option.name, "skipped"), f"Skip option {option.name}", expectation=option.when, result=why)
     return False
+
+
+def variables(turn: Turn) -> dict[str, object]:
+    """What `when` may speak of. `facts.<name>.age` is a duration, counted now from the recorded time."""
+    facts: dict[str, dict[str, object]] = {}
+    for name, value in turn.status.facts.items():
+        head, _, tail = name.partition(".")
+        group = facts.setdefault(head, {})
+        group[tail] = value
+        if tail == "at":
+            group["age"] = turn.now - datetime.fromisoformat(value)
+    incident = {
+        "name": turn.facts.name, "type": turn.facts.type, "severity": turn.facts.severity,
+        "component": turn.facts.component, "labels": dict(turn.facts.labels),
+    }  # fmt: skip
+    return {"incident": incident, "facts": facts}
 
 
 def choose(turn: Turn, option: Option) -> None:

@@ -1,0 +1,81 @@
+"""N workers over one queue: each takes a key, ticks it, and says when to look again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from stanch.engine.errors import Conflict, Refused, Retryable
+from stanch.engine.ports import Clock
+from stanch.runtime.metrics import Metrics
+from stanch.runtime.queue import Key, KeyQueue
+
+log = structlog.get_logger()
+
+CONFLICT_DELAY = 0.05
+# Capped low: back-offs are not awakable, and an outage of minutes must not cost minutes more.
+RETRY_CAP = 5.0
+STUCK_DELAY = 30.0
+
+
+@dataclass
+class Workers:
+    queue: KeyQueue
+    tick: Callable[[Key], Awaitable[datetime | None]]
+    clock: Clock
+    metrics: Metrics
+    number: int = 32
+    # Keys under way, with the monotonic time of their start: the watchdog looks for one that never ends.
+    under_way: dict[Key, float] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.number):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.get()
+            self.under_way[key] = time.monotonic()
+            try:
+                delay = await self._one(key)
+            finally:
+                del self.under_way[key]
+                self.queue.done(key)
+            self._again(key, delay)
+
+    def _again(self, key: Key, delay: float | None) -> None:
+        if delay is None:
+            self.queue.forget(key)
+        else:
+            self.queue.add_after(key, delay)
+
+    async def _one(self, key: Key) -> float | None:
+        """Seconds until the next tick; None: only when something happens."""
+        try:
+            with self.metrics.tick_seconds.time():
+                wake_at = await self.tick(key)
+        except Conflict as failure:
+            return self._failed(key, "conflict", failure, CONFLICT_DELAY)
+        except Retryable as failure:
+            return self._failed(key, "retry", failure, min(failure.after, RETRY_CAP))
+        except Refused as failure:
+            return self._failed(key, "refused", failure, STUCK_DELAY)
+        except Exception:
+            # One incident that stanch stumbles over must not stop the others; it is counted, logged whole and tried again.
+            log.exception("tick.failed", incident=key[1], namespace=key[0])
+            self.metrics.ticks.labels("error").inc()
+            return STUCK_DELAY
+        self.metrics.ticks.labels("done").inc()
+        return None if wake_at is None else max((wake_at - self.clock.now()).total_seconds(), 0.0)
+
+    def _failed(self, key: Key, outcome: str, failure: Exception, delay: float) -> float:
+        log.info("tick.again", incident=key[1], namespace=key[0], outcome=outcome, reason=str(failure), after=delay)
+        self.metrics.ticks.labels(outcome).inc()
+        return delay

@@ -1,0 +1,153 @@
+"""Plays one incident through the pure engine: a world that answers effects as a test says, and a clock it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from stanch.domain.decision import Decision, Verb
+from stanch.domain.incident import Facts, Mode, Phase, Status, Verdict
+from stanch.domain.plan import Approval, Check, Option, Pin, Plan, Ref, Step, Target
+from stanch.domain.timeline import Entry, File
+from stanch.engine import moves
+from stanch.engine.decide import decide
+from stanch.engine.moves import Effect, Move, Outcome, Snapshot
+
+T0 = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+APP = Ref("apps/v1", "Deployment", "aureus", "frontend", "uid-app")
+DIGEST = "sha256:" + "d" * 64
+
+YES = (Verdict.Confirmed, "200", False)
+NO = (Verdict.Denied, "502", False)
+UNKNOWN = (Verdict.Inconclusive, "no answer", False)
+
+
+def facts(**changes: Any) -> Facts:
+    base = Facts(namespace="aureus", name="frontend-502", uid="uid-inc", generation=1, created_at=T0, opened_by="alice",
+                 title="502 on every page", type="availability", severity="P0", component="frontend", mode=Mode.Live,
+                 labels={})  # fmt: skip
+    return replace(base, **changes)
+
+
+def option(name: str, **changes: Any) -> Option:
+    action = {"restart": "rolloutRestart"}.get(name, "rolloutUndo")
+    base = Option(name, steps=(Step(name, action, "app", expect="pods ready"),),
+                  verify=(Check("health", "http", within=timedelta(seconds=30), hold_for=timedelta(seconds=60)),))  # fmt: skip
+    return replace(base, **changes)
+
+
+def plan(*options: Option, **changes: Any) -> Plan:
+    base = Plan(incident_uid="uid-inc", attempt=1, playbook=Pin("frontend-down", "uid-pb", 3),
+                service_account=Pin("remediator", "uid-sa"), namespace="aureus", targets=(Target("app", APP),),
+                options=options or (option("restart"), option("undo")))  # fmt: skip
+    return replace(base, **changes)
+
+
+def approval(**roles: int) -> Approval:
+    return Approval({role.replace("_", "-"): count for role, count in roles.items()}, timedelta(minutes=15))
+
+
+@dataclass
+class Play:
+    """`answers` maps an effect type to an outcome, or to a function of the effect; changed freely by a test."""
+
+    plan: Plan = field(default_factory=plan)
+    facts: Facts = field(default_factory=facts)
+    status: Status = field(default_factory=Status)
+    now: datetime = T0
+    epoch: int = 1
+    close_role: str = ""
+    found: Mapping[str, str] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    chain: list[Entry] = field(default_factory=list)
+    performed: list[Effect] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    readings: Mapping[str, tuple[Verdict, str, bool]] = field(default_factory=lambda: {"health": YES})
+    answers: dict[type, Outcome | Callable[[Any], Outcome]] = field(default_factory=dict)
+    store_error: str = ""
+    statuses: list[Status] = field(default_factory=list)
+
+    def answer(self, effect: Effect) -> Outcome:
+        self.performed.append(effect)
+        given = self.answers.get(type(effect))
+        if given is not None:
+            return given(effect) if callable(given) else given
+        return getattr(self, "_" + type(effect).__name__.lower())(effect)
+
+    def _resolve(self, effect: moves.Resolve) -> Outcome:
+        self.plan = replace(self.plan, attempt=effect.attempt)
+        return moves.Resolved(self.plan, DIGEST, Pin("aureus"), self.close_role, self.found, "file:///packs/x")
+
+    def _capture(self, effect: moves.Capture) -> Outcome:
+        listing = File(f"captures/{effect.label}.json", "0" * 64, 10)
+        baseline = {"health": Verdict.Denied} if effect.baseline else {}
+        return moves.Captured(self.now, 3, 300, (), listing, baseline)
+
+    def _prepare(self, effect: moves.Prepare) -> Outcome:
+        return moves.Prepared("41", "sha256:" + "b" * 64, f"{effect.step}: revision 3 -> 2")
+
+    def _write(self, effect: moves.Write) -> Outcome:
+        if effect.token in self.written:
+            return moves.Written("observed", found=True)
+        if effect.fence:
+            return moves.Stale("it was not written")
+        self.written.append(effect.token)
+        return moves.Written("written", found=False)
+
+    def _read(self, effect: moves.Read) -> Outcome:
+        return moves.Readings(dict(self.readings))
+
+    def _release(self, effect: moves.Release) -> Outcome:
+        return moves.Done()
+
+    def _seal(self, effect: moves.Seal) -> Outcome:
+        return moves.Sealed(File("manifest.json", "e" * 64, 10))
+
+    def _mark(self, effect: moves.Mark) -> Outcome:
+        self.decisions = [replace(d, recorded=True) if d.name == effect.decision else d for d in self.decisions]
+        return moves.Done()
+
+    def step(self, effect: Effect | None = None, outcome: Outcome | None = None) -> Move:
+        """One decision, stored."""
+        held = None if self.status.phase in (Phase.Opened, Phase.Waiting) else self.plan
+        snapshot = Snapshot(self.facts, self.status, held, tuple(self.decisions), self.epoch, effect, outcome, self.store_error)
+        move = decide(snapshot, self.now)
+        if not self.store_error and move.status != self.status:
+            self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]
+        self.status = move.status
+        self.statuses.append(move.status)
+        return move
+
+    def tick(self) -> Move:
+        """Until an effect is no longer needed."""
+        move = self.step()
+        for _ in range(200):
+            if move.effect is None:
+                return move
+            move = self.step(move.effect, self.answer(move.effect))
+        raise AssertionError("the engine does not come to rest")
+
+    def until(self, *phases: Phase, limit: timedelta = timedelta(hours=2)) -> Move:
+        """Ticks at each wake time until one of these phases."""
+        end = self.now + limit
+        move = self.tick()
+        while self.status.phase not in phases:
+            assert move.wake_at is not None, f"{self.status.phase} waits for {self.status.waits_for!r} without a wake time"
+            assert move.wake_at <= end, f"still {self.status.phase} at {end}: {self.status.message}"
+            self.now = max(move.wake_at, self.now + timedelta(milliseconds=1))
+            move = self.tick()
+        return move
+
+    def say(self, verb: Verb, by: str = "bob", role: str = "", option: str = "", digest: str = DIGEST, **changes: Any) -> Decision:
+        number = len(self.decisions) + 1
+        decision = Decision(name=f"d{number}", uid=f"uid-d{number}", incident_uid="uid-inc", verb=verb, role=role, by=by,
+                            reason="because", option=option, plan_digest=digest, created_at=self.now, recorded=False)  # fmt: skip
+        decision = replace(decision, **changes)
+        self.decisions.append(decision)
+        return decision
+
+    @property
+    def lines(self) -> list[str]:
+        return [entry.line.key for entry in self.chain]
