@@ -33,9 +33,14 @@ def token_file(state: Path, node: str) -> Path:
     return path
 
 
+def kubeconfig_path(state: Path, user: str) -> Path:
+    """Where the kubeconfig file of one of the cluster's own parts is, or will be."""
+    return state / "kubeconfigs" / f"{user.replace(':', '-')}.yaml"
+
+
 def component_kubeconfig(state: Path, user: str, server: str, authority: Path) -> Path:
-    """A kubeconfig file for one of the node's parts."""
-    path = state / "kubeconfigs" / f"{user.replace(':', '-')}.yaml"
+    """Write that file; the authority's certificate need not be there yet."""
+    path = kubeconfig_path(state, user)
     cluster = {"server": server, "certificate-authority": str(authority)}
     return write(path, kubeconfig("local", cluster, {"token": _token(state, user)}))
 

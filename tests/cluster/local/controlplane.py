@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,15 @@ AUDIT_POLICY = {
         {"level": "None", "verbs": ["watch"]},
         {"level": "Metadata"},
     ],
+}
+
+CONTROLLERS = {
+    # With credentials of their own, controllers show as system:serviceaccount:kube-system:….
+    "use-service-account-credentials": "true",
+    "leader-elect": "false",
+    "kube-api-qps": "100",
+    "kube-api-burst": "200",
+    "flex-volume-plugin-dir": "/run/node/volume-plugins",
 }
 
 
@@ -70,12 +79,15 @@ class ControlPlane:
         """Create it, or start the parts of it that do not run; raises ClusterError."""
         self._forget_dead(space)
         access.token_file(self.state, self.node)
+        write(self._policy, json.dumps(AUDIT_POLICY))
+        for user in (access.CONTROLLER_MANAGER, access.SCHEDULER):
+            self.component_kubeconfig(user)
         config = write(self.state / "kwokctl.yaml", self._config())
         # A kubeconfig of "" keeps kwokctl from adding a context to the user's own file.
         run([*space.enter, str(self.binaries / "kwokctl"), "--name", self.name, "create", "cluster",
              "--config", str(config), "--kubeconfig", "", "--wait", "60s"],
             env=self._environment(), timeout=180)
-        write(self._finished, "")
+        write(self._made_of, self._fingerprint())
 
     def component_kubeconfig(self, user: str) -> Path:
         """A kubeconfig file for one of the cluster's own parts."""
@@ -90,15 +102,31 @@ class ControlPlane:
         """One file for each part that was started, named for its program."""
         return sorted((self.workdir / "pids").glob("*.pid"))
 
-    @property
-    def _finished(self) -> Path:
-        return self.state / "kwok" / "created"
+    def is_there(self) -> bool:
+        """Whether its creation was begun."""
+        return (self.state / "kwok").exists()
 
-    def forget_unfinished(self, space: Space) -> None:
-        """Begin anew where creation was cut short: kwokctl would go on with half a setup."""
-        if not self._finished.exists():
-            space.stop()
-            shutil.rmtree(self.state / "kwok", ignore_errors=True)
+    def is_as_wanted(self) -> bool:
+        """Whether it was created to its end, from these programs and with these settings.
+
+        kwokctl itself goes on with half a setup, or with the settings of last time.
+        """
+        made_of = self._made_of.read_text() if self._made_of.exists() else None
+        return made_of == self._fingerprint()
+
+    @property
+    def _policy(self) -> Path:
+        return self.state / "audit-policy.yaml"
+
+    def _user_file(self, user: str) -> str:
+        return str(access.kubeconfig_path(self.state, user))
+
+    @property
+    def _made_of(self) -> Path:
+        return self.state / "kwok" / "made-of"
+
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(self._config().encode()).hexdigest()
 
     def _forget_dead(self, space: Space) -> None:
         """kwokctl takes any process with a kept number for its own, even after a restart."""
@@ -111,21 +139,21 @@ class ControlPlane:
                 "KUBECONFIG": str(self.state / "kwok" / "unused-kubeconfig")}
 
     def _config(self) -> str:
-        policy = write(self.state / "audit-policy.yaml", json.dumps(AUDIT_POLICY))
         options = {
             "runtime": "binary", "kubeVersion": kubernetes_version(), "securePort": True,
             "kubeAuthorization": True, "kubeAdmission": True, "kubeApiserverPort": PORT,
             "kubeApiserverCertSANs": [self.network.node, self.network.api_service, "localhost",
                                       "kubernetes.default.svc", "kubernetes.default"],
-            "bindAddress": "127.0.0.1", "kubeAuditPolicy": str(policy), **self._programs(),
+            "bindAddress": "127.0.0.1", "kubeAuditPolicy": str(self._policy), **self._programs(),
+            # As long as Kubernetes' own defaults; kwokctl's are five times that.
+            "nodeLeaseDurationSeconds": 40,
+            "kubeControllerManagerNodeMonitorPeriodMilliseconds": 5_000,
+            "kubeControllerManagerNodeMonitorGracePeriodMilliseconds": 50_000,
         }
-        return "\n---\n".join(json.dumps(document) for document in (
-            {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration",
-             "options": options, "componentsPatches": self._patches()},
-            {"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration",
-             "options": {"manageAllNodes": False,
-                         "manageNodesWithAnnotationSelector": f"{FAKE}=fake"}},
-        ))
+        return json.dumps({
+            "apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration",
+            "options": options, "componentsPatches": self._patches(),
+        })
 
     def _programs(self) -> dict[str, str]:
         return {
@@ -141,10 +169,13 @@ class ControlPlane:
         return [
             _patch("kube-apiserver", self._apiserver(),
                    {"bind-address": "0.0.0.0", "audit-log-path": str(self.audit_log)}),
-            # With credentials of their own, controllers show as system:serviceaccount:kube-system:….
-            _patch("kube-controller-manager", {"use-service-account-credentials": "true"},
-                   {"kubeconfig": self._early_kubeconfig(access.CONTROLLER_MANAGER)}),
-            _patch("kube-scheduler", {}, {"kubeconfig": self._early_kubeconfig(access.SCHEDULER)}),
+            _patch("kube-controller-manager", CONTROLLERS,
+                   {"kubeconfig": self._user_file(access.CONTROLLER_MANAGER)}),
+            _patch("kube-scheduler", {"leader-elect": "false"},
+                   {"kubeconfig": self._user_file(access.SCHEDULER)}),
+            # As flags: given in a KwokConfiguration, they cost kwok its other defaults.
+            _patch("kwok-controller", {"manage-nodes-with-annotation-selector": f"{FAKE}=fake"},
+                   {"manage-all-nodes": "false"}),
         ]
 
     def _apiserver(self) -> dict[str, str]:
@@ -157,9 +188,6 @@ class ControlPlane:
             "token-auth-file": str(self.state / "tokens.csv"),
         }
 
-    def _early_kubeconfig(self, user: str) -> str:
-        """Names the authority's certificate before there is one: it is read at the part's start."""
-        return str(self.component_kubeconfig(user))
 
 
 def _patch(name: str, added: dict[str, str], replaced: dict[str, str]) -> dict[str, object]:

@@ -9,8 +9,10 @@ state=$1
 mount --make-rshared /
 mount -t tmpfs -o mode=0755 tmpfs /run
 mount -t tmpfs -o mode=0755 tmpfs /var/log
-mkdir -p /var/lib/cni /run/node /run/kernel /run/lock "$state/node"
+mkdir -p /var/lib/cni /var/lib/kubelet /run/node /run/kernel /run/lock "$state/node/kubelet"
 mount -t tmpfs tmpfs /var/lib/cni
+# Parts of the kubelet know no other place than this one.
+mount --bind "$state/node/kubelet" /var/lib/kubelet
 # A short name for the node's data: the path of a socket may have 107 bytes only.
 mount --bind "$state/node" /run/node
 

@@ -81,7 +81,6 @@ class Node:
         space.spawn("kubelet", [
             str(self.binaries / "kubelet"), f"--config={config}", f"--kubeconfig={user}",
             f"--hostname-override={self.name}", f"--node-ip={self.network.node}",
-            f"--root-dir={DATA}/kubelet", f"--cert-dir={DATA}/kubelet/pki",
         ])
 
     def start_proxy(self, space: Space, control: ControlPlane) -> None:

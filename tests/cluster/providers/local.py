@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .. import addons, apt, build, images, paths
@@ -18,9 +19,9 @@ from ..local.node import Node
 from ..local.space import Space
 from ..model import Cluster, ClusterError, Status, checked_name
 from ..progress import step
-from ..run import locked, run, succeeds
+from ..run import locked, say
 
-PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok",
+PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller",
          "containerd", "kubelet", "kube-proxy")
 
 
@@ -45,12 +46,7 @@ class Local:
     def down(self) -> None:
         """End every process of the cluster and remove what it left; raises ClusterError."""
         with self._lock():
-            self.space.stop()
-            if (self.state / "network.json").exists():
-                network.disconnect(network.recorded(self.state))
-            cgroups.remove(self.cluster)
-            _remove_state(self.state)
-        self._lock_file.unlink(missing_ok=True)
+            self._remove()
 
     def load_image(self, archive: Path) -> None:
         """Make the images of a docker-archive known to the node; raises ClusterError."""
@@ -60,29 +56,51 @@ class Local:
 
     def status(self) -> Status:
         """What runs and what does not."""
-        pid_files = {p.stem: p for p in self.state.glob("**/pids/*.pid")}
-        running = {part: part in pid_files and self.space.runs(pid_files[part]) for part in PARTS}
-        parts = {part: "running" if runs else "stopped" for part, runs in running.items()}
-        state = "down" if not self.state.exists() else "up" if all(running.values()) else "broken"
+        parts = self._parts()
+        whole = all(found == "running" for found in parts.values())
+        state = "down" if not self.state.exists() else "up" if whole else "broken"
         kubeconfig = paths.kubeconfig(self.cluster)
         return Status(self.cluster, self.name, state, parts,
                       str(kubeconfig) if kubeconfig.exists() else None)
 
     def _up(self, binaries: Path, archives: list[Path], fake_nodes: int) -> Cluster:
-        net = network.allot(self.state)
-        node = self._node(binaries, net)
-        control = ControlPlane(self.cluster, self.state, binaries, net, node.name)
-        control.forget_unfinished(self.space)
+        control = self._control(binaries)
+        if control.is_there() and not control.is_as_wanted():
+            say(f"cluster {self.cluster}: unfinished, or of other programs or settings; made anew")
+            self._remove()
+            control = self._control(binaries)
+        node = self._node(binaries, control.network)
         with step("[1/4] namespaces"):
-            self._enclose(net)
+            self._enclose(control.network)
         with step("[2/4] control plane and images"):
             self._start_control_and_runtime(control, node, archives)
         kubectl = [str(binaries / "kubectl"), f"--kubeconfig={self._kubeconfig(control)}"]
         with step("[3/4] node"):
             self._join(control, node, kubectl)
-        with step("[4/4] cluster DNS and default service accounts"):
-            self._complete(net, kubectl, fake_nodes)
+        with step("[4/4] cluster DNS"):
+            addons.add_fake_nodes(kubectl, fake_nodes)
+            addons.wait_dns(kubectl)
+        self._check_parts()
         return self._cluster(control)
+
+    def _parts(self) -> dict[str, str]:
+        folders = self.state / "pids", self.state / "kwok/clusters" / self.cluster / "pids"
+        runs = {f.stem for folder in folders for f in folder.glob("*.pid") if self.space.runs(f)}
+        return {part: "running" if part in runs else "stopped" for part in PARTS}
+
+    def _check_parts(self) -> None:
+        """Some parts are not waited for: say so when one ended at once."""
+        stopped = [part for part, found in self._parts().items() if found != "running"]
+        if stopped:
+            raise ClusterError(f"cluster {self.cluster}: {', '.join(stopped)} ended by itself; "
+                               f"see the logs below {self.state}")
+
+    def _remove(self) -> None:
+        self.space.stop()
+        if (self.state / "network.json").exists():
+            network.disconnect(network.recorded(self.state))
+        cgroups.remove(self.cluster)
+        _remove_state(self.state)
 
     def _enclose(self, net: network.Network) -> None:
         cgroups.create(self.cluster)
@@ -109,13 +127,13 @@ class Local:
         node.start_proxy(self.space, control)
         node.wait_ready(kubectl)
 
-    def _complete(self, net: network.Network, kubectl: list[str], fake_nodes: int) -> None:
-        addons.add_fake_nodes(kubectl, fake_nodes)
-        addons.wait_dns(kubectl)
-
     def _kubeconfig(self, control: ControlPlane) -> Path:
         text = admin_kubeconfig(f"stanch-{self.cluster}", control.server, control.pki)
         return paths.write(paths.kubeconfig(self.cluster), text)
+
+    def _control(self, binaries: Path) -> ControlPlane:
+        net = network.allot(self.state)
+        return ControlPlane(self.cluster, self.state, binaries, net, self._node(binaries, net).name)
 
     def _node(self, binaries: Path, net: network.Network) -> Node:
         return Node(self.cluster, f"{self.cluster}-node", self.state, binaries, net)
@@ -126,12 +144,10 @@ class Local:
             can_run_pods=True, audit_log=control.audit_log, host_address=control.network.host,
         )
 
-    @property
-    def _lock_file(self) -> Path:
-        return paths.clusters_dir() / f"{self.cluster}.lock"
-
-    def _lock(self):  # type: ignore[no-untyped-def]
-        return locked(self._lock_file, f"bringing cluster {self.cluster} up or down")
+    def _lock(self) -> AbstractContextManager[None]:
+        """Held outside the state folder, and never deleted: another may be waiting for it."""
+        lock = paths.clusters_dir() / f"{self.cluster}.lock"
+        return locked(lock, f"bringing cluster {self.cluster} up or down")
 
 
 def _remove_state(state: Path) -> None:
