@@ -1,0 +1,262 @@
+"""The cluster as one identity sees it: implements `engine.ports.Cluster` on the API server's HTTP interface."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from stanch.domain.plan import Ref
+from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
+from stanch.engine.ports import HttpReply, Object
+from stanch.kube.client import MERGE_PATCH, ApiServer, Request, read_at_most
+from stanch.kube.discovery import Discovery, Resource, segment
+from stanch.kube.errors import Answer, of_answer, status_object
+
+FIELD_MANAGER = "stanch"
+PAGE = 500
+RESTARTS = 3
+CHUNK = 65536
+# A misspelt field must fail the write, not vanish from it and leave a step that did nothing.
+_STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+_NO_LOG = re.compile(
+    r".*(previous terminated container .* not found|is waiting to start|unable to retrieve container logs)", re.DOTALL
+)
+
+
+async def _no_question() -> None:
+    """The operator's own identity needs no vouching."""
+
+
+class ApiCluster:
+    """`user` is impersonated unless empty. `vouch` is awaited before each write and raises to forbid it."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        discovery: Discovery,
+        *,
+        user: str = "",
+        vouch: Callable[[], Awaitable[None]] = _no_question,
+        page: int = PAGE,
+    ) -> None:
+        self._api = api
+        self._discovery = discovery
+        self._user = user
+        self._vouch = vouch
+        self._page = page
+
+    async def get(self, ref: Ref) -> Object:
+        path = await self._path(ref)
+        found = await self._api.json(self._request("GET", path, f"read {_place(ref)}"))
+        _same(ref, found)
+        return found
+
+    async def list(
+        self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[Object]:
+        """Begins again where the server has forgotten the position (410), a few times, and gives no object twice."""
+        resource = await self._discovery.resource(api_version, kind)
+        selectors = {name: value for name, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
+        seen: set[object] = set()
+        for _ in range(1 + RESTARTS):
+            try:
+                async for item in self._pages(resource, namespace, selectors):
+                    identity = _identity(item)
+                    if identity not in seen:
+                        seen.add(identity)
+                        yield {**item, "apiVersion": api_version, "kind": kind}
+                return
+            except Retryable as failure:
+                if failure.reason != "Expired":
+                    raise
+        raise Retryable("Expired", f"list {kind}: the server forgot the position {1 + RESTARTS} times")
+
+    async def patch(
+        self,
+        ref: Ref,
+        patch: Mapping[str, Any],
+        *,
+        resource_version: str = "",
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Object:
+        await self._vouch()
+        if ref.uid and subresource and not resource_version:
+            # A custom resource's /status ignores metadata.uid (seen on 1.34); a resourceVersion it does honour.
+            resource_version = (await self.get(ref))["metadata"]["resourceVersion"]
+        path = await self._path(ref, *([subresource] if subresource else []))
+        body = {**patch, "metadata": {**patch.get("metadata", {}), **_preconditions(ref, resource_version)}}
+        doing = f"patch {_place(ref)}{'/' + subresource if subresource else ''}"
+        query = {**_STRICT, **_dry(dry_run)}
+        request = self._request("PATCH", path, doing, query=query, body=body, content_type=MERGE_PATCH)
+        return await self._on_same(ref, request)
+
+    async def create(self, body: Object, *, dry_run: bool = False) -> Object:
+        await self._vouch()
+        metadata = body["metadata"]
+        resource = await self._discovery.resource(body["apiVersion"], body["kind"])
+        namespace = metadata.get("namespace", "")
+        if resource.namespaced and not namespace:
+            raise Refused(
+                "Invalid",
+                f"create {body['kind']} {metadata.get('name', '')!r}: it is namespaced, no namespace was given",
+            )
+        doing = f"create {body['kind'].lower()}/{metadata.get('name', '')} in {namespace or 'the cluster'}"
+        query = {**_STRICT, **_dry(dry_run)}
+        return await self._api.json(
+            self._request("POST", resource.collection(namespace), doing, query=query, body=body)
+        )
+
+    async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
+        await self._vouch()
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": _preconditions(ref, resource_version),
+        }
+        await self._on_same(ref, self._request("DELETE", await self._path(ref), f"delete {_place(ref)}", body=options))
+
+    async def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
+        if pod.uid:
+            await self.get(pod)
+        which = {"container": container, "previous": str(previous).lower()}
+        query = {**which, "timestamps": "true", "limitBytes": str(limit_bytes)}
+        doing = f"read the {'previous ' if previous else ''}log of {container} in {_place(pod)}"
+        request = self._request("GET", await self._path(pod, "log"), doing, query=query, streamed=True)
+        left = limit_bytes
+        try:
+            async with self._api.stream(request) as content:
+                while left > 0 and (chunk := await content.read(min(left, CHUNK))):
+                    # The kubelet words this failure into the body of a 200; a genuine line begins with its time.
+                    if left == limit_bytes and _NO_LOG.match(chunk[:100].decode(errors="replace")):
+                        raise NotFound("NoLog", f"{doing}: {chunk[:200].decode(errors='replace')}")
+                    left -= len(chunk)
+                    yield chunk
+        except Refused as failure:
+            raise _no_log(failure) from failure
+
+    async def proxy(
+        self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = CHUNK
+    ) -> HttpReply:
+        doing = f"GET {path} through {_place(service)}:{port}"
+        below = _backend_path(path)
+        # ':' parts the triple: quoted inside a name or port it stays one character of that name.
+        triple = ":".join(segment(part) for part in (scheme, service.name, port))
+        root = f"/api/v1/namespaces/{segment(service.namespace)}/services/{triple}/proxy"
+        started = time.monotonic()
+        async with self._api.open(self._request("GET", root + below, doing, foreign=True)) as response:
+            # The API server's own refusal is recognised by its whole body, however little of a reply was asked for.
+            body = await read_at_most(response.content, max(limit_bytes, CHUNK))
+            answer = Answer(response.status, response.headers, body)
+        if _from_api_server(answer):
+            raise of_answer(doing, answer)
+        return HttpReply(answer.status, body[:limit_bytes], time.monotonic() - started)
+
+    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
+        main, _, subresource = resource.partition("/")
+        asked = {"verb": verb, "group": group, "resource": main, "namespace": namespace}
+        optional = {"subresource": subresource, "name": name}
+        asked |= {key: value for key, value in optional.items() if value}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        doing = f"ask whether {verb} {resource} is allowed in {namespace or 'the cluster'}"
+        return bool((await self._api.json(self._request("POST", path, doing, body=body)))["status"]["allowed"])
+
+    def _request(self, method: str, path: str, doing: str, **more: Any) -> Request:
+        as_whom = f" as {self._user}" if self._user else ""
+        return Request(method, path, doing + as_whom, user=self._user, **more)
+
+    async def _path(self, ref: Ref, *below: str) -> str:
+        return (await self._discovery.resource(ref.api_version, ref.kind)).object(ref.namespace, ref.name, *below)
+
+    async def _pages(self, resource: Resource, namespace: str, selectors: Mapping[str, str]) -> AsyncIterator[Object]:
+        path = resource.collection(namespace)
+        doing = f"list {resource.plural} in {namespace or 'all namespaces'}"
+        position = ""
+        while True:
+            query = {**selectors, "limit": str(self._page), **({"continue": position} if position else {})}
+            page = await self._api.json(self._request("GET", path, doing, query=query))
+            for item in page.get("items") or ():
+                yield item
+            position = page.get("metadata", {}).get("continue", "")
+            if not position:
+                return
+
+    async def _on_same(self, ref: Ref, request: Request) -> Object:
+        """Sends a write. One that failed because another object bears the name now is `NotFound`.
+
+        The API server says that in three ways (409 with two texts, 422 on metadata.uid), so the object itself is asked.
+        """
+        try:
+            return await self._api.json(request)
+        except (Conflict, Refused) as failure:
+            if ref.uid and (isinstance(failure, Conflict) or failure.reason == "Invalid"):
+                await self._still_there(ref)
+            raise
+
+    async def _still_there(self, ref: Ref) -> None:
+        try:
+            await self.get(ref)
+        except NotFound:
+            raise
+        except Failure:
+            return  # could not be told; the write's own failure stands
+
+
+def _place(ref: Ref) -> str:
+    return f"{ref} in {ref.namespace}" if ref.namespace else str(ref)
+
+
+def _identity(item: Object) -> object:
+    """The UID; objects that are computed when read (PodMetrics) have none."""
+    metadata = item["metadata"]
+    return metadata.get("uid") or (metadata.get("namespace"), metadata["name"])
+
+
+def _same(ref: Ref, found: Object) -> None:
+    uid = found["metadata"]["uid"]
+    if ref.uid and uid != ref.uid:
+        raise NotFound("Replaced", f"{_place(ref)} was re-created: its UID is {uid}, expected {ref.uid}")
+
+
+def _preconditions(ref: Ref, resource_version: str) -> dict[str, str]:
+    wanted = {"uid": ref.uid, "resourceVersion": resource_version}
+    return {name: value for name, value in wanted.items() if value}
+
+
+def _dry(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
+
+
+def _no_log(failure: Refused) -> Refused:
+    """A container without a log is absence; any other refusal stays what it is."""
+    return NotFound("NoLog", failure.message) if _NO_LOG.match(failure.message) else failure
+
+
+def _backend_path(path: str) -> str:
+    """Percent-encoded path and query. `..` would leave the proxy for the rest of the API, as this identity: refused."""
+    parts = urlsplit(path)
+    if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(re.split(r"[/\\]", unquote(parts.path))):
+        raise Refused(
+            "Invalid", f"{path!r} cannot be a path: expected it to begin with one '/' and to have no '.' or '..' part"
+        )
+    query = f"?{quote(parts.query, safe='=&%+,;:@/?-._~!$()*')}" if parts.query else ""
+    return quote(parts.path, safe="/%+,;:=@-._~!$&()*'") + query
+
+
+def _from_api_server(answer: Answer) -> bool:
+    """Whether the API server says that it did not get through, rather than the backend answering 502 itself.
+
+    Its own errors are a JSON Status that repeats the HTTP code. A backend that words its errors so, another API server
+    say, is mistaken for it: its 503 then is `Retryable` instead of a reply, never the other way round.
+    """
+    status = status_object(answer.body) if answer.headers.get("Content-Type", "").startswith("application/json") else {}
+    return status.get("status") == "Failure" and status.get("code") == answer.status

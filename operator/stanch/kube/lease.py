@@ -1,0 +1,284 @@
+"""Leases (coordination.k8s.io/v1) in the operator's namespace: who leads, which incident may change which target."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from stanch.domain.plan import Ref
+from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
+from stanch.engine.ports import Clock, Cluster, Object
+
+_API = "coordination.k8s.io/v1"
+_INCIDENT = "stanch.dev/incident"
+
+
+class Ticks(Protocol):
+    """Local time that nobody sets: seconds from an arbitrary start."""
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemTicks:
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds. `deadline` < `duration`: a leader has stopped before another may begin."""
+
+    duration: float = 15.0
+    deadline: float = 10.0
+    retry: float = 2.0
+
+
+class Term:
+    """One leadership. Ask `holds` right before each write; `lost` is for what runs beside it.
+
+    `epoch` is the Lease's count of transitions, the fence that goes into every intent. It never repeats while the Lease
+    lives; deleting the Lease starts it again at 1, so compare epochs for equality, not for order.
+    """
+
+    def __init__(self, epoch: int, ticks: Ticks, until: float) -> None:
+        self.epoch = epoch
+        self.lost = asyncio.Event()
+        self._ticks = ticks
+        self._until = until
+
+    @property
+    def left(self) -> float:
+        """Seconds for which this process may still act without another renewal; 0 when lost."""
+        return 0.0 if self.lost.is_set() else max(0.0, self._until - self._ticks.monotonic())
+
+    def holds(self) -> bool:
+        """Also right while nothing else gets to run: it looks at the time, not at whether the renewal noticed."""
+        return self.left > 0
+
+    def renewed(self, until: float) -> None:
+        self._until = until
+
+
+class Election:
+    """Leader election as client-go does it.
+
+    Another's Lease counts as expired only after it was *seen* unchanged for its whole duration by the local monotonic
+    clock, so that wall clocks need not agree. `waits_for` says what keeps `lead` from beginning.
+    """
+
+    def __init__(
+        self,
+        own: Cluster,
+        ref: Ref,
+        identity: str,
+        clock: Clock,
+        *,
+        pace: Pace | None = None,
+        ticks: Ticks | None = None,
+    ) -> None:
+        """`ref` is the Lease; `identity` is unique for each process, not for each host."""
+        self._own = own
+        self._ref = ref
+        self._identity = identity
+        self._clock = clock
+        self._pace = pace or Pace()
+        self._ticks = ticks or SystemTicks()
+        self._seen = ("", self._ticks.monotonic())
+        self.waits_for = ""
+
+    @asynccontextmanager
+    async def lead(self) -> AsyncIterator[Term]:
+        """Waits until this process leads; renews while the block runs; gives the Lease back at its end.
+
+        When leadership is lost, `Term.lost` is set and the block is expected to end by itself. `Refused` when this
+        identity may not have Leases: waiting would not help.
+        """
+        lease, term = await self._acquired()
+        renewal = asyncio.create_task(self._renew(lease, term))
+        try:
+            yield term
+        finally:
+            renewal.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewal
+            await self._released(term)
+
+    async def _acquired(self) -> tuple[Object, Term]:
+        while True:
+            started = self._ticks.monotonic()
+            try:
+                if lease := await self._claimed():
+                    return lease, Term(_transitions(lease), self._ticks, started + self._pace.deadline)
+            except (Retryable, Conflict, NotFound) as failure:
+                self.waits_for = str(failure)
+            await self._ticks.sleep(self._pace.retry)
+
+    async def _claimed(self) -> Object | None:
+        """The Lease once it is ours; None while another holds it. A `Conflict`: another was faster."""
+        try:
+            lease = await self._own.get(self._ref)
+        except NotFound:
+            return await self._own.create(_lease(self._ref, self._spec(1)))
+        return await self._written(lease, self._spec(_transitions(lease) + 1)) if self._is_free(lease) else None
+
+    def _is_free(self, lease: Object) -> bool:
+        version = lease["metadata"]["resourceVersion"]
+        if self._seen[0] != version:
+            self._seen = (version, self._ticks.monotonic())
+        spec = lease.get("spec", {})
+        self.waits_for = f"{self._ref}, held by {spec.get('holderIdentity')}"
+        waited = self._ticks.monotonic() - self._seen[1]
+        return not spec.get("holderIdentity") or waited >= spec.get("leaseDurationSeconds", self._pace.duration)
+
+    async def _renew(self, lease: Object, term: Term) -> None:
+        while True:
+            await self._ticks.sleep(min(self._pace.retry, term.left))
+            if not term.holds():
+                break
+            lease = await self._renewed(lease, term)
+        term.lost.set()
+
+    async def _renewed(self, lease: Object, term: Term) -> Object:
+        """One renewal. A `Conflict` or a Lease that is gone is a loss at once; whatever may pass is tried again."""
+        started = self._ticks.monotonic()
+        try:
+            async with asyncio.timeout(self._pace.retry):
+                renewed = await self._written(lease, {"renewTime": self._time()})
+        except (Conflict, NotFound):
+            return await self._reread(lease, term)
+        except (Failure, TimeoutError):
+            return lease
+        term.renewed(started + self._pace.deadline)
+        return renewed
+
+    async def _reread(self, lease: Object, term: Term) -> Object:
+        """A renewal whose answer was lost makes the next one a Conflict with ourselves: still our term."""
+        with suppress(Failure):
+            now = await self._own.get(self._ref)
+            if now["spec"].get("holderIdentity") == self._identity and _transitions(now) == term.epoch:
+                return now
+            term.lost.set()
+        return lease
+
+    async def _released(self, term: Term) -> None:
+        """So that the next leader need not wait; by then nothing of this term may still be acting."""
+        term.lost.set()
+        with suppress(Failure):
+            lease = await self._own.get(self._ref)
+            if lease["spec"].get("holderIdentity") == self._identity and _transitions(lease) == term.epoch:
+                await self._written(lease, {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._time()})
+
+    async def _written(self, lease: Object, spec: dict[str, Any]) -> Object:
+        return await self._own.patch(self._ref, {"spec": spec}, resource_version=lease["metadata"]["resourceVersion"])
+
+    def _spec(self, transitions: int) -> dict[str, Any]:
+        now = self._time()
+        return {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(self._pace.duration),
+            "leaseTransitions": transitions,
+            "acquireTime": now,
+            "renewTime": now,
+        }
+
+    def _time(self) -> str:
+        return _micro(self._clock.now())
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The incident that holds a target. Namespace and name are what its Lease says, for people."""
+
+    uid: str
+    namespace: str
+    name: str
+
+
+class TargetLocks:
+    """One incident changes a target at a time (design, invariant 6). A lock does not expire: its incident frees it."""
+
+    def __init__(self, own: Cluster, namespace: str, clock: Clock) -> None:
+        self._own = own
+        self._namespace = namespace
+        self._clock = clock
+
+    async def lock(self, lease_name: str, incident: Holder) -> Holder | None:
+        """None once `incident` holds it (also when it did already), else who does. `Conflict`: freed this moment."""
+        try:
+            await self._own.create(self._lease(lease_name, incident))
+        except Conflict:
+            holder = await self.holder(lease_name)
+            if holder is None:
+                raise
+            return None if holder.uid == incident.uid else holder
+        return None
+
+    async def holder(self, lease_name: str) -> Holder | None:
+        """Who holds it; None when it is free."""
+        try:
+            return _holder(await self._own.get(self._ref(lease_name)))
+        except NotFound:
+            return None
+
+    async def unlock(self, lease_name: str, incident_uid: str) -> bool:
+        """Whether it was held by that incident, and now is free. Another's lock is left alone."""
+        with suppress(NotFound):
+            lease = await self._own.get(self._ref(lease_name))
+            if _holder(lease).uid == incident_uid:
+                await self._own.delete(self._ref(lease_name), resource_version=lease["metadata"]["resourceVersion"])
+                return True
+        return False
+
+    async def takeover(self, lease_name: str, held_by: str, incident: Holder) -> None:
+        """From the incident with UID `held_by`, which the caller knows to be over. `Conflict`: another holds it now."""
+        lease = await self._own.get(self._ref(lease_name))
+        if _holder(lease).uid != held_by:
+            raise Conflict("HolderChanged", f"lease/{lease_name} is held by {_holder(lease)}, expected {held_by}")
+        wanted = self._lease(lease_name, incident)
+        patch = {"metadata": {"annotations": wanted["metadata"]["annotations"]}, "spec": wanted["spec"]}
+        await self._own.patch(self._ref(lease_name), patch, resource_version=lease["metadata"]["resourceVersion"])
+
+    def _ref(self, lease_name: str) -> Ref:
+        return Ref(_API, "Lease", self._namespace, lease_name)
+
+    def _lease(self, lease_name: str, incident: Holder) -> Object:
+        spec = {"holderIdentity": incident.uid, "acquireTime": _micro(self._clock.now())}
+        return _lease(self._ref(lease_name), spec, {_INCIDENT: f"{incident.namespace}/{incident.name}"})
+
+
+def target_lease(uid: str) -> str:
+    """Name of the Lease that locks the object with this UID."""
+    if not uid:
+        raise Refused("Invalid", "a target without a UID cannot be locked: resolve it first")
+    return f"stanch-target-{uid}"
+
+
+def _lease(ref: Ref, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> Object:
+    metadata = {"name": ref.name, "namespace": ref.namespace, "labels": {"app.kubernetes.io/managed-by": "stanch"}}
+    if annotations:
+        metadata["annotations"] = annotations
+    return {"apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata, "spec": spec}
+
+
+def _transitions(lease: Object) -> int:
+    return lease.get("spec", {}).get("leaseTransitions", 0)
+
+
+def _holder(lease: Object) -> Holder:
+    namespace, _, name = lease["metadata"].get("annotations", {}).get(_INCIDENT, "").partition("/")
+    return Holder(lease.get("spec", {}).get("holderIdentity", ""), namespace, name)
+
+
+def _micro(time: datetime) -> str:
+    """MicroTime, the format of Lease times; informative only, nothing here reads them back."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

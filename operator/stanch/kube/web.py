@@ -1,0 +1,136 @@
+"""HTTP to places outside the API server, only to those on a list: implements `engine.ports.Web`."""
+
+from __future__ import annotations
+
+import fnmatch
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from stanch.engine.errors import Refused
+from stanch.engine.ports import HttpReply
+from stanch.kube.client import read_at_most
+from stanch.kube.errors import translated
+
+Network = IPv4Network | IPv6Network
+
+# Where clouds keep credentials (link-local, and the two that are not), and this pod itself. No allowed *name* may lead
+# there; an address that the list itself spells out is meant.
+DENIED: tuple[Network, ...] = tuple(
+    ip_network(network)
+    for network in (
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "100.100.100.200/32",
+        "::/128",
+        "::1/128",
+        "fe80::/10",
+        "fd00:ec2::254/128",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One allowed place. `host` may be a glob (`*.example.org`, whose `*` also spans dots); `port` is exact."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Origin:
+        """From `scheme://host[:port]`. `Refused` for anything more or else."""
+        with suppress(ValueError):
+            url = URL(text)
+            bare = url.path in {"", "/"} and not (url.raw_query_string or url.raw_fragment or url.user)
+            if url.scheme in {"http", "https"} and url.raw_host and url.port and bare:
+                return cls(url.scheme, url.raw_host, url.port)
+        raise Refused("BadConfiguration", f"{text!r} is no origin: expected http(s)://host or http(s)://host:port")
+
+    def covers(self, url: URL) -> bool:
+        same = (url.scheme, url.port) == (self.scheme, self.port)
+        return same and fnmatch.fnmatchcase(url.raw_host or "", self.host)
+
+
+class AllowedWeb:
+    """GET to the allowed origins. An address is judged after it was resolved, and that very address is connected to."""
+
+    def __init__(self, origins: Iterable[str], denied: Sequence[Network] = DENIED) -> None:
+        self._origins = tuple(Origin.parse(text) for text in origins)
+        self._denied = tuple(denied)
+
+    async def get(self, url: str, *, timeout: float, limit_bytes: int = 65536) -> HttpReply:  # noqa: ASYNC109 (the port's)
+        place = self._judged(url)
+        doing = f"GET {place.with_query(None)}"
+        limits = aiohttp.ClientTimeout(total=timeout)
+        connector = aiohttp.TCPConnector(resolver=_Resolver(self._denied), use_dns_cache=False, force_close=True)
+        started = time.monotonic()
+        with translated(doing):
+            # A session for each request: checks are rare, and nothing is remembered between two places.
+            async with (
+                aiohttp.ClientSession(
+                    connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=limits
+                ) as session,
+                session.get(place, allow_redirects=False, headers={"User-Agent": "stanch"}) as response,
+            ):
+                body = await read_at_most(response.content, limit_bytes)
+                return HttpReply(response.status, body, time.monotonic() - started)
+
+    def _judged(self, text: str) -> URL:
+        try:
+            url = URL(text)
+            host = url.raw_host or ""
+        except ValueError as error:
+            raise Refused("Invalid", f"{text!r} is no URL: {error}") from error
+        if url.user or url.password:
+            raise Refused("Invalid", f"a URL for {host} carries credentials, which would end up in logs and evidence")
+        covering = [origin.host for origin in self._origins if origin.covers(url)]
+        if not covering:
+            raise Refused(
+                "NotAllowed", f"{url.scheme}://{host}:{url.port} is not among the places that the operator may ask"
+            )
+        if host not in covering:
+            _judge(host, host, self._denied)  # aiohttp resolves no literal address, so it is judged here
+        return url.with_fragment(None)
+
+
+class _Resolver(AbstractResolver):
+    """The system's resolver without the denied addresses: what comes out is what aiohttp connects to."""
+
+    def __init__(self, denied: Sequence[Network]) -> None:
+        self._inner = aiohttp.ThreadedResolver()
+        self._denied = denied
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        for result in found:
+            _judge(host, result["host"], self._denied)
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+def _judge(host: str, address: str, denied: Sequence[Network]) -> None:
+    """Refuses a denied address, also one in IPv6 clothes (::ffff:169.254.169.254). A name passes."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    if any(found in network for network in denied):
+        raise Refused(
+            "NotAllowed", f"{host} leads to {found}, which is denied (own host, link-local or cloud metadata)"
+        )

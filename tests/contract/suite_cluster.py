@@ -1,0 +1,441 @@
+"""What every implementation of `engine.ports.Cluster` and `Clusters` promises.
+
+Run by `tests/unit/test_memory_cluster.py` on the cluster in memory, and by `tests/contract/test_kube_cluster.py` on a
+real API server, so that what the unit tests lean on is what a cluster does.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+import pytest
+
+from stanch.domain.access import Rule
+from stanch.domain.plan import Pin, Ref
+from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
+from stanch.engine.ports import Clock, Cluster, Clusters, HttpReply, Object
+
+THING = "contract.stanch.dev/v1"
+
+
+class World(Protocol):
+    """A namespace of a cluster, and what the suite needs done to it from outside the ports."""
+
+    clusters: Clusters
+    clock: Clock
+    namespace: str
+
+    async def permit(self, service_account: str, *rules: Rule) -> None:
+        """Grants in this namespace."""
+
+    async def serve(self, service: str, answer: Callable[[str], HttpReply]) -> Ref:
+        """A Service, port name `http`, whose backend answers a path so."""
+
+    async def refuse(self, service: str) -> Ref:
+        """A Service with a backend that refuses connections."""
+
+    async def pod(self, name: str, current: bytes, previous: bytes | None) -> Ref:
+        """A pod whose container `app` has these logs, and whose container `new` has not started."""
+
+
+class ClusterContract:
+    """Inherit, and provide the fixture `world`. The custom kind `Thing` (THING) has a status subresource."""
+
+    @pytest.fixture
+    def own(self, world: World) -> Cluster:
+        return world.clusters.own
+
+    # get
+
+    async def test_get_gives_the_object(self, world: World, own: Cluster) -> None:
+        made = await own.create(config_map(world, "a", key="1"))
+        assert (await own.get(ref(made)))["data"] == {"key": "1"}
+
+    async def test_get_of_nothing_is_not_found(self, world: World, own: Cluster) -> None:
+        with pytest.raises(NotFound):
+            await own.get(Ref("v1", "ConfigMap", world.namespace, "absent"))
+
+    async def test_get_of_another_object_of_the_same_name_is_not_found(self, world: World, own: Cluster) -> None:
+        first = await recreated(own, config_map(world, "a"))
+        with pytest.raises(NotFound, match="UID"):
+            await own.get(first)
+
+    async def test_an_unknown_kind_is_refused_and_not_called_absent(self, world: World, own: Cluster) -> None:
+        for api_version, kind in (("v1", "Nonsense"), ("nonsense.dev/v1", "Thing")):
+            with pytest.raises(Refused, match="UnknownKind") as caught:
+                await own.get(Ref(api_version, kind, world.namespace, "a"))
+            assert not isinstance(caught.value, NotFound)
+
+    @pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
+    async def test_a_name_that_would_reach_elsewhere_is_refused(self, world: World, own: Cluster, name: str) -> None:
+        with pytest.raises(Refused):
+            await own.get(Ref("v1", "ConfigMap", world.namespace, name))
+        with pytest.raises(Refused):
+            await own.delete(Ref("v1", "ConfigMap", world.namespace, name))
+
+    async def test_a_namespaced_object_without_namespace_is_refused(self, own: Cluster) -> None:
+        with pytest.raises(Refused, match="namespace"):
+            await own.get(Ref("v1", "ConfigMap", "", "a"))
+        with pytest.raises(Refused, match="cluster-scoped"):
+            await own.get(Ref("v1", "Namespace", "default", "default"))
+
+    # list
+
+    async def test_list_sets_kind_and_api_version(self, world: World, own: Cluster) -> None:
+        await own.create(deployment(world, "a"))
+        (found,) = [item async for item in own.list("apps/v1", "Deployment", world.namespace)]
+        assert (found["kind"], found["apiVersion"], found["metadata"]["name"]) == ("Deployment", "apps/v1", "a")
+
+    @pytest.mark.parametrize(
+        ("selector", "expected"),
+        [
+            ("app=web", ["a", "b"]),
+            ("app=web,tier!=back", ["a"]),
+            ("app in (web, db)", ["a", "b", "c"]),
+            ("app notin (web)", ["c", "d"]),
+            ("!app", ["d"]),
+            ("tier", ["a", "b"]),
+        ],
+    )
+    async def test_list_by_labels(self, world: World, own: Cluster, selector: str, expected: list[str]) -> None:
+        labels = {
+            "a": {"app": "web", "tier": "front"},
+            "b": {"app": "web", "tier": "back"},
+            "c": {"app": "db"},
+            "d": {},
+        }
+        for name, values in labels.items():
+            await own.create(with_metadata(thing(world, name), labels=values))
+        found = own.list(THING, "Thing", world.namespace, labels=selector)
+        assert [item["metadata"]["name"] async for item in found] == expected
+
+    async def test_list_by_fields(self, world: World, own: Cluster) -> None:
+        for name in ("a", "b"):
+            await own.create(event(world, name, about=name))
+        found = own.list("v1", "Event", world.namespace, fields="involvedObject.kind=Pod,involvedObject.name=b")
+        assert [item["metadata"]["name"] async for item in found] == ["b"]
+
+    async def test_list_by_an_unknown_field_is_refused(self, world: World, own: Cluster) -> None:
+        await own.create(thing(world, "a"))
+        with pytest.raises(Refused, match="field label"):
+            _ = [item async for item in own.list(THING, "Thing", world.namespace, fields="spec.a=1")]
+
+    async def test_list_of_nothing_is_empty(self, world: World, own: Cluster) -> None:
+        assert [item async for item in own.list(THING, "Thing", world.namespace)] == []
+
+    # patch
+
+    async def test_patch_merges_and_null_deletes(self, world: World, own: Cluster) -> None:
+        made = await own.create(thing(world, "a", keep={"x": 1, "y": 2}, items=[1, 2], gone=True))
+        spec = (await own.patch(ref(made), {"spec": {"keep": {"y": None, "z": 3}, "items": [9], "gone": None}}))["spec"]
+        assert spec == {"keep": {"x": 1, "z": 3}, "items": [9]}
+
+    async def test_patch_compares_the_version(self, world: World, own: Cluster) -> None:
+        made = await own.create(thing(world, "a", n=1))
+        await own.patch(ref(made), {"spec": {"n": 2}}, resource_version=version(made))
+        with pytest.raises(Conflict):
+            await own.patch(ref(made), {"spec": {"n": 3}}, resource_version=version(made))
+        assert (await own.get(ref(made)))["spec"] == {"n": 2}
+
+    async def test_a_patch_that_changes_nothing_keeps_the_version(self, world: World, own: Cluster) -> None:
+        made = await own.create(thing(world, "a", n=1))
+        assert version(await own.patch(ref(made), {"spec": {"n": 1}})) == version(made)
+
+    @pytest.mark.parametrize("subresource", ["", "status"])
+    @pytest.mark.parametrize("stale", [True, False])
+    async def test_patch_never_touches_another_object_of_the_same_name(
+        self, world: World, own: Cluster, subresource: str, stale: bool
+    ) -> None:
+        first = await own.create(thing(world, "a", n=1))
+        await recreated(own, thing(world, "a", n=1), first)
+        resource_version = version(first) if stale else ""
+        with pytest.raises(NotFound):
+            await own.patch(
+                ref(first), {"status": {"n": 2}}, resource_version=resource_version, subresource=subresource
+            )
+        assert "status" not in await own.get(unpinned(ref(first)))
+
+    async def test_patch_of_nothing_is_not_found(self, world: World, own: Cluster) -> None:
+        with pytest.raises(NotFound):
+            await own.patch(Ref(THING, "Thing", world.namespace, "absent"), {"spec": {}})
+
+    async def test_status_and_the_rest_are_written_apart(self, world: World, own: Cluster) -> None:
+        made = ref(await own.create({**thing(world, "a", n=1), "status": {"n": 1}}))
+        assert "status" not in await own.get(made)
+        await own.patch(made, {"status": {"n": 2}}, subresource="status")
+        await own.patch(made, {"spec": {"n": 3}, "status": {"n": 4}})
+        found = await own.get(made)
+        assert (found["spec"], found["status"]) == ({"n": 3}, {"n": 2})
+
+    async def test_status_writes_compare_the_version_too(self, world: World, own: Cluster) -> None:
+        made = await own.create(thing(world, "a"))
+        await own.patch(ref(made), {"status": {"n": 1}}, subresource="status", resource_version=version(made))
+        with pytest.raises(Conflict):
+            await own.patch(ref(made), {"status": {"n": 2}}, subresource="status", resource_version=version(made))
+
+    async def test_generation_counts_changes_of_the_spec_alone(self, world: World, own: Cluster) -> None:
+        for body in (thing(world, "a", replicas=1), deployment(world, "a")):
+            made = ref(await own.create(body))
+            await own.patch(made, {"metadata": {"annotations": {"a": "b"}}})
+            await own.patch(made, {"status": {"observedGeneration": 1}}, subresource="status")
+            assert (await own.get(made))["metadata"]["generation"] == 1
+            await own.patch(made, {"spec": {"replicas": 2}})
+            assert (await own.get(made))["metadata"]["generation"] == 2
+
+    async def test_a_dry_run_tells_and_does_nothing(self, world: World, own: Cluster) -> None:
+        made = await own.create(thing(world, "a", n=1))
+        assert (await own.patch(ref(made), {"spec": {"n": 2}}, dry_run=True))["spec"] == {"n": 2}
+        assert version(await own.get(ref(made))) == version(made)
+        await own.create(thing(world, "b"), dry_run=True)
+        with pytest.raises(NotFound):
+            await own.get(Ref(THING, "Thing", world.namespace, "b"))
+
+    async def test_an_immutable_secret_keeps_its_content(self, world: World, own: Cluster) -> None:
+        body = {**config_map(world, "a"), "kind": "Secret", "immutable": True, "data": {"k": "djE="}}
+        made = ref(await own.create(body))
+        with pytest.raises(Refused, match="immutable"):
+            await own.patch(made, {"data": {"k": "djI="}})
+        await own.patch(made, {"metadata": {"labels": {"a": "b"}}})
+
+    # create
+
+    async def test_create_of_a_taken_name_is_a_conflict(self, world: World, own: Cluster) -> None:
+        await own.create(thing(world, "a"))
+        with pytest.raises(Conflict) as caught:
+            await own.create(thing(world, "a"))
+        assert caught.value.reason == "AlreadyExists"
+
+    async def test_create_of_a_bad_name_is_refused(self, world: World, own: Cluster) -> None:
+        with pytest.raises(Refused, match="Invalid"):
+            await own.create(config_map(world, "Not_A_Name"))
+
+    async def test_create_in_a_namespace_that_is_not_there(self, world: World, own: Cluster) -> None:
+        body = with_metadata(config_map(world, "a"), namespace=f"{world.namespace}-absent")
+        with pytest.raises(NotFound):
+            await own.create(body)
+
+    async def test_create_stamps_by_the_servers_clock(self, world: World, own: Cluster) -> None:
+        before = world.clock.now()
+        made = await own.create(thing(world, "a"))
+        after = world.clock.now()
+        created = made["metadata"]["creationTimestamp"]
+        # Time stamps are whole seconds, and the clock may be behind by about one.
+        assert before.timestamp() - 1 <= seconds(created) <= after.timestamp() + 1.5
+
+    # delete
+
+    async def test_delete_and_delete_again(self, world: World, own: Cluster) -> None:
+        made = ref(await own.create(thing(world, "a")))
+        await own.delete(made)
+        with pytest.raises(NotFound):
+            await own.delete(made)
+
+    async def test_delete_never_touches_another_object_of_the_same_name(self, world: World, own: Cluster) -> None:
+        first = await recreated(own, thing(world, "a"))
+        with pytest.raises(NotFound):
+            await own.delete(first)
+        await own.get(unpinned(first))
+
+    async def test_delete_compares_the_version(self, world: World, own: Cluster) -> None:
+        made = await own.create(thing(world, "a", n=1))
+        await own.patch(ref(made), {"spec": {"n": 2}})
+        with pytest.raises(Conflict):
+            await own.delete(ref(made), resource_version=version(made))
+        await own.delete(ref(made), resource_version=version(await own.get(ref(made))))
+
+    async def test_a_finalizer_holds_a_deleted_object(self, world: World, own: Cluster) -> None:
+        made = ref(await own.create(with_metadata(thing(world, "a"), finalizers=["stanch.dev/contract"])))
+        await own.delete(made)
+        assert (await own.get(made))["metadata"]["deletionTimestamp"]
+        with pytest.raises(Refused):
+            await own.patch(made, {"metadata": {"finalizers": ["stanch.dev/contract", "stanch.dev/other"]}})
+        await own.patch(made, {"metadata": {"finalizers": None}})
+        with pytest.raises(NotFound):
+            await own.get(made)
+
+    # log
+
+    async def test_log_of_this_and_the_previous_instance(self, world: World, own: Cluster) -> None:
+        pod = await world.pod("p", b"2026-01-01T00:00:00Z now\n", b"2026-01-01T00:00:00Z before\n")
+        assert b"now" in await read_log(own, pod, "app")
+        assert b"before" in await read_log(own, pod, "app", previous=True)
+
+    async def test_no_log_is_not_found(self, world: World, own: Cluster) -> None:
+        pod = await world.pod("p", b"2026-01-01T00:00:00Z now\n", None)
+        with pytest.raises(NotFound, match="NoLog"):
+            await read_log(own, pod, "app", previous=True)
+        with pytest.raises(NotFound, match="NoLog"):
+            await read_log(own, pod, "new")
+
+    async def test_log_of_a_container_that_the_pod_has_not_is_refused(self, world: World, own: Cluster) -> None:
+        pod = await world.pod("p", b"", None)
+        with pytest.raises(Refused, match="Invalid"):
+            await read_log(own, pod, "nonsense")
+
+    async def test_log_of_another_pod_of_the_same_name_is_not_found(self, world: World, own: Cluster) -> None:
+        pod = await world.pod("p", b"2026-01-01T00:00:00Z now\n", None)
+        with pytest.raises(NotFound):
+            await read_log(own, Ref(pod.api_version, pod.kind, pod.namespace, pod.name, "another"), "app")
+
+    async def test_a_log_is_cut_at_its_limit(self, world: World, own: Cluster) -> None:
+        pod = await world.pod("p", b"2026-01-01T00:00:00Z line\n" * 20_000, None)
+        chunks = [chunk async for chunk in own.log(pod, "app", limit_bytes=200_000)]
+        assert sum(map(len, chunks)) == 200_000
+        assert max(map(len, chunks)) <= 65536
+
+    # proxy
+
+    @pytest.mark.parametrize("status", [200, 302, 404, 500, 502, 503])
+    async def test_every_answer_of_a_backend_is_a_reply(self, world: World, own: Cluster, status: int) -> None:
+        service = await world.serve("web", lambda path: HttpReply(status, path.encode(), 0.0))
+        reply = await own.proxy(service, "http", "/health?deep=1")
+        assert (reply.status, reply.body) == (status, b"/health?deep=1")
+
+    async def test_a_reply_is_cut_at_its_limit(self, world: World, own: Cluster) -> None:
+        service = await world.serve("web", lambda _: HttpReply(200, b"x" * 100_000, 0.0))
+        assert (await own.proxy(service, "http", "/", limit_bytes=10)).body == b"x" * 10
+
+    async def test_a_backend_that_is_not_reached_is_retryable(self, world: World, own: Cluster) -> None:
+        with pytest.raises(Retryable):
+            await own.proxy(await world.refuse("dead"), "http", "/health", limit_bytes=10)
+
+    async def test_a_service_that_is_not_there_is_not_found(self, world: World, own: Cluster) -> None:
+        with pytest.raises(NotFound):
+            await own.proxy(Ref("v1", "Service", world.namespace, "absent"), "http", "/")
+
+    @pytest.mark.parametrize("path", ["health", "/../../../secrets", "/a/%2e%2e/b", "/.."])
+    async def test_a_path_cannot_leave_the_proxy(self, world: World, own: Cluster, path: str) -> None:
+        with pytest.raises(Refused, match="path"):
+            await own.proxy(Ref("v1", "Service", world.namespace, "web"), "http", path)
+
+    # identities
+
+    async def test_a_service_account_may_what_it_was_granted(self, world: World, own: Cluster) -> None:
+        pin = await service_account(world, Rule(("get", "patch"), THING.partition("/")[0], "things", ("a",)))
+        acting = world.clusters.acting_as(world.namespace, pin)
+        for name in ("a", "b"):
+            await own.create(thing(world, name))
+        assert (await acting.patch(Ref(THING, "Thing", world.namespace, "a"), {"spec": {"n": 2}}))["spec"] == {"n": 2}
+        for forbidden in (
+            acting.get(Ref(THING, "Thing", world.namespace, "b")),
+            acting.patch(Ref(THING, "Thing", world.namespace, "b"), {"spec": {}}),
+            acting.delete(Ref(THING, "Thing", world.namespace, "a")),
+            acting.create(thing(world, "c")),
+        ):
+            with pytest.raises(Refused, match=r"runner.*cannot.*things.*stanch rbac") as caught:
+                await forbidden
+            assert caught.value.reason == "Forbidden"
+
+    async def test_list_and_log_and_proxy_need_permission_too(self, world: World) -> None:
+        acting = world.clusters.acting_as(world.namespace, await service_account(world))
+        pod = await world.pod("p", b"", None)
+        with pytest.raises(Refused, match="Forbidden"):
+            _ = [item async for item in acting.list(THING, "Thing", world.namespace)]
+        with pytest.raises(Refused, match="Forbidden"):
+            await read_log(acting, unpinned(pod), "app")
+        with pytest.raises(Refused, match="Forbidden"):
+            await acting.proxy(Ref("v1", "Service", world.namespace, "web"), "http", "/")
+
+    async def test_allowed(self, world: World, own: Cluster) -> None:
+        group = THING.partition("/")[0]
+        pin = await service_account(world, Rule(("get",), group, "things", ("a",)), Rule(("get",), "", "pods/log"))
+        acting = world.clusters.acting_as(world.namespace, pin)
+        assert await acting.allowed("get", group, "things", world.namespace, "a")
+        assert not await acting.allowed("get", group, "things", world.namespace, "b")
+        assert not await acting.allowed("get", group, "things", world.namespace)
+        assert await acting.allowed("get", "", "pods/log", world.namespace, "p")
+        assert not await acting.allowed("get", "", "pods", world.namespace, "p")
+        assert await own.allowed("get", "", "pods", world.namespace)
+
+    async def test_a_write_as_a_service_account_that_is_another_one_now_is_refused(self, world: World) -> None:
+        pin = await service_account(world, Rule(("*",), "*", "*"))
+        acting = world.clusters.acting_as(world.namespace, pin)
+        made = ref(await acting.create(thing(world, "a")))
+        account = Ref("v1", "ServiceAccount", world.namespace, pin.name)
+        await world.clusters.own.delete(account)
+        await refused_writes(acting, world, made, "ServiceAccountGone")
+        await world.clusters.own.create(account_body(world, pin.name))
+        await refused_writes(acting, world, made, "ServiceAccountReplaced")
+
+    async def test_a_write_as_a_service_account_without_pin_is_refused(self, world: World) -> None:
+        pin = await service_account(world, Rule(("*",), "*", "*"))
+        with pytest.raises(Refused, match="ServiceAccountNotPinned"):
+            await world.clusters.acting_as(world.namespace, Pin(pin.name)).create(thing(world, "a"))
+
+
+async def refused_writes(acting: Cluster, world: World, made: Ref, reason: str) -> None:
+    for write in (acting.patch(made, {"spec": {"n": 9}}), acting.create(thing(world, "z")), acting.delete(made)):
+        with pytest.raises(Refused) as caught:
+            await write
+        assert caught.value.reason == reason
+
+
+async def service_account(world: World, *rules: Rule) -> Pin:
+    made = await world.clusters.own.create(account_body(world, "runner"))
+    await world.permit("runner", *rules)
+    return Pin("runner", made["metadata"]["uid"])
+
+
+async def recreated(own: Cluster, body: Object, first: Object | None = None) -> Ref:
+    """Deletes and creates again; the Ref of the first one, pinned."""
+    made = ref(first or await own.create(copy.deepcopy(body)))
+    await own.delete(made)
+    await own.create(copy.deepcopy(body))
+    return made
+
+
+async def read_log(cluster: Cluster, pod: Ref, container: str, *, previous: bool = False) -> bytes:
+    return b"".join([chunk async for chunk in cluster.log(pod, container, previous=previous, limit_bytes=1 << 20)])
+
+
+def account_body(world: World, name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": world.namespace}}
+
+
+def thing(world: World, name: str, **spec: object) -> Object:
+    metadata = {"name": name, "namespace": world.namespace}
+    return {"apiVersion": THING, "kind": "Thing", "metadata": metadata, "spec": spec}
+
+
+def config_map(world: World, name: str, **data: str) -> Object:
+    metadata = {"name": name, "namespace": world.namespace}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def deployment(world: World, name: str) -> Object:
+    """No replicas: nothing has to run it."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "none"}]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template, "paused": True}
+    metadata = {"name": name, "namespace": world.namespace}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+
+def event(world: World, name: str, about: str) -> Object:
+    involved = {"kind": "Pod", "name": about, "namespace": world.namespace}
+    metadata = {"name": name, "namespace": world.namespace}
+    return {"apiVersion": "v1", "kind": "Event", "metadata": metadata, "involvedObject": involved, "reason": "Test"}
+
+
+def with_metadata(body: Object, **metadata: object) -> Object:
+    return {**body, "metadata": {**body["metadata"], **metadata}}
+
+
+def ref(made: Object) -> Ref:
+    metadata = made["metadata"]
+    return Ref(made["apiVersion"], made["kind"], metadata.get("namespace", ""), metadata["name"], metadata["uid"])
+
+
+def unpinned(pinned: Ref) -> Ref:
+    return Ref(pinned.api_version, pinned.kind, pinned.namespace, pinned.name)
+
+
+def version(made: Object) -> str:
+    return made["metadata"]["resourceVersion"]
+
+
+def seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()

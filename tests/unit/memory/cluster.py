@@ -1,0 +1,174 @@
+"""The ports of `engine.ports`, on an API server in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from stanch.domain.plan import Pin, Ref
+from stanch.engine.errors import Failure, NotFound, Refused, Retryable
+from stanch.engine.ports import HttpReply, Object
+from tests.unit.memory.server import MemoryServer, Write
+
+_CHUNK = 65536
+T = TypeVar("T")
+
+
+class MemoryCluster:
+    """The server as one identity sees it. `pin` is None for the operator itself."""
+
+    def __init__(self, server: MemoryServer, namespace: str = "", pin: Pin | None = None) -> None:
+        self._server = server
+        self._namespace = namespace
+        self._pin = pin
+        self._user = f"system:serviceaccount:{namespace}:{pin.name}" if pin else ""
+
+    async def get(self, ref: Ref) -> Object:
+        await self._reading("get", ref)
+        return self._server.read(ref)
+
+    async def list(
+        self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = ""
+    ) -> AsyncIterator[Object]:
+        await self._reading("list", Ref(api_version, kind, namespace, ""))
+        for item in self._server.select(api_version, kind, namespace, labels, fields):
+            yield item
+
+    async def patch(
+        self,
+        ref: Ref,
+        patch: Mapping[str, Any],
+        *,
+        resource_version: str = "",
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Object:
+        write = Write(0, self._user, "patch", ref, copy.deepcopy(dict(patch)), subresource)
+        server = self._server
+        return await self._writing(
+            write, lambda: server.patch(ref, patch, resource_version, subresource, dry_run=dry_run), dry_run
+        )
+
+    async def create(self, body: Object, *, dry_run: bool = False) -> Object:
+        write = Write(0, self._user, "create", self._server.ref(body), copy.deepcopy(body))
+        return await self._writing(write, lambda: self._server.create(body, dry_run=dry_run), dry_run)
+
+    async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
+        write = Write(0, self._user, "delete", ref, {})
+        await self._writing(write, lambda: self._server.delete(ref, resource_version), dry_run=False)
+
+    async def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
+        await self._reading("get", pod, "log")
+        _has_container(self._server.read(pod), container)
+        parts = self._server.logs.get((pod.namespace, pod.name, container, previous))
+        if parts is None:
+            raise NotFound(
+                "NoLog", f"{'previous terminated ' if previous else ''}container {container} of {pod} not found"
+            )
+        left = limit_bytes
+        for part in parts:
+            if isinstance(part, Failure):
+                raise part
+            for start in range(0, len(part), _CHUNK):
+                chunk = part[start : start + min(_CHUNK, left)]
+                left -= len(chunk)
+                if not chunk or left < 0:
+                    return
+                yield chunk
+
+    async def proxy(
+        self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = _CHUNK
+    ) -> HttpReply:
+        if not path.startswith("/") or {".", ".."} & set(unquote(path.partition("?")[0]).split("/")):
+            raise Refused("Invalid", f"{path!r} cannot be a path: it climbs, or does not begin with '/'")
+        await self._reading("get", service, "proxy")
+        self._server.read(service)
+        backend = self._server.backends.get((service.namespace, service.name, port))
+        if backend is None:
+            raise Retryable("ServiceUnavailable", f'no endpoints available for service "{service.name}:{port}"')
+        reply = backend(path)
+        return HttpReply(reply.status, reply.body[:limit_bytes], reply.seconds)
+
+    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
+        await asyncio.sleep(0)
+        return self._server.permitted(self._user, verb, group, resource, namespace, name)
+
+    async def _reading(self, verb: str, ref: Ref, subresource: str = "") -> None:
+        await asyncio.sleep(0)
+        self._authorize(verb, ref, subresource)
+        for hook in list(self._server.before_read):
+            hook(verb, ref)
+
+    async def _writing(self, write: Write, effect: Callable[[], T], dry_run: bool) -> T:
+        await asyncio.sleep(0)
+        if self._pin:
+            _vouch(self._server, self._namespace, self._pin)
+        # RBAC cannot narrow a creation to a name, so it is asked without one.
+        self._authorize(write.verb, write.ref, write.subresource)
+        if dry_run:
+            return effect()
+        begun = self._server.begin(write)
+        result = effect()
+        for hook in list(self._server.after_write):
+            hook(begun)
+        return result
+
+    def _authorize(self, verb: str, ref: Ref, subresource: str) -> None:
+        kind = self._server.kind(ref.api_version, ref.kind)
+        resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
+        name = "" if verb == "create" else ref.name
+        if not self._server.permitted(self._user, verb, kind.group, resource, ref.namespace, name):
+            denied = f'User "{self._user}" cannot {verb} resource "{resource}" in API group "{kind.group}"'
+            hint = "`stanch rbac` prints the Role that is needed"
+            raise Refused("Forbidden", f'{denied} in the namespace "{ref.namespace}" ({ref}). {hint}')
+
+
+class MemoryClusters:
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+        self._own = MemoryCluster(server)
+
+    @property
+    def own(self) -> MemoryCluster:
+        return self._own
+
+    def acting_as(self, namespace: str, service_account: Pin) -> MemoryCluster:
+        return MemoryCluster(self._server, namespace, service_account)
+
+
+@dataclass
+class MemoryWeb:
+    """`answers`: URL -> reply or failure. Any other URL is not allow-listed."""
+
+    answers: dict[str, HttpReply | Failure] = field(default_factory=dict)
+
+    async def get(self, url: str, *, timeout: float, limit_bytes: int = _CHUNK) -> HttpReply:  # noqa: ASYNC109 (the port's)
+        await asyncio.sleep(0)
+        answer = self.answers.get(url)
+        if answer is None:
+            raise Refused("NotAllowed", f"{url} is not among the places that the operator may ask")
+        if isinstance(answer, Failure):
+            raise answer
+        return HttpReply(answer.status, answer.body[:limit_bytes], answer.seconds)
+
+
+def _vouch(server: MemoryServer, namespace: str, pin: Pin) -> None:
+    if not pin.uid:
+        raise Refused("ServiceAccountNotPinned", f"{namespace}/{pin.name}: no UID")
+    try:
+        found = server.read(Ref("v1", "ServiceAccount", namespace, pin.name))
+    except NotFound as failure:
+        raise Refused("ServiceAccountGone", f"{namespace}/{pin.name} was deleted") from failure
+    if found["metadata"]["uid"] != pin.uid:
+        raise Refused("ServiceAccountReplaced", f"{namespace}/{pin.name} was re-created")
+
+
+def _has_container(pod: Object, container: str) -> None:
+    spec = pod["spec"]
+    parts = ("containers", "initContainers", "ephemeralContainers")
+    if container not in {one["name"] for part in parts for one in spec.get(part, ())}:
+        raise Refused("Invalid", f"container {container} is not valid for pod {pod['metadata']['name']}")
