@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 
 from .paths import SOURCE
-from .run import run
+from .run import run, wait_for
 
 APPLY = ["apply", "--server-side", "--force-conflicts", "-f", "-"]
 FAKE = "kwok.x-k8s.io/node"  # the annotation by which kwok knows the nodes that are its own
@@ -17,10 +19,27 @@ def install_dns(kubectl: list[str], address: str) -> None:
     run([*kubectl, *APPLY], stdin=manifests.replace("CLUSTER_DNS", address))
 
 
-def wait_dns(kubectl: list[str]) -> None:
-    """Wait until CoreDNS answers; raises ClusterError."""
-    run([*kubectl, "--namespace=kube-system", "rollout", "status", "deployment/coredns",
-         "--timeout=60s"])
+def wait_dns(address: str) -> None:
+    """Wait until a name is resolved through the Service: node, network and proxy all work then.
+
+    The API server's word is not enough: after a crash it holds what the last kubelet said.
+    """
+    wait_for(f"cluster DNS at {address}: answers", lambda: _resolves(address), 60)
+
+
+def _resolves(address: str) -> bool:
+    labels = ("kubernetes", "default", "svc", "cluster", "local")
+    name = b"".join(bytes([len(label)]) + label.encode() for label in labels) + b"\0"
+    # Header: number 1, recursion desired, one question. Question: type A, class IN.
+    query = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + name + struct.pack(">2H", 1, 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(0.5)
+        try:
+            client.sendto(query, (address, 53))
+            _, _, _, answers, _, _ = struct.unpack(">6H", client.recv(512)[:12])
+        except (OSError, struct.error):
+            return False
+    return bool(answers)
 
 
 def add_fake_nodes(kubectl: list[str], count: int) -> None:

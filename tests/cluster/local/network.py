@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..model import ClusterError
 from ..paths import clusters_dir, write
-from ..run import locked, run
+from ..run import locked, run, succeeds, wait_for
 
 
 @dataclass(frozen=True)
@@ -75,24 +75,26 @@ def recorded(state: Path) -> Network:
 
 
 def connect(network: Network, pid: int, enter: list[str]) -> None:
-    """Lay the cable to the namespaces that `pid` lives in, unless it is there."""
-    if (Path("/sys/class/net") / network.link).exists():
-        return
-    run(["ip", "link", "add", network.link, "type", "veth",
-         "peer", "name", "eth0", "netns", str(pid)])
-    run([*enter, "ip", "address", "add", f"{network.node}/30", "dev", "eth0"])
+    """Lay the cable to the namespaces that `pid` lives in; what is there already stays."""
+    if not succeeds([*enter, "ip", "link", "show", "eth0"]):
+        disconnect(network)  # the end of a cable whose other end has gone
+        run(["ip", "link", "add", network.link, "type", "veth",
+             "peer", "name", "eth0", "netns", str(pid)])
+    run([*enter, "ip", "address", "replace", f"{network.node}/30", "dev", "eth0"])
     run([*enter, "ip", "link", "set", "eth0", "up"])
-    run(["ip", "address", "add", f"{network.host}/30", "dev", network.link])
+    run(["ip", "address", "replace", f"{network.host}/30", "dev", network.link])
     run(["ip", "link", "set", network.link, "up"])
-    run([*enter, "ip", "route", "add", "default", "via", network.host])
+    run([*enter, "ip", "route", "replace", "default", "via", network.host])
     for subnet in (network.pods, network.services):
         run(["ip", "route", "replace", subnet, "via", network.node])
 
 
 def disconnect(network: Network) -> None:
     """Take the cable away; its addresses and routes go with it."""
-    if (Path("/sys/class/net") / network.link).exists():
-        run(["ip", "link", "delete", network.link])
+    link = Path("/sys/class/net") / network.link
+    if link.exists():
+        succeeds(["ip", "link", "delete", network.link])  # the kernel may be about to do the same
+        wait_for(f"link {network.link}: gone", lambda: not link.exists(), 10, 0.05)
 
 
 def _number(record: Path) -> int:

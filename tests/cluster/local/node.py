@@ -74,10 +74,13 @@ class Node:
         # Through standard input: the path may not exist inside.
         run([*space.enter, *CTR, "images", "import", "-"], stdin=archive, timeout=300)
 
-    def start_kubelet(self, space: Space, control: ControlPlane) -> None:
-        """Start the kubelet; it registers the node by itself."""
+    def start_kubelet(self, space: Space, control: ControlPlane, kubectl: list[str]) -> None:
+        """Start the kubelet unless it runs; it registers the node by itself."""
+        if space.runs(space.pid_file("kubelet")):
+            return
         config = write(self.state / "kubelet.json", json.dumps(self._kubelet(control)))
         user = control.component_kubeconfig(access.node_user(self.name))
+        self._doubt(kubectl)
         space.spawn("kubelet", [
             str(self.binaries / "kubelet"), f"--config={config}", f"--kubeconfig={user}",
             f"--hostname-override={self.name}", f"--node-ip={self.network.node}",
@@ -94,6 +97,12 @@ class Node:
         wait_for(f"{self.state / 'logs/kubelet.log'}: node {self.name} is registered",
                  lambda: succeeds([*kubectl, "get", "node", self.name]), 60)
         run([*kubectl, "wait", "--for=condition=Ready", f"node/{self.name}", "--timeout=60s"])
+
+    def _doubt(self, kubectl: list[str]) -> None:
+        """Take back what an earlier kubelet said last, so that Ready is the new one's word."""
+        unknown = {"type": "Ready", "status": "Unknown", "reason": "KubeletStarting"}
+        succeeds([*kubectl, "patch", "node", self.name, "--subresource=status",
+                  "--patch", json.dumps({"status": {"conditions": [unknown]}})])
 
     def _kubelet(self, control: ControlPlane) -> dict[str, object]:
         few = "1%"

@@ -63,7 +63,8 @@ class Space:
         pid = self.pid
         if pid is None:
             return
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(_first_inside(pid), signal.SIGKILL)
         wait_for(f"end of process {pid} ({INIT.name})", lambda: self.pid is None, 30, 0.05)
 
     def spawn(self, name: str, argv: list[str]) -> None:
@@ -117,6 +118,13 @@ class Space:
 def _started(pid: int) -> int:
     """When the process began, in clock ticks since boot: tells it from a later namesake."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
+def _first_inside(holder: int) -> int:
+    """The init process: its end is complete, and the holder's follows, when all inside have ended."""
+    with contextlib.suppress(OSError, IndexError):
+        return int(Path(f"/proc/{holder}/task/{holder}/children").read_text().split()[0])
+    return holder
 
 
 def _bury(pid: int) -> None:

@@ -79,7 +79,7 @@ class Local:
             self._join(control, node, kubectl)
         with step("[4/4] cluster DNS"):
             addons.add_fake_nodes(kubectl, fake_nodes)
-            addons.wait_dns(kubectl)
+            addons.wait_dns(control.network.dns)
         self._check_parts()
         return self._cluster(control)
 
@@ -103,6 +103,8 @@ class Local:
         _remove_state(self.state)
 
     def _enclose(self, net: network.Network) -> None:
+        if self.space.pid is None:
+            cgroups.remove(self.cluster)  # of pods that ended with the last namespaces
         cgroups.create(self.cluster)
         pid = self.space.start()
         network.connect(net, pid, self.space.enter)
@@ -123,7 +125,7 @@ class Local:
     def _join(self, control: ControlPlane, node: Node, kubectl: list[str]) -> None:
         control.wait_ready(kubectl)
         addons.install_dns(kubectl, control.network.dns)
-        node.start_kubelet(self.space, control)
+        node.start_kubelet(self.space, control, kubectl)
         node.start_proxy(self.space, control)
         node.wait_ready(kubectl)
 
