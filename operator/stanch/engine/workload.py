@@ -11,7 +11,6 @@ Objects are raw JSON, as the API server sends them.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
@@ -92,13 +91,9 @@ def created_at(obj: Object) -> datetime:
 def template_of(obj: Object) -> Object:
     """The pod template of a workload or of one of its revisions, without what controllers add to it. A copy."""
     spec = obj["data"]["spec"] if obj["kind"] == "ControllerRevision" else obj["spec"]
-    template: Object = deepcopy(spec["template"])
+    template: Object = _without_nulls(spec["template"])
     template.pop("$patch", None)
-    metadata = template.setdefault("metadata", {}) or {}
-    template["metadata"] = metadata
-    if metadata.get("creationTimestamp", "") is None:
-        del metadata["creationTimestamp"]
-    _drop(metadata, "labels", {HASH_LABEL})
+    _drop(template.setdefault("metadata", {}), "labels", {HASH_LABEL})
     return template
 
 
@@ -139,6 +134,15 @@ def selector_of(workload: Object) -> str:
 
 def _expression(item: Mapping[str, Any]) -> str:
     return _OPERATORS[item["operator"]].format(key=item["key"], values=",".join(item.get("values") or ()))
+
+
+def _without_nulls(value: Any) -> Any:
+    """A copy. To the API server a null field is an absent one; ControllerRevisions hold `creationTimestamp: null`."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
 
 
 def _drop(metadata: Object, field: str, keys: frozenset[str] | set[str]) -> None:
