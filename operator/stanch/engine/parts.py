@@ -98,11 +98,17 @@ class CheckKind:
 
 @dataclass
 class Ledger:
-    """What a capture has got so far. Filled in place, so that what was done when the budget ended is not lost."""
+    """What a capture has got so far. Filled in place, so that what was done when the budget ended is not lost.
+
+    `notes` are findings that are neither missing nor cut (a container that never started). `pending` names what is owed
+    and not there yet: what is left in it when the budget ends is missing.
+    """
 
     files: list[File] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    pending: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,8 @@ class Scope:
 
 @dataclass(frozen=True)
 class SourceKind:
-    """A source of evidence. `collect` raises only when cancelled: what it cannot get goes into the ledger's `missing`."""
+    """A source of evidence. What it cannot read from the cluster goes into the ledger's `missing`; `collect` raises only
+    when cancelled, or when the pack does not take a file (then the capture as a whole has failed)."""
 
     name: str
     summary: str

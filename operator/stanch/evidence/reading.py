@@ -1,0 +1,109 @@
+"""Reading the cluster for evidence: what cannot be read becomes a line under `missing`, and the rest goes on.
+
+Only failures of the cluster are caught here, inside of `Listing` and `read`, never around code that also writes, lest a
+failure of the pack be taken for one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from typing import Generic, TypeVar
+
+from stanch.engine.errors import Failure, Retryable
+from stanch.engine.parts import Scope
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+LONGEST_WAIT = 2.0
+MESSAGE = 400
+AT_ONCE = 16
+FORBIDDEN = "Forbidden"
+
+
+def because(failure: Failure, needs: str) -> str:
+    """Why something is missing; for a refusal by RBAC, also which permission lacks."""
+    text = f"{failure.reason}: {failure.message}"[:MESSAGE]
+    if failure.reason != FORBIDDEN:
+        return text
+    return f"{text} (the playbook's ServiceAccount lacks {needs}; `stanch rbac` prints the Role that it needs)"
+
+
+async def retried(call: Callable[[], Awaitable[T]]) -> T:
+    """The result of `call`, which is tried again while its failure is Retryable, ATTEMPTS times in all."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await call()
+        except Retryable as failure:
+            await asyncio.sleep(min(failure.after, LONGEST_WAIT))
+    return await call()
+
+
+async def read(scope: Scope, what: str, needs: str, call: Callable[[], Awaitable[T]]) -> T | None:
+    """The result of `call`; None when it cannot be had, which is then recorded as missing under the name `what`."""
+    scope.ledger.pending.add(what)
+    result: T | None = None
+    try:
+        result = await retried(call)
+    except Failure as failure:
+        scope.ledger.missing.append(f"{what}: {because(failure, needs)}")
+    scope.ledger.pending.discard(what)
+    return result
+
+
+class Listing(Generic[T]):
+    """Iterates over what `make` lists, at most `limit` of it. Ends early when the cluster fails.
+
+    `failure` then says why (and is recorded as missing under the name `what`): fewer items are not "there are no more".
+    """
+
+    def __init__(
+        self, scope: Scope, what: str, needs: str, make: Callable[[], AsyncIterator[T]], limit: int = 1_000_000
+    ) -> None:
+        self.failure = ""
+        self.count = 0
+        self._scope, self._what, self._needs, self._make, self._limit = scope, what, needs, make, limit
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        ledger = self._scope.ledger
+        ledger.pending.add(self._what)
+        for attempt in range(ATTEMPTS):
+            try:
+                async for item in self._make():
+                    if self.count == self._limit:
+                        ledger.cut.append(f"{self._what}: cut after {self._limit}")
+                        break
+                    self.count += 1
+                    yield item
+                break
+            except Failure as failure:
+                if isinstance(failure, Retryable) and self.count == 0 and attempt < ATTEMPTS - 1:
+                    await asyncio.sleep(min(failure.after, LONGEST_WAIT))
+                    continue
+                self.failure = because(failure, self._needs)
+                ledger.missing.append(f"{self._what}: {self.failure}")
+                break
+        # Not in a `finally`: what the end of the budget interrupts must stay pending.
+        ledger.pending.discard(self._what)
+
+
+async def each(items: AsyncIterable[T], work: Callable[[T], Awaitable[None]], at_once: int = AT_ONCE) -> None:
+    """Runs `work` on every item, `at_once` at a time, without ever holding more items than that."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def run(item: T) -> None:
+        try:
+            await work(item)
+        finally:
+            slots.release()
+
+    async with asyncio.TaskGroup() as tasks:
+        async for item in items:
+            await slots.acquire()
+            tasks.create_task(run(item))
+
+
+async def over(items: Iterable[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
