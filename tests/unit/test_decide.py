@@ -32,7 +32,10 @@ def test_option_that_does_not_help_gives_way_to_the_next() -> None:
     play = Play()
     play.answers[moves.Read] = lambda effect: moves.Readings({"health": YES if effect.option == "undo" else NO})
     play.until(Phase.Resolved)
-    assert [(r.name, r.state) for r in play.status.options] == [("restart", OptionState.Denied), ("undo", OptionState.Confirmed)]
+    assert [(r.name, r.state) for r in play.status.options] == [
+        ("restart", OptionState.Denied),
+        ("undo", OptionState.Confirmed),
+    ]
     assert play.written == ["uid-inc/1/restart/restart", "uid-inc/1/undo/undo"]
 
 
@@ -42,7 +45,9 @@ def test_nothing_is_written_before_evidence_and_intent_are_stored() -> None:
 
     def check(effect: moves.Write) -> moves.Outcome:
         assert play.status.evidence.captures >= 1
-        assert play.status.steps[-1].state is StepState.Intended, "the intent is in the stored status when the write happens"
+        assert play.status.steps[-1].state is StepState.Intended, (
+            "the intent is in the stored status when the write happens"
+        )
         return play._write(effect)
 
     play.answers[moves.Write] = check

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ GROUP, VERSION = "stanch.dev", "v1alpha1"
 # Back-offs are not awakable: capped at two seconds, or an outage of a minute costs another one.
 BACKOFFS = (0.1, 0.2, 0.5, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0)
 
+Login = Callable[[], Awaitable[Mapping[str, Any]]]
 Told = Callable[[Object, bool], None]
 
 
@@ -32,7 +33,7 @@ class Sinks:
     playbook: Told
 
 
-async def watch(sinks: Sinks, login: Callable[[], Mapping[str, Any]], namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+async def watch(sinks: Sinks, login: Login, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
     """Watches until `stop` is set. `login` gives the fields of a kopf.ConnectionInfo."""
     registry = kopf.OperatorRegistry()
     _register(registry, sinks, login)
@@ -63,10 +64,10 @@ def _settings() -> kopf.OperatorSettings:
     return settings
 
 
-def _register(registry: kopf.OperatorRegistry, sinks: Sinks, login: Callable[[], Mapping[str, Any]]) -> None:
+def _register(registry: kopf.OperatorRegistry, sinks: Sinks, login: Login) -> None:
     @kopf.on.login(registry=registry)
     async def authenticate(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(**login())
+        return kopf.ConnectionInfo(**await login())
 
     for plural, told in (("incidents", sinks.incident), ("decisions", sinks.decision), ("playbooks", sinks.playbook)):
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(_handler(told))

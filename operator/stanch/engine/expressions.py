@@ -28,6 +28,9 @@ NAMES = {
     "incident.labels": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
     "facts.lastDeploy.at": cel.Type.TIMESTAMP,
     "facts.lastDeploy.age": cel.Type.DURATION,
+    "facts.lastDeploy.target": cel.Type.STRING,
+    "facts.lastDeploy.revision": cel.Type.STRING,
+    "facts.lastDeploy.changedBy": cel.Type.STRING,
 }
 
 
@@ -110,7 +113,9 @@ def _environment() -> cel.Env:
 
 def _sentence(message: str) -> str:
     """The library's message without its drawing of the expression and its status code, and with what was expected."""
-    line = re.sub(r"^[A-Z_]+: (ERROR: )?", "", message.split("\n", 1)[0]).replace("<input>:", "at ").removesuffix(" (in container '')")
+    line = (
+        re.sub(r"^[A-Z_]+: (ERROR: )?", "", message.split("\n", 1)[0]).replace("<input>:", "at ").removesuffix(" (in container '')")
+    )
     if missing := re.search(r'No value with name "(.+)" found', line):
         return f"{missing[1]} is not known"
     return f"{line}; known names: {', '.join(NAMES)}" if "undeclared reference" in line else line

@@ -14,7 +14,7 @@ Json = Any
 
 def difference(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, Json]:
     """The smallest patch with `merged(old, patch) == new`: absent keys become null at every depth, lists go whole."""
-    patch: dict[str, Json] = dict.fromkeys(old.keys() - new.keys())
+    patch: dict[str, Json] = dict.fromkeys(sorted(old.keys() - new.keys()))
     for key, value in new.items():
         if key not in old:
             patch[key] = deepcopy(value)

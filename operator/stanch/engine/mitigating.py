@@ -12,7 +12,6 @@ from stanch.engine.moves import Capture, Denied, Later, Move, Prepare, Prepared,
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
-
 # Somebody who writes the target this often between our read and our write is fighting us.
 ATTEMPTS = 5
 
@@ -88,9 +87,7 @@ def write(turn: Turn, step: Step, record: StepRecord) -> Move | None:
         return None
     if later := turn.take(Write, Later):
         return pause(turn, later)
-    return turn.move(
-        Write(turn.option.name, step.name, record.token, record.resource_version, fence=record.epoch != turn.epoch)
-    )
+    return turn.move(Write(turn.option.name, step.name, record.token, record.resource_version, fence=record.epoch != turn.epoch))
 
 
 def finish(turn: Turn, step: Step, record: StepRecord, outcome: Written) -> None:

@@ -37,7 +37,13 @@ class Cluster(Protocol):
         """All objects, page by page (500 a page), each with apiVersion and kind set. `labels`, `fields` are selectors."""
 
     async def patch(
-        self, ref: Ref, patch: Mapping[str, Any], *, resource_version: str = "", subresource: str = "", dry_run: bool = False
+        self,
+        ref: Ref,
+        patch: Mapping[str, Any],
+        *,
+        resource_version: str = "",
+        subresource: str = "",
+        dry_run: bool = False,
     ) -> Object:
         """JSON merge patch. With `resource_version`, compare-and-swap: `Conflict` when the object has moved on. With
         `ref.uid`, never another object of the same name."""
@@ -122,16 +128,16 @@ class Packs(Protocol):
 class Vault(Protocol):
     """What must survive beside the operator and is too large or too secret for a status: plans, before-images."""
 
-    async def put(self, name: str, data: bytes, incident_uid: str) -> str:
+    async def put(self, name: str, data: bytes, labels: Mapping[str, str] | None = None) -> str:
         """Creates, immutable; returns `sha256:…` of `data`. The same content being there is success, other content `Conflict`."""
 
-    async def get(self, name: str, sha256: str) -> bytes:
-        """The content; `NotFound` when it is gone, `Refused` (Altered) when its hash is another one."""
+    async def get(self, name: str, expected: str) -> bytes:
+        """The content; `NotFound` when it is gone, `Refused` (DigestMismatch) when its hash is not `expected`."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The incident that holds a lock."""
+    """The incident that holds a target. Namespace and name are what its Lease says, for people."""
 
     uid: str
     namespace: str
@@ -139,13 +145,13 @@ class Holder:
 
 
 class Locks(Protocol):
-    """One incident changes a target at a time. Held until given back: a lock does not expire, its holder ends."""
+    """One incident changes a target at a time. A lock does not expire: its incident frees it, or is known to be over."""
 
-    async def take(self, target_uid: str, holder: Holder) -> Holder | None:
-        """None: `holder` has it now. Otherwise who has it."""
+    async def lock(self, lease_name: str, incident: Holder) -> Holder | None:
+        """None once `incident` holds it (also when it did already), else who does. `Conflict`: freed this moment."""
 
-    async def seize(self, target_uid: str, holder: Holder, of: Holder) -> bool:
-        """Takes it over from `of`, compare-and-swap; False when it moved on meanwhile."""
+    async def unlock(self, lease_name: str, incident_uid: str) -> bool:
+        """Whether it was held by that incident, and now is free. Another's lock is left alone."""
 
-    async def free_all(self, incident_uid: str) -> None:
-        """Gives back every lock that the incident holds."""
+    async def takeover(self, lease_name: str, held_by: str, incident: Holder) -> None:
+        """From the incident with UID `held_by`, which the caller knows to be over. `Conflict`: another holds it now."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from stanch.domain.incident import OptionRecord, Phase, Status, StepRecord
+from stanch.domain.incident import OptionRecord, Phase, StepRecord
 from stanch.domain.plan import Option, Plan
 from stanch.domain.timeline import Entry, File, Line
 from stanch.engine.chain import link

@@ -107,9 +107,7 @@ def note(turn: Turn, readings: Readings) -> None:
     """Keeps the latest reading of each check beside its baseline."""
     baseline = {record.name: record.baseline for record in turn.status.checks}
     rest = tuple(record for record in turn.status.checks if record.name not in readings.of)
-    latest = tuple(
-        CheckRecord(name, seen, baseline.get(name), clip(message)) for name, (seen, message, _) in readings.of.items()
-    )
+    latest = tuple(CheckRecord(name, seen, baseline.get(name), clip(message)) for name, (seen, message, _) in readings.of.items())
     turn.set(checks=(*rest, *latest))
 
 

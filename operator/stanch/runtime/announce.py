@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import structlog
 
-from stanch.api import codec
 from stanch.domain.incident import Phase, Status
 from stanch.domain.plan import Ref
+from stanch.engine.chain import time_text
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
 from stanch.runtime.case import Case
+from stanch.runtime.metrics import Metrics
 from stanch.runtime.world import World
 
 log = structlog.get_logger()
@@ -19,18 +20,20 @@ CHANGES = frozenset({Phase.Mitigating, Phase.Mitigated})
 
 
 class Announcer:
-    def __init__(self, world: World, component: str) -> None:
+    def __init__(self, world: World, metrics: Metrics, component: str) -> None:
         self.world = world
+        self.metrics = metrics
         self.component = component
 
     async def announce(self, case: Case, before: Status, after: Status) -> None:
         log.info("phase", incident=case.ref.name, namespace=case.ref.namespace, incident_uid=case.ref.uid,
                  before=str(before.phase), after=str(after.phase), reason=after.reason, message=after.message)  # fmt: skip
+        self.metrics.transitions.labels(str(after.phase)).inc()
         about = [case.ref]
         if after.phase in CHANGES:
             about += [target.ref for target in after.targets]
         for ref in about:
-            await self.emit(event(ref, case, after, self.component, codec.timestamp(self.world.clock.now())))
+            await self.emit(event(ref, case, after, self.component, time_text(self.world.clock.now().replace(microsecond=0))))
 
     async def emit(self, body: Object) -> None:
         try:
@@ -41,7 +44,13 @@ class Announcer:
 
 def event(ref: Ref, case: Case, status: Status, component: str, at: str) -> Object:
     """https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/"""
-    involved = {"apiVersion": ref.api_version, "kind": ref.kind, "namespace": ref.namespace, "name": ref.name, "uid": ref.uid}
+    involved = {
+        "apiVersion": ref.api_version,
+        "kind": ref.kind,
+        "namespace": ref.namespace,
+        "name": ref.name,
+        "uid": ref.uid,
+    }
     return {
         "apiVersion": "v1", "kind": "Event",
         "metadata": {"generateName": f"{ref.name[:200]}.", "namespace": ref.namespace},

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from stanch.domain.incident import Verdict
 from stanch.engine.moves import Capture, Captured, Outcome
+from stanch.evidence.capture import Place, planned
 from stanch.evidence.capture import capture as collect
 from stanch.runtime.case import Case
 from stanch.runtime.readings import read_all
@@ -15,11 +16,12 @@ from stanch.runtime.world import World
 
 async def capture(world: World, case: Case, effect: Capture) -> Outcome:
     assert case.plan is not None
-    plan, at = case.plan, world.clock.now()
+    plan = case.plan
     cluster = world.clusters.acting_as(plan.namespace, plan.service_account)
-    collecting = collect(world.sources, plan, cluster, case.pack, effect.label, at)
+    place = Place(cluster, case.pack, world.clock, plan.namespace, effect.label)
+    collecting = collect(planned(plan.evidence.sources, plan.targets), place, plan.evidence.budget)
     result, before = await asyncio.gather(collecting, baseline(world, case, effect))
-    return Captured(at, result.files, result.bytes, tuple(result.missing), result.listing, before)
+    return Captured(result.at, result.files, result.bytes, tuple(result.missing), result.listing, before)
 
 
 async def baseline(world: World, case: Case, effect: Capture) -> Mapping[str, Verdict]:

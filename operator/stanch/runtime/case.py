@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stanch.api import codec
+from stanch.api.base import API_VERSION
 from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Plan, Ref
+from stanch.engine.mergepatch import difference
 from stanch.engine.parts import Before, Change
 from stanch.engine.ports import Cluster, Object, Pack
 
-API_VERSION = "stanch.dev/v1alpha1"
+
+def plan_name(incident_uid: str, digest: str) -> str:
+    """Name of the Secret that holds a plan: from its content, so that a plan made anew never meets an old one."""
+    return f"stanch-plan-{incident_uid}-{digest.removeprefix('sha256:')[:12]}"
 
 
 @dataclass
@@ -56,8 +61,6 @@ class Case:
 
     async def write_status(self, own: Cluster, status: Status) -> None:
         """Compare-and-swap of the whole status. Raises `Conflict` when somebody else wrote the Incident."""
-        patch = codec.status_patch(self.raw.get("status") or {}, status)
+        patch = difference(self.raw.get("status") or {}, codec.status_to_json(status))
         if patch:
-            self.raw = await own.patch(
-                self.ref, {"status": patch}, resource_version=self.resource_version, subresource="status"
-            )
+            self.raw = await own.patch(self.ref, {"status": patch}, resource_version=self.resource_version, subresource="status")

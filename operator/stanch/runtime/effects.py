@@ -26,6 +26,7 @@ from stanch.engine.moves import (
 from stanch.runtime.capture import capture
 from stanch.runtime.case import Case
 from stanch.runtime.finish import mark, release, seal
+from stanch.runtime.metrics import Metrics
 from stanch.runtime.readings import read
 from stanch.runtime.resolve import resolve
 from stanch.runtime.world import World
@@ -46,8 +47,9 @@ PERFORMERS: Mapping[type, Callable[[World, Case, Any], Awaitable[Outcome]]] = {
 
 
 class Effects:
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, metrics: Metrics) -> None:
         self.world = world
+        self.metrics = metrics
 
     async def perform(self, case: Case, effect: Effect) -> Outcome:
         """Raises nothing of `engine.errors`: a failure is an outcome, and `decide` says what follows from it."""
@@ -59,6 +61,7 @@ class Effects:
             outcome = Stale(failure.message) if isinstance(effect, Write) else Later(failure.reason, failure.message, 0.2)
         except Retryable as failure:
             outcome = Later(failure.reason, failure.message, failure.after)
+        self.metrics.effects.labels(type(effect).__name__, type(outcome).__name__).inc()
         log.info("effect", incident=case.ref.name, namespace=case.ref.namespace, incident_uid=case.ref.uid,
                  effect=type(effect).__name__, outcome=type(outcome).__name__)  # fmt: skip
         return outcome

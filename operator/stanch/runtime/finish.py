@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from stanch.api import codec
+from stanch.api.base import API_VERSION
+from stanch.domain.incident import StepRecord
+from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Ref
 from stanch.engine.moves import Done, Mark, Outcome, Release, Seal, Sealed
-from stanch.runtime.case import API_VERSION, Case
+from stanch.kube.lease import target_lease
+from stanch.runtime.case import Case
 from stanch.runtime.world import World
 from stanch.runtime.write import FINALIZER
 
 
 async def release(world: World, case: Case, effect: Release) -> Outcome:
-    await world.locks.free_all(case.facts.uid)
+    for target in case.status.targets:
+        await world.locks.unlock(target_lease(target.ref.uid), case.facts.uid)
     finalizers = case.raw["metadata"].get("finalizers") or []
     if FINALIZER in finalizers:
         left = [name for name in finalizers if name != FINALIZER]
@@ -24,13 +31,36 @@ async def seal(world: World, case: Case, effect: Seal) -> Outcome:
     """`at` is the head's own time in effect: a second seal of the same head yields the same bytes."""
     since = case.status.phase_since
     assert since is not None
-    manifest = await case.pack.seal(effect.head, codec.pack_facts(case.raw), since)
+    manifest = await case.pack.seal(effect.head, pack_facts(case), since)
     return Sealed(manifest)
 
 
 async def mark(world: World, case: Case, effect: Mark) -> Outcome:
     ref = Ref(API_VERSION, "Decision", case.ref.namespace, effect.decision)
-    status = {"effect": effect.effect, "message": effect.message, "recordedAt": codec.timestamp(world.clock.now())}
-    written = await world.clusters.own.patch(ref, {"status": status}, subresource="status")
+    status = DecisionStatus(world.clock.now(), Standing(effect.effect), effect.message)
+    patch = {"status": codec.decision_status_to_json(status)}
+    written = await world.clusters.own.patch(ref, patch, subresource="status")
     world.decisions.put(codec.decision_of(written))
     return Done()
+
+
+def pack_facts(case: Case) -> dict[str, Any]:
+    """What the pack says beside its chain: the incident, what was changed, who approved. All of it is in the status."""
+    facts, status = case.facts, case.status
+    incident = {
+        "namespace": facts.namespace, "name": facts.name, "uid": facts.uid, "title": facts.title, "type": facts.type,
+        "severity": facts.severity, "component": facts.component, "openedBy": facts.opened_by, "mode": str(facts.mode),
+        "createdAt": facts.created_at, "phase": str(status.phase), "planDigest": status.plan_digest,
+        "impact": case.spec.get("impact", ""), "links": case.spec.get("links", []),
+        "playbook": status.playbook.name if status.playbook else "",
+    }  # fmt: skip
+    refs = {target.name: target.ref for target in status.targets}
+    return {"incident": incident, "changes": [change(step) for step in status.steps], "approvals": list(status.approvals),
+            "targets": list(refs.values())}  # fmt: skip
+
+
+def change(step: StepRecord) -> dict[str, Any]:
+    return {
+        "option": step.option, "step": step.name, "state": str(step.state), "summary": step.message, "token": step.token,
+        "beforeImage": step.before, "intendedAt": step.intended_at, "doneAt": step.done_at,
+    }  # fmt: skip

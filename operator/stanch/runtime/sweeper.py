@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import structlog
 
 from stanch.api import codec
+from stanch.api.base import API_VERSION
 from stanch.domain.incident import SETTLED, Status
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Cluster, Object
-from stanch.runtime.case import API_VERSION
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import Key, KeyQueue
 

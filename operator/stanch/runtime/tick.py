@@ -8,12 +8,13 @@ from datetime import datetime
 import structlog
 
 from stanch.api import codec
+from stanch.api.base import API_VERSION
 from stanch.domain.incident import SETTLED, Status
 from stanch.domain.plan import Plan, Ref
 from stanch.engine.decide import decide
 from stanch.engine.errors import Failure, NotFound, Refused
 from stanch.engine.moves import Effect, Mark, Move, Outcome, Snapshot
-from stanch.runtime.case import API_VERSION, Case
+from stanch.runtime.case import Case, plan_name
 from stanch.runtime.queue import Key
 from stanch.runtime.world import World
 
@@ -62,6 +63,7 @@ class Ticker:
                 continue
             if move.effect is None:
                 return move.wake_at
+            self.world.epoch()  # raises when another process leads by now: nothing more is done in its place
             effect, outcome = move.effect, await self.perform(case, move.effect)
             if isinstance(effect, Mark):
                 case.unmarkable.add(effect.decision)
@@ -108,7 +110,7 @@ class Ticker:
 
     async def read_plan(self, uid: str, status: Status) -> Plan | None:
         try:
-            data = await self.world.vault.get(codec.plan_name(uid, status.attempt), status.plan_digest)
+            data = await self.world.vault.get(plan_name(uid, status.plan_digest), status.plan_digest)
         except Refused:
             return None
-        return codec.plan_from_bytes(data)
+        return codec.plan_of(data)

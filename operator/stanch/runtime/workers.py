@@ -50,6 +50,11 @@ class Workers:
                 self.queue.done(key)
             self._again(key, delay)
 
+    def hanging(self, seconds: float) -> str:
+        """Incidents whose tick has been under way for longer; empty: none."""
+        now = time.monotonic()
+        return ", ".join(f"{key[0]}/{key[1]}" for key, since in self.under_way.items() if now - since > seconds)
+
     def _again(self, key: Key, delay: float | None) -> None:
         if delay is None:
             self.queue.forget(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from stanch.engine.parts import Action, CheckKind, SourceKind
+from stanch.engine.parts import Action, CheckKind
 from stanch.engine.ports import Clock, Clusters, Locks, Packs, Vault, Web
 from stanch.runtime.decisions import DecisionIndex
 
@@ -20,6 +20,6 @@ class World:
     clock: Clock
     actions: Mapping[str, Action]
     checks: Mapping[str, CheckKind]
-    sources: Mapping[str, SourceKind]
     decisions: DecisionIndex
+    # Raises Retryable when this process does not lead any more.
     epoch: Callable[[], int]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
-import rfc8785
-
+from stanch.api import codec
+from stanch.api.base import API_VERSION
 from stanch.domain.incident import TERMINAL, Status
 from stanch.domain.plan import Ref, Step
+from stanch.engine.chain import canonical
 from stanch.engine.errors import NotFound
 from stanch.engine.moves import Later, Outcome, Prepare, Prepared, Stale, Write, Written
 from stanch.engine.parts import Action, Before, Change
 from stanch.engine.ports import Cluster, Holder
+from stanch.kube.lease import target_lease
 from stanch.runtime import case as cases
 from stanch.runtime.case import Case
 from stanch.runtime.world import World
 
 FINALIZER = "stanch.dev/incident"
 EPOCH = "stanch.dev/epoch"
+INCIDENT_LABEL = "stanch.dev/incident-uid"
 BUSY_RETRY = 5.0
 
 
@@ -57,16 +59,17 @@ async def hold_back_deletion(world: World, case: Case) -> None:
 async def lock(world: World, case: Case, ref: Ref) -> Holder | None:
     """None: the target is ours. A lock whose incident has ended or is gone is taken over."""
     me = Holder(case.facts.uid, case.facts.namespace, case.facts.name)
-    other = await world.locks.take(ref.uid, me)
+    other = await world.locks.lock(target_lease(ref.uid), me)
     if other is None or not await ended(world, other):
         return other
-    return None if await world.locks.seize(ref.uid, me, other) else other
+    await world.locks.takeover(target_lease(ref.uid), other.uid, me)
+    return None
 
 
 async def ended(world: World, holder: Holder) -> bool:
-    ref = Ref(cases.API_VERSION, "Incident", holder.namespace, holder.name, holder.uid)
+    ref = Ref(API_VERSION, "Incident", holder.namespace, holder.name, holder.uid)
     try:
-        status: Status = cases.codec.status_of(await world.clusters.own.get(ref))
+        status: Status = codec.status_of(await world.clusters.own.get(ref))
     except NotFound:
         return True
     return status.phase in TERMINAL or not status.locked
@@ -76,12 +79,14 @@ async def keep_before(world: World, case: Case, token: str, before: Before, chan
     """Stores what the step is about to change, immutable, under a name that follows from token and version."""
     version = before.target["metadata"]["resourceVersion"]
     name = "stanch-before-" + hashlib.sha256(f"{token}@{version}".encode()).hexdigest()[:32]
-    image = {"token": token, "target": before.target, "patch": change.patch, "summary": change.summary, "why": change.why}
-    return await world.vault.put(name, canonical(image), case.facts.uid)
-
-
-def canonical(value: object) -> bytes:
-    return rfc8785.dumps(json.loads(json.dumps(value)))
+    image = {
+        "token": token,
+        "target": before.target,
+        "patch": change.patch,
+        "summary": change.summary,
+        "why": change.why,
+    }
+    return await world.vault.put(name, canonical(image), {INCIDENT_LABEL: case.facts.uid})
 
 
 async def write(world: World, case: Case, effect: Write) -> Outcome:
@@ -104,5 +109,3 @@ async def write(world: World, case: Case, effect: Write) -> Outcome:
 async def fence(cluster: Cluster, ref: Ref, epoch: int) -> dict:
     """Moves the target's version on, so that a write still under way from an earlier leader meets a 409."""
     return await cluster.patch(ref, {"metadata": {"annotations": {EPOCH: str(epoch)}}})
-
-

@@ -1,0 +1,209 @@
+"""The composition root: puts the parts together, leads, watches, works; stops gracefully.
+
+Not leading, it serves its probes and waits. Leading ends with the process: who lost the Lease is restarted by its supervisor
+and begins anew, instead of trying to know what of its memory still holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from functools import cache
+
+import structlog
+
+from stanch.actions.registry import ACTIONS
+from stanch.api import codec
+from stanch.api.base import API_VERSION
+from stanch.checks.registry import CHECKS
+from stanch.controller.declared import Declared
+from stanch.controller.http import serve
+from stanch.controller.ingest import Sinks, watch
+from stanch.domain.plan import Ref
+from stanch.engine.errors import Failure, Retryable
+from stanch.engine.ports import Object, Web
+from stanch.kube.client import ApiServer, connect
+from stanch.kube.identity import ApiClusters
+from stanch.kube.lease import Election, TargetLocks, Term
+from stanch.kube.secrets import SecretStore
+from stanch.kube.web import AllowedWeb
+from stanch.packs.store import open_packs
+from stanch.runtime.announce import Announcer
+from stanch.runtime.decisions import DecisionIndex
+from stanch.runtime.effects import Effects
+from stanch.runtime.metrics import Metrics
+from stanch.runtime.queue import KeyQueue
+from stanch.runtime.settings import Settings
+from stanch.runtime.sweeper import Sweeper, key_of
+from stanch.runtime.tick import Ticker
+from stanch.runtime.workers import Workers
+from stanch.runtime.world import World
+
+log = structlog.get_logger()
+
+LEASE_API = "coordination.k8s.io/v1"
+# A tick that has not ended after this many seconds is a worker that hangs.
+HANGS_AFTER = 900.0
+
+
+def run(settings: Settings) -> int:
+    """Runs the operator until it is told to stop. Returns the exit code: 0 stopped, 1 lost the Lease or could not start."""
+    configure_logging(settings.log_format)
+    try:
+        return asyncio.run(Operator(settings).run())
+    except Failure as failure:
+        log.error("operator.failed", reason=failure.reason, message=failure.message)
+        return 1
+
+
+def configure_logging(log_format: str) -> None:
+    console = log_format == "console"
+    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.dict_tracebacks,
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    # kopf logs every event of every object; what matters of it stanch says itself.
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("kopf").setLevel(logging.ERROR)
+
+
+class Operator:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.queue = KeyQueue()
+        self.stop = asyncio.Event()
+        self.identity = f"{socket.gethostname()}-{os.getpid()}"
+        self.term: Term | None = None
+        self.sweeper: Sweeper | None = None
+        self.workers: Workers | None = None
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        settings = self.settings
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(connect(settings.kubeconfig, settings.context))
+            port = await stack.enter_async_context(serve(settings.http_port, self.metrics.registry, self.healthy, self.ready))
+            log.info("operator.started", identity=self.identity, http_port=port, packs=settings.packs)
+            return await self.lead(api)
+
+    async def lead(self, api: ApiServer) -> int:
+        clusters = ApiClusters(api)
+        lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, "stanch-leader")
+        election = Election(clusters.own, lease, self.identity, api.clock)
+        async with AsyncExitStack() as stack:
+            leading = asyncio.ensure_future(stack.enter_async_context(election.lead()))
+            stopped = asyncio.ensure_future(self.stop.wait())
+            await asyncio.wait({leading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if not leading.done():
+                leading.cancel()
+                return 0
+            self.term = leading.result()
+            self.metrics.leader.set(1)
+            log.info("operator.leading", epoch=self.term.epoch)
+            return await self.work(api, clusters, self.term)
+
+    async def work(self, api: ApiServer, clusters: ApiClusters, term: Term) -> int:
+        """Everything that runs while leading. The first part to end ends all of it."""
+        world = self.world(api, clusters, term)
+        await prime(world, self.settings.namespaces)
+        ticker = Ticker(world, Effects(world, self.metrics).perform, Announcer(world, self.metrics, self.identity).announce)
+        self.workers = Workers(self.queue, ticker.tick, api.clock, self.metrics, self.settings.workers)
+        self.sweeper = Sweeper(clusters.own, self.queue, self.metrics, self.settings.namespaces)
+        declared = Declared(clusters.own, api.clock)
+        sinks = Sinks(self.sink_incident, self.sink_decision(world), declared.playbook)
+        parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
+        parts.append(watch(sinks, api.login, self.settings.namespaces, self.stop))
+        return await self.first_of([asyncio.ensure_future(part) for part in parts])
+
+    async def first_of(self, tasks: list[asyncio.Future]) -> int:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        lost = self.term is not None and self.term.lost.is_set()
+        self.stop.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            if not task.cancelled() and (error := task.exception()):
+                raise error
+        log.info("operator.stopped", lost_lease=lost)
+        return 1 if lost else 0
+
+    def world(self, api: ApiServer, clusters: ApiClusters, term: Term) -> World:
+        own, namespace = clusters.own, self.settings.operator_namespace
+
+        def epoch() -> int:
+            if not term.holds():
+                raise Retryable("NotLeading", "this process does not lead any more")
+            return term.epoch
+
+        return World(
+            clusters=clusters, packs=open_packs(self.settings.packs), vault=SecretStore(own, namespace),
+            locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock, actions=ACTIONS, checks=CHECKS,
+            decisions=DecisionIndex(), epoch=epoch,
+        )  # fmt: skip
+
+    def sink_incident(self, obj: Object, gone: bool) -> None:
+        assert self.sweeper is not None
+        self.sweeper.told(obj, gone=gone)
+        if not gone:
+            self.queue.add(key_of(obj))
+
+    def sink_decision(self, world: World) -> Callable[[Object, bool], None]:
+        def told(obj: Object, gone: bool) -> None:
+            decision = codec.decision_of(obj)
+            if gone:
+                world.decisions.drop(decision)
+                return
+            world.decisions.put(decision)
+            if not decision.recorded:
+                self.queue.add((obj["metadata"]["namespace"], obj["spec"]["incidentRef"]["name"]))
+
+        return told
+
+    def healthy(self) -> str:
+        """Why the process should be restarted; empty: it is well."""
+        if self.sweeper is not None and self.sweeper.silent:
+            return "the watch is silent: a list shows changes that it did not tell"
+        if self.workers is not None and (hanging := self.workers.hanging(HANGS_AFTER)):
+            return f"ticks hang: {hanging}"
+        return ""
+
+    def ready(self) -> str:
+        """A follower is ready too: it is there to take over."""
+        self.metrics.queue.set(len(self.queue))
+        self.metrics.timers.set(self.queue.timers)
+        return ""
+
+
+def webs() -> Callable[[tuple[str, ...]], Web]:
+    """HTTP to the origins that a policy allows; one client for each set of origins."""
+
+    @cache
+    def web(origins: tuple[str, ...]) -> Web:
+        return AllowedWeb(origins)
+
+    return web
+
+
+async def prime(world: World, namespaces: tuple[str, ...]) -> None:
+    """Knows every unrecorded Decision before the first tick: an Abort must not come after the write that it stops."""
+    for namespace in namespaces or ("",):
+        async for obj in world.clusters.own.list(API_VERSION, "Decision", namespace):
+            world.decisions.put(codec.decision_of(obj))

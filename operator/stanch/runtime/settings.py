@@ -1,0 +1,29 @@
+"""What `stanch run` was told: the whole configuration of the operator, in one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LogFormat(StrEnum):
+    json = "json"
+    console = "console"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`namespaces` empty: all. `packs` is a URL (`s3://bucket/prefix`, `file:///packs`) or a folder.
+
+    `kubeconfig` empty: the cluster that the process runs in; `context` empty: that file's current one. `operator_namespace`
+    is where leases, plans and before-images lie. `workers` incidents are worked on at the same time.
+    """
+
+    operator_namespace: str = "stanch-system"
+    packs: str = "/var/lib/stanch/packs"
+    namespaces: tuple[str, ...] = ()
+    kubeconfig: str = ""
+    context: str = ""
+    http_port: int = 8080
+    workers: int = 16
+    log_format: LogFormat = LogFormat.json
