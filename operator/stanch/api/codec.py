@@ -1,0 +1,187 @@
+"""JSON of the API server <-> the engine's values; plans <-> canonical bytes and their digest.
+
+A status that is written is one that the API server takes: sentences for people are cut to their bound (the pack has them
+whole); what else is too long is refused here, by name, instead of there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+import rfc8785
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from stanch.api.decision import Decision as DecisionSpec
+from stanch.api.incident import Incident as IncidentSpec
+from stanch.domain.decision import Decision
+from stanch.domain.incident import FORMAT_VERSION, Facts, Status
+from stanch.domain.objects import DecisionStatus, DeclaredStatus
+from stanch.domain.plan import Plan
+from stanch.domain.record import TEXT, Record, camel
+from stanch.engine.errors import Refused
+from stanch.engine.ports import Object
+
+_PLAN = TypeAdapter(Plan)
+_STATUS = TypeAdapter(Status)
+_DECLARED_STATUS = TypeAdapter(DeclaredStatus)
+_DECISION_STATUS = TypeAdapter(DecisionStatus)
+_TIME = TypeAdapter(datetime)
+
+# Fields of a status that a person reads and nothing compares.
+_SENTENCES = frozenset({"message", "missing", "at", "waits_for"})
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def spec_of(model: type[M], obj: Object) -> M:
+    """The object's spec as `model`. Raises `Refused` (Invalid) that names the first bad field and what was expected."""
+    try:
+        return model.model_validate(obj.get("spec", {}))
+    except ValidationError as error:
+        raise Refused("Invalid", f"{_title(obj)}: {describe(error, 'spec')}") from error
+
+
+def facts_of(obj: Object) -> Facts:
+    """What an Incident opened with. Raises `Refused` (Invalid)."""
+    spec, metadata = spec_of(IncidentSpec, obj), obj["metadata"]
+    return Facts(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        created_at=_TIME.validate_python(metadata["creationTimestamp"]),
+        opened_by=spec.opened_by,
+        title=spec.title,
+        type=spec.type,
+        severity=spec.severity,
+        component=spec.component or "",
+        mode=spec.mode,
+        labels=metadata.get("labels") or {},
+        deleted="deletionTimestamp" in metadata,
+    )
+
+
+def status_of(obj: Object) -> Status:
+    """An Incident's status; the initial one where there is none yet.
+
+    Raises `Refused`: `NewerFormat` when a later version of stanch wrote it, `Invalid` when it cannot be read.
+    """
+    body = obj.get("status") or {}
+    if body.get("formatVersion", FORMAT_VERSION) > FORMAT_VERSION:
+        written, known = body["formatVersion"], FORMAT_VERSION
+        message = f"{_title(obj)}: status has formatVersion {written}, this stanch reads up to {known}; run the later version"
+        raise Refused("NewerFormat", message)
+    try:
+        return _STATUS.validate_python(body)
+    except ValidationError as error:
+        raise Refused("Invalid", f"{_title(obj)}: {describe(error, 'status')}") from error
+
+
+def status_to_json(status: Status) -> Object:
+    """The status as JSON: what is at its default is left out, but for what people and kstatus look for."""
+    fitted = fit(status, "status")
+    body = _STATUS.dump_python(fitted, mode="json", by_alias=True, exclude_defaults=True)
+    for condition in body.get("conditions", []):
+        condition.setdefault("message", "")
+    return body | {
+        "formatVersion": status.format_version,
+        "observedGeneration": status.observed_generation,
+        "phase": status.phase.value,
+    }
+
+
+def decision_of(obj: Object) -> Decision:
+    """Raises `Refused` (Invalid)."""
+    spec, metadata = spec_of(DecisionSpec, obj), obj["metadata"]
+    return Decision(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        incident_uid=spec.incident_ref.uid,
+        verb=spec.verb,
+        role=spec.role or "",
+        by=spec.by,
+        reason=spec.reason or "",
+        option=spec.option or "",
+        plan_digest=spec.plan_digest or "",
+        created_at=_TIME.validate_python(metadata["creationTimestamp"]),
+        recorded="recordedAt" in (obj.get("status") or {}),
+    )
+
+
+def decision_status_to_json(status: DecisionStatus) -> Object:
+    return _DECISION_STATUS.dump_python(fit(status, "status"), mode="json", by_alias=True, exclude_none=True)
+
+
+def declared_status_to_json(status: DeclaredStatus) -> Object:
+    return _DECLARED_STATUS.dump_python(fit(status, "status"), mode="json", by_alias=True, exclude_none=True)
+
+
+def plan_to_bytes(plan: Plan) -> bytes:
+    """RFC 8785 JSON with every field, defaults too: a later version's defaults must not change what was approved.
+
+    Raises `Refused` (Invalid) for what JSON cannot carry exactly (integers above 2^53, NaN).
+    """
+    try:
+        return rfc8785.dumps(_PLAN.dump_python(plan, mode="json", by_alias=True))
+    except rfc8785.CanonicalizationError as error:
+        raise Refused("Invalid", f"plan of playbook {plan.playbook.name}: {error}") from error
+
+
+def plan_of(data: bytes) -> Plan:
+    """Raises `Refused` (Invalid) when `data` is not a plan."""
+    try:
+        return _PLAN.validate_json(data)
+    except ValidationError as error:
+        raise Refused("Invalid", f"stored plan: {describe(error, 'plan')}") from error
+
+
+def digest(data: bytes) -> str:
+    """`sha256:` and 64 hex digits."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+R = TypeVar("R", bound=Record)
+
+
+def fit(record: R, path: str) -> R:
+    """`record` within the bounds that its fields say: sentences cut, `Refused` (TooLong) for all else that is too long."""
+    found = {field.name: (getattr(record, field.name), field.metadata) for field in fields(record)}  # type: ignore[arg-type]
+    fitted = {
+        name: _fit(value, metadata.get("max_length", TEXT), f"{path}.{camel(name)}", name in _SENTENCES)
+        for name, (value, metadata) in found.items()
+    }
+    return replace(record, **fitted)  # type: ignore[type-var]
+
+
+def _fit(value: Any, bound: int, path: str, sentence: bool) -> Any:
+    if isinstance(value, Record):
+        return fit(value, path)
+    if sentence and isinstance(value, str):
+        return value if len(value) <= bound else value[: bound - 1] + "…"
+    if isinstance(value, str | tuple | Mapping) and len(value) > bound:
+        raise Refused("TooLong", f"{path}: length {len(value)}, at most {bound} is taken")
+    if isinstance(value, tuple):
+        return tuple(_fit(item, TEXT, f"{path}[{place}]", sentence) for place, item in enumerate(value))
+    return value
+
+
+def describe(error: ValidationError, root: str) -> str:
+    """The first field that is wrong, and why; how many more there are."""
+    first, *more = error.errors(include_url=False)
+    others = f" (and {len(more)} more)" if more else ""
+    return f"{path_of(first['loc'], root)}: {first['msg']}{others}"
+
+
+def path_of(location: tuple[int | str, ...], root: str) -> str:
+    """`("options", 0, "name")` -> `spec.options[0].name`."""
+    return root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+
+
+def _title(obj: Object) -> str:
+    metadata = obj.get("metadata", {})
+    name = "/".join(part for part in (metadata.get("namespace"), metadata.get("name")) if part)
+    return f"{obj.get('kind', 'object')} {name}"

@@ -1,0 +1,46 @@
+"""ResponsePolicy: one organisation's ladder of severities, and what holds for every incident under it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from stanch.api.base import NAMED_LIST, Name, Sentence, Spec, Word
+
+Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^https?://[-A-Za-z0-9.:\[\]]+$")]
+
+
+class Level(Spec):
+    """One severity."""
+
+    name: Word = Field(description="Name of the severity, e.g. P0, SEV-1 or 4.")
+    description: Sentence = Field(description="When an incident is of this severity.")
+
+
+class Http(Spec):
+    """Where HTTP checks may go beside the cluster's own Services."""
+
+    allowed_origins: list[Origin] = Field(
+        default=[], max_length=32, description="Origins that checks may ask, e.g. https://status.example.org."
+    )
+
+
+class ResponsePolicy(Spec):
+    """One organisation's ladder of severities, and what holds for every incident under it."""
+
+    default: bool = Field(
+        default=False,
+        description="Whether it holds where neither Incident nor namespace names one. At most one policy is the default.",
+    )
+    levels: list[Level] = Field(
+        min_length=1,
+        max_length=10,
+        description="Severities in order of gravity, the gravest first. An Incident's severity must be one of them.",
+        json_schema_extra=NAMED_LIST,
+    )
+    close_role: Name | None = Field(
+        default=None,
+        description="Role whose Close decision ends a resolved incident; left out: it ends by itself.",
+    )
+    http: Http | None = Field(default=None, description="Limits of HTTP checks.")
