@@ -1,0 +1,60 @@
+"""`@pytest.mark.requirement("E-14")` says what a test proves; `pytest --requirements` prints what became of every ID.
+
+The table comes after pytest's closing line, so that its last line, `requirements: N of M proven`, is the run's last.
+An ID is proven when at least one test that names it ran, and every one that ran passed; a skipped test did not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.plugin import catalogue, table
+from tests.plugin.ledger import Ledger
+
+LEDGER = pytest.StashKey[Ledger]()
+MARKER = "requirement(*ids): the lines of the runbooks that this test proves (tests/requirements.yaml)"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--requirements", action="store_true", help="print which requirements this run proved, and by which tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    config.stash[LEDGER] = Ledger(catalogue.load())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A marker that names no known ID makes its module (or class) a collection error: nothing is run."""
+    report = yield
+    ledger = collector.config.stash[LEDGER]
+    items = [node for node in report.result or () if isinstance(node, pytest.Item)]
+    problems = [problem for item in items for problem in ledger.enter(item.nodeid, named(item))]
+    return pytest.CollectReport(report.nodeid, "failed", "\n".join(problems), []) if problems else report
+
+
+def named(item: pytest.Item) -> tuple[object, ...]:
+    """What the item's markers name; a marker without any ID names the empty one."""
+    return tuple(name for mark in item.iter_markers("requirement") for name in mark.args or ("",))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Outermost, so that it sees what the other plugins made of the report."""
+    report = yield
+    item.config.stash[LEDGER].record(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
+    """Outermost, so that the table stands below pytest's closing line."""
+    result = yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("requirements") and reporter is not None:
+        for line in table.lines(session.config.stash[LEDGER]):
+            reporter.write_line(line)
+    return result

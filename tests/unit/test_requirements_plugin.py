@@ -1,0 +1,140 @@
+"""`pytest --requirements`, in runs of its own."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.plugin import catalogue
+
+OPTIONS = ("--strict-markers", "-p", "tests.plugin", "-p", "no:cacheprovider", "-p", "no:asyncio")
+
+
+def run(pytester: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
+    pytester.makepyfile("import pytest\n" + source)
+    return pytester.runpytest(*OPTIONS, "--requirements", *options, no_reraise_ctrlc=True)
+
+
+def line_of(result: pytest.RunResult, identifier: str) -> str:
+    """The identifier's line of the table, without its title."""
+    (line,) = (line for line in result.outlines if line.startswith(f"{identifier}  "))
+    return line.removesuffix(catalogue.load()[identifier]).rstrip()
+
+
+def last_line(result: pytest.RunResult) -> str:
+    return result.outlines[-1]
+
+
+def closing_lines(result: pytest.RunResult) -> list[int]:
+    return [number for number, line in enumerate(result.outlines) if re.fullmatch(r"=+ .* in [0-9.]+s =+", line)]
+
+
+def test_the_catalogue_has_the_114_lines_of_the_runbooks_in_few_words():
+    titles = catalogue.load()
+    counts = {"A": 31, "B": 17, "C": 13, "D": 20, "E": 33}
+    assert list(titles) == [f"{book}-{number:02}" for book, count in counts.items() for number in range(1, count + 1)]
+    assert len(titles) == 114
+    assert not [title for title in titles.values() if len(title.split()) > 12]
+    assert len(set(titles.values())) == 114
+
+
+def test_a_passing_test_proves_what_it_names_and_nothing_else(pytester: pytest.Pytester):
+    result = run(pytester, '@pytest.mark.requirement("E-08", "A-05")\ndef test_it(): pass\ndef test_else(): pass')
+    result.assert_outcomes(passed=2)
+    assert line_of(result, "E-08") == "E-08  proven"
+    assert line_of(result, "A-05") == "A-05  proven"
+    assert line_of(result, "E-07") == "E-07  no test"
+    assert sum("::test_it" in line for line in result.outlines) == 2
+    assert not any("::test_else" in line for line in result.outlines)
+    assert last_line(result) == "requirements: 2 of 114 proven"
+
+
+def test_the_table_has_every_id_and_stands_below_the_closing_line(pytester: pytest.Pytester):
+    result = run(pytester, "def test_it(): pass")
+    (closing,) = closing_lines(result)
+    table = [line.split()[0] for line in result.outlines[closing + 1 :] if line]
+    assert table == [*catalogue.load(), "requirements:"]
+    assert last_line(result) == "requirements: 0 of 114 proven"
+
+
+def test_without_the_option_there_is_no_table(pytester: pytest.Pytester):
+    pytester.makepyfile("def test_it(): pass")
+    result = pytester.runpytest(*OPTIONS)
+    assert closing_lines(result) == [len(result.outlines) - 1]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "def test_it(): assert False",
+        "@pytest.fixture\ndef f(): raise OSError\n@MARK\ndef test_it(f): pass",
+        "@pytest.fixture\ndef f():\n  yield\n  raise OSError\n@MARK\ndef test_it(f): pass",
+    ],
+    ids=["in the call", "in its set-up", "in its tear-down"],
+)
+def test_a_failure_anywhere_is_not_made_up_for_by_another_test(pytester: pytest.Pytester, broken: str):
+    marked = broken if "@MARK" in broken else f"@MARK\n{broken}"
+    result = run(pytester, f'MARK = pytest.mark.requirement("E-08")\n{marked}\n@MARK\ndef test_fine(): pass')
+    assert line_of(result, "E-08") == "E-08  FAILED"
+    assert last_line(result) == "requirements: 0 of 114 proven"
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '@pytest.mark.skip\n@pytest.mark.requirement("E-08")\ndef test_it(): pass',
+        '@pytest.mark.requirement("E-08")\ndef test_it(): pytest.skip()',
+        '@pytest.mark.xfail\n@pytest.mark.requirement("E-08")\ndef test_it(): assert False',
+        '@pytest.mark.xfail\n@pytest.mark.requirement("E-08")\ndef test_it(): pass',
+    ],
+    ids=["skipped", "skipped in the test", "expected to fail", "unexpectedly passed"],
+)
+def test_what_was_skipped_or_excused_proves_nothing(pytester: pytest.Pytester, source: str):
+    result = run(pytester, source)
+    assert line_of(result, "E-08") == "E-08  not run"
+    assert last_line(result) == "requirements: 0 of 114 proven"
+
+
+def test_what_was_deselected_is_not_run(pytester: pytest.Pytester):
+    result = run(pytester, '@pytest.mark.requirement("E-08")\ndef test_it(): pass\ndef test_else(): pass', "-k", "else")
+    assert line_of(result, "E-08") == "E-08  not run"
+
+
+def test_the_runs_of_a_parametrised_test_are_counted_together(pytester: pytest.Pytester):
+    result = run(
+        pytester,
+        '@pytest.mark.requirement("E-08")\n@pytest.mark.parametrize("n", [1, 2, 3])\ndef test_it(n): assert n < 3',
+    )
+    assert line_of(result, "E-08") == "E-08  FAILED"
+    result.stdout.fnmatch_lines(["*passed 2, failed 1  *::test_it"])
+
+
+def test_the_marker_of_a_class_and_of_one_parameter_count(pytester: pytest.Pytester):
+    result = run(
+        pytester,
+        '@pytest.mark.requirement("E-07")\nclass TestIt:\n  def test_it(self): pass\n'
+        '@pytest.mark.parametrize("n", [1, pytest.param(2, marks=pytest.mark.requirement("E-05"))])\ndef test_n(n): pass',
+    )
+    assert last_line(result) == "requirements: 2 of 114 proven"
+    result.stdout.fnmatch_lines(["E-05  proven*", "*passed  *::test_n", "E-07  proven*", "*passed  *::TestIt::test_it"])
+
+
+@pytest.mark.parametrize(("ids", "named"), [('"E-34"', "'E-34'"), ('"E-08", "e-08"', "'e-08'"), ("", "''"), ("8", "8")])
+def test_an_id_that_does_not_exist_is_a_collection_error(pytester: pytest.Pytester, ids: str, named: str):
+    result = run(pytester, f"@pytest.mark.requirement({ids})\ndef test_it(): pass\ndef test_else(): pass")
+    result.assert_outcomes(errors=1)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([f"*test_it: @pytest.mark.requirement names {named}, which tests/requirements.yaml does not have*"])
+    assert last_line(result) == "requirements: 0 of 114 proven"
+
+
+def test_the_table_is_the_last_thing_even_of_a_run_that_was_interrupted(pytester: pytest.Pytester):
+    result = run(
+        pytester,
+        '@pytest.mark.requirement("E-08")\ndef test_it(): raise KeyboardInterrupt\n'
+        '@pytest.mark.requirement("E-07")\ndef test_else(): pass',
+    )
+    assert last_line(result) == "requirements: 0 of 114 proven"
+    assert line_of(result, "E-08") == "E-08  not run"
