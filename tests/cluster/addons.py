@@ -7,7 +7,7 @@ import socket
 import struct
 
 from .paths import SOURCE
-from .run import run, wait_for
+from .run import run, succeeds, wait_for
 
 APPLY = ["apply", "--server-side", "--force-conflicts", "-f", "-"]
 FAKE = "kwok.x-k8s.io/node"  # the annotation by which kwok knows the nodes that are its own
@@ -25,6 +25,12 @@ def wait_dns(address: str) -> None:
     The API server's word is not enough: after a crash it holds what the last kubelet said.
     """
     wait_for(f"cluster DNS at {address}: answers", lambda: _resolves(address), 60)
+
+
+def wait_logs(kubectl: list[str]) -> None:
+    """Wait until the kubelet serves logs: it refuses for pods that it does not know again yet."""
+    logs = [*kubectl, "--namespace=kube-system", "logs", "deployment/coredns", "--tail=1"]
+    wait_for("logs of kube-system/coredns: served", lambda: succeeds(logs), 60)
 
 
 def _resolves(address: str) -> bool:

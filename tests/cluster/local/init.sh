@@ -33,7 +33,6 @@ pretend kernel/keys/root_maxbytes 25000000
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 
-# With SIGCHLD ignored the kernel itself buries the orphans that land here.
-trap '' CHLD
 : >/run/initialised
-exec sleep infinity
+# With SIGCHLD ignored the kernel itself buries the orphans that land here.
+exec env --ignore-signal=CHLD sleep infinity

@@ -1,24 +1,33 @@
 """kind, through pytest-kind, where Docker answers.
 
+pytest-kind 22.11 brings an old kind and kubectl by itself, so newer ones are named here.
 This provider was NOT run on the machine that it was written on (no Docker daemon there).
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..addons import add_fake_nodes
+from ..build import kubernetes_version
 from ..images import workload_archives
 from ..model import Cluster, ClusterError, Status, checked_name
-from ..paths import kubeconfig
+from ..paths import cache_root, kubeconfig, state_dir
 from ..progress import step
 from ..run import run
 
 if TYPE_CHECKING:
     from pytest_kind import KindCluster
 
-NODE_IMAGE = "kindest/node:v1.34.0"
+KIND = "v0.30.0"
+# An image is good for the kind that it was built for, and the digest is what says so.
+NODE_IMAGE = ("kindest/node:v1.34.0@sha256:"
+              "7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a")
 
 
 class Kind:
@@ -31,41 +40,68 @@ class Kind:
 
     def up(self, fake_nodes: int = 0) -> Cluster:
         """Create the cluster unless it is there, and give it our images; raises ClusterError."""
+        if fake_nodes:
+            raise ClusterError("fake nodes: kind has no kwok; leave them out, or use local binaries")
         kind = self._kind()
-        with step("[1/2] kind cluster"):
+        with step("[1/2] kind cluster"), _failures_told():
+            kind.ensure_kubectl()
             kind.create()
         with step("[2/2] images"):
             for archive in workload_archives(docker=True):
                 self.load_image(archive)
-        add_fake_nodes([str(kind.kubectl_path), f"--kubeconfig={kind.kubeconfig_path}"], fake_nodes)
         return Cluster(self.cluster, self.name, kind.kubeconfig_path, kind.kubectl_path,
                        can_run_pods=True)
 
     def down(self) -> None:
-        """Delete the cluster."""
-        self._kind().delete()
+        """Delete the cluster, its kubeconfig with it."""
+        kind = self._kind()
+        with _failures_told():
+            kind.ensure_kind()
+            kind.delete()
+        shutil.rmtree(state_dir(self.cluster), ignore_errors=True)
 
     def load_image(self, archive: Path) -> None:
         """Make the images of a docker-archive known to the node; raises ClusterError."""
-        kind = self._kind()
-        kind.ensure_kind()
-        run([str(kind.kind_path), "load", "image-archive", str(archive), "--name", self.cluster],
+        run([self._program(), "load", "image-archive", str(archive), "--name", self.cluster],
             timeout=300)
 
     def status(self) -> Status:
         """Whether kind knows the cluster."""
-        kind = self._kind()
-        kind.ensure_kind()
-        known = self.cluster in run([str(kind.kind_path), "get", "clusters"]).split()
+        known = self.cluster in run([self._program(), "get", "clusters"]).split()
         return Status(self.cluster, self.name, "up" if known else "down", {},
                       str(kubeconfig(self.cluster)) if known else None)
 
+    def _program(self) -> str:
+        kind = self._kind()
+        with _failures_told():
+            kind.ensure_kind()
+        return str(kind.kind_path)
+
     def _kind(self) -> KindCluster:
+        """pytest-kind's own object, with all its files in the cache."""
+        # It reads these when it is imported.
+        os.environ.setdefault("KIND_VERSION", KIND)
+        os.environ.setdefault("KUBECTL_VERSION", kubernetes_version())
         try:
             from pytest_kind import KindCluster
         except ImportError as missing:
-            raise ClusterError("pytest-kind: not installed; run this in the project's "
-                               "environment (make venv)") from missing
+            raise ClusterError("pytest-kind: not installed; use the project's environment, "
+                               "as `uv run python -m tests.cluster …` does") from missing
+        tools = cache_root() / "kind"
+        tools.mkdir(parents=True, exist_ok=True)
         goal = kubeconfig(self.cluster)
         goal.parent.mkdir(parents=True, exist_ok=True)
-        return KindCluster(self.cluster, kubeconfig=goal, image=NODE_IMAGE)
+        with contextlib.chdir(tools):  # it makes a folder where it stands
+            return KindCluster(
+                self.cluster, goal, NODE_IMAGE, kind_path=tools / f"kind-{KIND}",
+                kubectl_path=tools / f"kubectl-{kubernetes_version()}",
+            )
+
+
+@contextlib.contextmanager
+def _failures_told() -> Iterator[None]:
+    """pytest-kind lets through what its programs and downloads raise."""
+    try:
+        yield
+    except (OSError, subprocess.CalledProcessError) as wrong:  # requests' errors are OSErrors
+        raise ClusterError(f"kind: {wrong}; is Docker well, and is the network there?") from wrong

@@ -80,6 +80,7 @@ class Local:
         with step("[4/4] cluster DNS"):
             addons.add_fake_nodes(kubectl, fake_nodes)
             addons.wait_dns(control.network.dns)
+            addons.wait_logs(kubectl)
         self._check_parts()
         return self._cluster(control)
 
