@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from stanch.engine.errors import Refused
+
 # A name, and why it is not well (empty: it is).
 Probe = Callable[[], str]
 
@@ -21,12 +23,18 @@ async def serve(port: int, registry: CollectorRegistry, healthy: Probe, ready: P
     app.router.add_get("/metrics", _metrics(registry))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, None, port)
-    await site.start()
     try:
-        yield site._server.sockets[0].getsockname()[1]
+        await _listen(web.TCPSite(runner, None, port), port)
+        yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+
+
+async def _listen(site: web.TCPSite, port: int) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        raise Refused("PortUnusable", f"port {port} for probes and metrics: {error.strerror}; choose another --http-port") from error
 
 
 def _probe(probe: Probe):

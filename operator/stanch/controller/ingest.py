@@ -54,6 +54,8 @@ async def watch(sinks: Sinks, login: Login, namespaces: tuple[str, ...], stop: a
 def _settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    # Neither CRDs nor namespaces are watched: the operator needs no right to see them.
+    settings.scanning.disabled = True
     settings.watching.server_timeout = 240
     settings.watching.client_timeout = 300
     settings.watching.connect_timeout = 5

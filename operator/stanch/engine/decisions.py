@@ -100,7 +100,7 @@ def resume(turn: Turn, decision: Decision) -> Taken:
     if not legal(turn.status.phase, Event.ResumeAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be resumed")
     turn.go(Event.ResumeAsked, "Resumed", f"Resumed by {decision.by}: planned anew")
-    turn.set(attempt=turn.status.attempt + 1)
+    turn.set(attempt=turn.status.attempt + 1, plan_digest="")
     return Taken(True, "planned anew")
 
 

@@ -41,6 +41,7 @@ async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
         allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
     )  # fmt: skip
     digest = await keep(world, case, plan)
+    case.plan = plan
     return Resolved(plan, digest, policy_pin, policy.close_role or "", await diagnose(cluster, targets), case.pack.uri)
 
 
