@@ -74,13 +74,15 @@ def previous(history: History) -> tuple[Object, str]:
     """The newest earlier revision of another release. Raises `Refused` (NoEarlierRevision)."""
     revision = next(history.earlier(), None)
     if revision is None:
-        raise Refused(
-            "NoEarlierRevision",
-            f"{history.name} has no earlier revision of another release, restarts apart; it has {history.known()}",
-        )
+        raise no_earlier(history)
     skipped = _same_release_before(history, revision)
     why = f"revision {revision_number(revision)} is the newest earlier one of another release"
-    return revision, why + (f"; skipped {skipped}, a restart apart from the current one" if skipped else "")
+    return revision, why + (f"; passed over {skipped}: the same release as now, restarts apart" if skipped else "")
+
+
+def no_earlier(history: History) -> Refused:
+    what = f"{history.name} has no earlier revision of another release, restarts apart"
+    return Refused("NoEarlierRevision", f"{what}; its revisions: {history.known()}")
 
 
 def _same_release_before(history: History, chosen: Object) -> str:
@@ -93,7 +95,7 @@ def named(history: History, number: int) -> tuple[Object, str]:
     """The revision with this number. Raises `Refused` (NoSuchRevision, NothingToUndo)."""
     revision = history.numbered(number)
     if revision is None:
-        raise Refused("NoSuchRevision", f"{history.name} has no revision {number}; it has {history.known()}")
+        raise Refused("NoSuchRevision", f"{history.name} has no revision {number}; its revisions: {history.known()}")
     if release_of(revision) == history.release:
         raise Refused("NothingToUndo", f"revision {number} of {history.name} is what runs now (restarts apart)")
     return revision, f"revision {number} is named by the step"

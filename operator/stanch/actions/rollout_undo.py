@@ -62,9 +62,7 @@ class UndoParams(BaseModel):
         "revision), else one whose pods are still all ready, else one that stood for stableAfter; refused when none can be told. "
         "Revision: the one with this number."
     )
-    revision: int | None = Field(
-        default=None, ge=1, le=2**31 - 1, description="Number of the revision, with to: Revision."
-    )
+    revision: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Number of the revision, with to: Revision.")
     stable_after: Duration = Field(
         default=timedelta(hours=1),
         description="With to: LastStable, how long a revision must have stood before a new one, to count as stable.",
@@ -81,9 +79,7 @@ async def read(cluster: Cluster, ref: Ref, params: UndoParams) -> Before:
     """Target and revisions, newest first. Raises `Retryable` while its controller has not seen the latest spec."""
     target = await cluster.get(ref)
     if target["metadata"].get("generation", 0) > target.get("status", {}).get("observedGeneration", 0):
-        raise Retryable(
-            "NotObserved", f"{ref}: its controller has not seen the latest spec, so revisions are not final"
-        )
+        raise Retryable("NotObserved", f"{ref}: its controller has not seen the latest spec, so revisions are not final")
     revisions = await revisions_of(cluster, target)
     if params.to is To.LastStable:
         revisions = await count_pods(cluster, target, revisions)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from stanch.actions.effects import annotations_of
-from stanch.actions.revisions import SHOWN, History, images, numbers
+from stanch.actions.revisions import SHOWN, History, images, no_earlier, numbers
 from stanch.domain.duration import spell
 from stanch.engine.errors import Refused
 from stanch.engine.ports import Object
@@ -29,7 +29,7 @@ def last_stable(history: History, after: timedelta) -> tuple[Object, str]:
     """
     chosen = marked(history)
     if chosen is None and not any(history.earlier()):
-        raise Refused("NoEarlierRevision", f"{history.name} has no earlier revision of another release")
+        raise no_earlier(history)
     chosen = chosen or still_ready(history) or stood(history, after)
     if chosen is None:
         raise _undecidable(history, after)
@@ -67,7 +67,7 @@ def _marked_revision(history: History, number: str) -> Object:
         raise Refused(
             "StableUndecidable",
             f"annotation {STABLE_REVISION} of {history.name} names revision {number[:12]!r}, which it does not have; "
-            f"it has {history.known()}",
+            f"its revisions: {history.known()}",
         )
     return revision
 

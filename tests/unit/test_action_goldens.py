@@ -1,0 +1,37 @@
+"""For each action, what it plans on which object: `goldens/actions/<action>/<case>.yaml`, read and compared whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stanch.actions.registry import ACTIONS
+from stanch.engine.errors import Refused
+from stanch.engine.parts import Before
+
+CASES = sorted((Path(__file__).parent / "goldens" / "actions").glob("*/*.yaml"))
+
+
+def outcome(action, before: Before, params, token: str) -> dict:
+    try:
+        change = action.plan(before, params, token)
+    except Refused as refusal:
+        return {"refused": {"reason": refusal.reason, "message": refusal.message}}
+    return {"change": {"patch": change.patch, "summary": change.summary, "why": change.why}}
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_plans_what_the_golden_file_says(path: Path) -> None:
+    golden = yaml.safe_load(path.read_text())
+    target, *related = golden["before"]
+    action = ACTIONS[path.parent.name]
+    planned = outcome(action, Before(target, tuple(related)), action.params(**golden["params"]), golden["token"])
+    assert planned == {key: golden[key] for key in ("change", "refused") if key in golden}
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_action_has_a_golden_file_that_changes_something(name: str) -> None:
+    files = [path for path in CASES if path.parent.name == name]
+    assert any("change" in yaml.safe_load(path.read_text()) for path in files)

@@ -1,0 +1,129 @@
+"""Never fight: who would take a write back is found out before it, and not knowing counts as owned."""
+
+from __future__ import annotations
+
+import pytest
+
+from stanch.actions.owners import argo_application, guard_owner, read_owner, scalers_of
+from stanch.engine.errors import Refused, Retryable
+from stanch.engine.ports import Object
+from tests.unit import rollouts
+from tests.unit.memory import MemoryCluster, custom
+from tests.unit.rollouts import before, template
+
+TRACKED = {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web"}
+
+
+def target(labels: dict | None = None, annotations: dict | None = None, **metadata) -> Object:
+    found = rollouts.deployment(template("web:v1"), annotations=annotations)
+    found["metadata"] |= {"labels": labels or {}, **metadata}
+    return found
+
+
+def application(**policy) -> Object:
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Application",
+        "metadata": {"name": "shop", "namespace": "argocd"},
+        "spec": {"syncPolicy": policy, "source": {"repoURL": "https://git.example.com/shop"}},
+    }
+
+
+def server_with(*objects: Object):
+    server = rollouts.server_with()
+    server.register(custom("Application", "applications", "argoproj.io/v1alpha1"))
+    for item in objects:
+        server.add(item)
+    return server
+
+
+def refusal(*parts: Object) -> str:
+    with pytest.raises(Refused) as refused:
+        guard_owner(before(*parts))
+    assert refused.value.reason == "OwnedByReconciler"
+    return refused.value.message
+
+
+@pytest.mark.parametrize("labels", [{}, {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "shop"}])
+def test_nobody_or_helm_is_normal(labels: dict) -> None:
+    assert guard_owner(before(target(labels))) == ""
+
+
+def test_a_controlling_owner_refuses_and_one_that_does_not_control_does_not() -> None:
+    owner = {"apiVersion": "shop.io/v1", "kind": "Shop", "name": "main", "uid": "u"}
+    assert "controlled by Shop main" in refusal(target(ownerReferences=[{**owner, "controller": True}]))
+    assert guard_owner(before(target(ownerReferences=[owner]))) == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "off"),
+    [
+        ("kustomize.toolkit.fluxcd.io/name", {"kustomize.toolkit.fluxcd.io/reconcile": "disabled"}),
+        ("helm.toolkit.fluxcd.io/name", {"helm.toolkit.fluxcd.io/driftDetection": "disabled"}),
+    ],
+)
+def test_flux_refuses_unless_told_to_leave_the_object_alone(label: str, off: dict) -> None:
+    key, value = next(iter(off.items()))
+    assert f"kubectl -n shop annotate deployment web {key}={value}" in refusal(target({label: "shop"}))
+    assert guard_owner(before(target({label: "shop"}, off))) == ""
+
+
+@pytest.mark.parametrize(
+    ("mark", "namespace", "name"),
+    [
+        ({"annotations": TRACKED}, "argocd", "shop"),
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "team_shop:apps/Deployment:shop/web"}}, "team", "shop"),
+        ({"labels": {"argocd.argoproj.io/instance": "shop"}}, "argocd", "shop"),
+    ],
+)
+def test_the_application_is_named_by_the_mark(mark: dict, namespace: str, name: str) -> None:
+    found = argo_application(target(**mark))
+    assert (found.namespace, found.name) == (namespace, name)
+
+
+@pytest.mark.parametrize("policy", [{}, {"automated": {"enabled": False}}, {"syncOptions": ["Validate=true"]}])
+async def test_argo_that_does_not_sync_by_itself_is_allowed_and_said(policy: dict) -> None:
+    server = server_with(application(**policy))
+    related = await read_owner(MemoryCluster(server), target(annotations=TRACKED))
+    assert related[0]["spec"] == {"syncPolicy": policy}, "only what is judged is kept"
+    assert guard_owner(before(target(annotations=TRACKED), *related)) == ("Argo CD Application argocd/shop does not sync by itself")
+
+
+@pytest.mark.parametrize("automated", [{}, {"selfHeal": True}, {"enabled": True}])
+async def test_argo_that_syncs_by_itself_is_refused(automated: dict) -> None:
+    related = await read_owner(MemoryCluster(server_with(application(automated=automated))), target(annotations=TRACKED))
+    assert "argocd app set shop --sync-policy none" in refusal(target(annotations=TRACKED), *related)
+
+
+async def test_an_application_that_cannot_be_read_counts_as_syncing() -> None:
+    for server in (server_with(), rollouts.server_with()):
+        related = await read_owner(MemoryCluster(server), target(annotations=TRACKED))
+        assert "could not be read, so it counts as syncing" in refusal(target(annotations=TRACKED), *related)
+
+
+async def test_a_server_that_does_not_answer_is_asked_again() -> None:
+    server = server_with(application())
+
+    def silent(verb: str, ref: object) -> None:
+        raise Retryable("Timeout", "no answer")
+
+    server.before_read.append(silent)
+    with pytest.raises(Retryable):
+        await read_owner(MemoryCluster(server), target(annotations=TRACKED))
+
+
+async def test_who_scales_a_target_is_named() -> None:
+    def scaler(name: str, scaled: str, **labels: str) -> Object:
+        reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": scaled}
+        metadata = {"name": name, "namespace": "shop", "labels": labels}
+        return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata,
+                "spec": {"scaleTargetRef": reference}}  # fmt: skip
+
+    server = rollouts.server_with(
+        target(),
+        scaler("a", "web"),
+        scaler("keda-hpa-web", "web", **{"scaledobject.keda.sh/name": "web"}),
+        scaler("other", "api"),
+    )
+    found = await scalers_of(MemoryCluster(server), server.ref(target()))
+    assert found == ("HorizontalPodAutoscaler a", "KEDA ScaledObject web")
