@@ -129,7 +129,7 @@ class Operator:
         declared = Declared(clusters.own, api.clock)
         sinks = Sinks(self.sink_incident, self.sink_decision(world), declared.playbook)
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
-        parts.append(watch(sinks, api.login, self.settings.namespaces, self.stop))
+        parts.append(watch(sinks, api.login, self.settings.namespaces))
         return await self.first_of([asyncio.ensure_future(part) for part in parts])
 
     async def first_of(self, tasks: list[asyncio.Future]) -> int:

@@ -26,29 +26,44 @@ Told = Callable[[Object, bool], None]
 
 @dataclass(frozen=True)
 class Sinks:
-    """Who is told what: the object, and whether it is gone."""
+    """Who is told what, in the loop that watches: the object, and whether it is gone."""
 
     incident: Told
     decision: Told
     playbook: Told
 
 
-async def watch(sinks: Sinks, login: Login, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
-    """Watches until `stop` is set. `login` gives the fields of a kopf.ConnectionInfo."""
+async def watch(sinks: Sinks, login: Login, namespaces: tuple[str, ...]) -> None:
+    """Watches until cancelled. `login` gives the fields of a kopf.ConnectionInfo.
+
+    kopf runs in a thread and a loop of its own: it takes every task of its loop for its own and cancels it at its end, and it
+    takes the process's signals. What it tells comes over to this loop.
+    """
+    loop = asyncio.get_running_loop()
+    stop = threading.Event()
     registry = kopf.OperatorRegistry()
-    _register(registry, sinks, login)
-    ended = threading.Event()
-    kopf_task = asyncio.ensure_future(
-        kopf.operator(registry=registry, settings=_settings(), standalone=True, clusterwide=not namespaces,
-                      namespaces=namespaces, stop_flag=ended)
-    )  # fmt: skip
-    waiting = asyncio.ensure_future(stop.wait())
+    _register(registry, sinks, login, loop)
+
+    def run() -> None:
+        asyncio.run(_operator(registry, namespaces, stop))
+
+    running = asyncio.ensure_future(asyncio.to_thread(run))
     try:
-        await asyncio.wait({kopf_task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.shield(running)
     finally:
-        ended.set()
-        waiting.cancel()
-        await kopf_task
+        stop.set()
+        await running
+
+
+async def _operator(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: threading.Event) -> None:
+    await kopf.operator(
+        registry=registry,
+        settings=_settings(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )
 
 
 def _settings() -> kopf.OperatorSettings:
@@ -61,22 +76,26 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 5
     settings.watching.chunk_size = 500
     settings.networking.error_backoffs = BACKOFFS
+    # Handlers here only put keys into a queue: there is nothing to wait for at the end.
+    settings.queueing.exit_timeout = 0.1
+    settings.queueing.idle_timeout = 0.5
     settings.networking.request_timeout = 30
     settings.networking.connect_timeout = 5
     return settings
 
 
-def _register(registry: kopf.OperatorRegistry, sinks: Sinks, login: Login) -> None:
+def _register(registry: kopf.OperatorRegistry, sinks: Sinks, login: Login, loop: asyncio.AbstractEventLoop) -> None:
     @kopf.on.login(registry=registry)
     async def authenticate(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(**await login())
+        asked = asyncio.run_coroutine_threadsafe(login(), loop)
+        return kopf.ConnectionInfo(**await asyncio.wrap_future(asked))
 
     for plural, told in (("incidents", sinks.incident), ("decisions", sinks.decision), ("playbooks", sinks.playbook)):
-        kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(_handler(told))
+        kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(_handler(told, loop))
 
 
-def _handler(told: Told) -> Callable[..., Any]:
+def _handler(told: Told, loop: asyncio.AbstractEventLoop) -> Callable[..., Any]:
     async def handle(type: str | None, body: kopf.Body, **_: Any) -> None:
-        told(dict(body), type == "DELETED")
+        loop.call_soon_threadsafe(told, dict(body), type == "DELETED")
 
     return handle
