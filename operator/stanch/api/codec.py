@@ -123,7 +123,7 @@ def declared_status_to_json(status: DeclaredStatus) -> Object:
 def plan_to_bytes(plan: Plan) -> bytes:
     """RFC 8785 JSON with every field, defaults too: a later version's defaults must not change what was approved.
 
-    Raises `Refused` (Invalid) for what JSON cannot carry exactly (integers above 2^53, NaN).
+    Raises `Refused` (Invalid) for what JSON cannot carry exactly (integers of 2^53 and more).
     """
     try:
         return rfc8785.dumps(_PLAN.dump_python(plan, mode="json", by_alias=True))

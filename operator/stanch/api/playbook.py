@@ -82,6 +82,14 @@ class Target(Spec):
     selector: Selector | None = Field(default=None, description="Labels of the object.")
     max_count: int = Field(default=1, ge=1, le=20, description="Most objects that the selector may find; more are refused.")
 
+    @model_validator(mode="after")
+    def _one_way_to_find_it(self) -> Self:
+        if [self.object_name, self.name_from, self.selector].count(None) != 2:
+            raise ValueError(ONE_WAY)
+        if self.selector is None and self.max_count > 1:
+            raise ValueError(ONE_OBJECT)
+        return self
+
 
 class Approval(Spec):
     """Who must say yes before the option is run. The person who opened the Incident does not count."""

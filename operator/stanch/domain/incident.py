@@ -174,7 +174,7 @@ class Status(Record):
     plan_digest: str = doc("SHA-256 of the stored plan; approvals name it.", default="", max_length=71)
     targets: tuple[Target, ...] = doc("Objects that the plan may touch.", default=(), max_length=200)
     close_role: str = doc("Role whose Close decision ends the incident; empty: none needed.", default="", max_length=63)
-    facts: Mapping[str, str] = doc("What diagnosis found; times in RFC 3339.", factory=dict)
+    facts: Mapping[str, str] = doc("What diagnosis found; times in RFC 3339.", factory=dict, max_length=64)
     option: str = doc("Option under way.", default="", max_length=63)
     options: tuple[OptionRecord, ...] = doc("What became of each option so far.", default=(), max_length=16)
     steps: tuple[StepRecord, ...] = doc("What became of each step so far.", default=(), max_length=64)

@@ -1,0 +1,167 @@
+"""What is written is read back alike, and what cannot be read or written says which field and why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stanch.api import codec
+from stanch.domain.conditions import Condition
+from stanch.domain.decision import Verb
+from stanch.domain.incident import CheckRecord, Mode, Phase, Status, StepRecord, StepState, Verdict
+from stanch.domain.objects import DecisionStatus, Standing
+from stanch.domain.plan import Approval, Check, Option, Pin, Plan, Ref, Risk, Step, Target
+from stanch.domain.timeline import Entry, Line
+from stanch.engine.errors import Refused
+from tests.unit import api_examples as examples
+
+AT = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
+
+
+def plan() -> Plan:
+    step = Step("undo", "rolloutUndo", "app", {"to": "LastStable", "revision": 4}, "serves")
+    check = Check("http", "http", {"path": "/health"}, within=timedelta(minutes=2), hold_for=timedelta(seconds=90))
+    option = Option("undo", (step,), (check,), risk=Risk.Medium, approval=Approval({"incident-commander": 1}))
+    target = Target("app", Ref("apps/v1", "Deployment", "aureus", "frontend", "u-9"))
+    return Plan("u-1", 1, Pin("frontend-down", "u-2", 3), Pin("remediator", "u-3"), "aureus", (target,), options=(option,))
+
+
+def status() -> Status:
+    entry = Entry(1, "sha256:0", AT, Line("opened", "alice", "open"), "sha256:1")
+    return Status(
+        phase=Phase.Verifying,
+        phase_since=AT,
+        wake_at=AT + timedelta(seconds=5),
+        playbook=Pin("frontend-down", "u-2", 3),
+        targets=plan().targets,
+        facts={"lastDeploy.at": "2026-11-21T08:50:00Z"},
+        steps=(StepRecord("undo", "undo", StepState.Done, token="t", intended_at=AT),),
+        checks=(CheckRecord("http", Verdict.Denied, Verdict.Inconclusive, "503"),),
+        pack=replace(Status().pack, pending=(entry,)),
+        locked=True,
+        conditions=(Condition("Ready", "False", "Verifying", last_transition_time=AT),),
+    )
+
+
+def incident(**status: object) -> dict:
+    return examples.served(examples.incident()) | {"status": status}
+
+
+def test_facts_are_what_the_incident_opened_with() -> None:
+    facts = codec.facts_of(incident())
+    assert (facts.namespace, facts.name, facts.uid, facts.generation) == ("aureus", "frontend-502", "u-1", 3)
+    assert (facts.opened_by, facts.severity, facts.component, facts.mode) == ("alice", "P0", "frontend", Mode.Live)
+    assert facts.created_at == datetime(2026, 11, 21, 9, tzinfo=UTC)
+    assert not facts.deleted
+
+
+def test_a_status_reads_back_through_json() -> None:
+    body = json.loads(json.dumps(codec.status_to_json(status())))
+    assert codec.status_of(incident() | {"status": body}) == status()
+
+
+def test_no_status_is_the_initial_one_and_is_written_visibly() -> None:
+    assert codec.status_of(incident()) == Status()
+    assert codec.status_to_json(Status()) == {"formatVersion": 1, "observedGeneration": 0, "phase": "Opened"}
+
+
+def test_conditions_are_whole_as_kstatus_wants_them() -> None:
+    (condition,) = codec.status_to_json(status())["conditions"]
+    assert condition.keys() == {"type", "status", "reason", "message", "lastTransitionTime"}
+
+
+def test_a_status_of_a_later_version_is_not_guessed_at() -> None:
+    with pytest.raises(Refused, match=r"NewerFormat.*aureus/frontend-502.*formatVersion 99.*run the later version"):
+        codec.status_of(incident(formatVersion=99))
+
+
+def test_what_cannot_be_read_names_the_field() -> None:
+    with pytest.raises(Refused, match=r"Incident aureus/frontend-502: status\.steps\[0\]\.state: Input should be"):
+        codec.status_of(incident(steps=[{"option": "a", "name": "b", "state": "Odd"}]))
+    broken = incident()
+    del broken["spec"]["severity"]
+    with pytest.raises(Refused, match=r"Incident aureus/frontend-502: spec\.severity: Field required"):
+        codec.facts_of(broken)
+
+
+def test_sentences_are_cut_to_what_the_api_server_takes() -> None:
+    long = replace(status(), message="x" * 5000, checks=(CheckRecord("http", Verdict.Denied, message="ü" * 3000),))
+    body = codec.status_to_json(long)
+    assert body["message"] == "x" * 1023 + "…"
+    assert len(body["checks"][0]["message"]) == 1024
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "where"),
+    [
+        ({"option": "x" * 64}, r"status\.option: length 64, at most 63"),
+        ({"steps": (StepRecord("o", "s", StepState.Done),) * 65}, r"status\.steps: length 65, at most 64"),
+        ({"steps": (StepRecord("o", "s" * 64, StepState.Done),)}, r"status\.steps\[0\]\.name: length 64, at most 63"),
+        (
+            {"pack": replace(Status().pack, pending=(Entry(1, "", AT, Line("k", "a", "x" * 1025)),))},
+            r"status\.pack\.pending\[0\]\.line\.action: length 1025",
+        ),
+    ],
+)
+def test_what_must_not_be_cut_is_refused(spoilt: dict, where: str) -> None:
+    with pytest.raises(Refused, match=where):
+        codec.status_to_json(replace(status(), **spoilt))
+
+
+def test_a_decision_is_read() -> None:
+    decision = codec.decision_of(examples.served(examples.decision()))
+    assert (decision.verb, decision.by, decision.role, decision.option) == (Verb.Approve, "bob", "incident-commander", "undo")
+    assert decision.incident_uid == "6f1c"
+    assert not decision.recorded
+
+
+def test_a_marked_decision_is_recorded() -> None:
+    body = codec.decision_status_to_json(DecisionStatus(AT, Standing.NoEffect, "too late"))
+    assert body == {"recordedAt": "2026-11-21T09:00:00.123456Z", "effect": "NoEffect", "message": "too late"}
+    assert codec.decision_of(examples.served(examples.decision()) | {"status": body}).recorded
+
+
+def test_a_plan_reads_back_from_its_bytes() -> None:
+    data = codec.plan_to_bytes(plan())
+    assert codec.plan_of(data) == plan()
+    assert codec.plan_to_bytes(codec.plan_of(data)) == data
+
+
+def test_the_digest_is_of_the_content_alone() -> None:
+    """An approval that was given must still hold after an upgrade: a change of these bytes is a change of format."""
+    option = plan().options[0]
+    step = replace(option.steps[0], params={"revision": 4, "to": "LastStable"})
+    reordered = replace(plan(), options=(replace(option, steps=(step,)),))
+    assert codec.plan_to_bytes(reordered) == codec.plan_to_bytes(plan())
+    assert codec.digest(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@given(st.data())
+def test_any_change_of_a_plan_is_another_digest(data: st.DataObject) -> None:
+    changes = [
+        {"attempt": 2},
+        {"namespace": "other"},
+        {"targets": (replace(plan().targets[0], ref=replace(plan().targets[0].ref, uid="u-10")),)},
+        {"options": (replace(plan().options[0], timeout=timedelta(minutes=31)),)},
+        {"options": (replace(plan().options[0], approval=None),)},
+        {"service_account": Pin("remediator", "u-4")},
+    ]
+    changed = replace(plan(), **data.draw(st.sampled_from(changes)))
+    assert codec.digest(codec.plan_to_bytes(changed)) != codec.digest(codec.plan_to_bytes(plan()))
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53)])
+def test_what_json_cannot_carry_exactly_is_refused(value: object) -> None:
+    step = Step("s", "a", "t", {"limit": value})
+    with pytest.raises(Refused, match="Invalid"):
+        codec.plan_to_bytes(replace(plan(), options=(Option("o", (step,)),)))
+
+
+def test_bytes_that_are_no_plan_are_refused() -> None:
+    with pytest.raises(Refused, match=r"stored plan: plan\.incidentUid: Field required"):
+        codec.plan_of(b"{}")
