@@ -153,9 +153,7 @@ class ClusterContract:
         await recreated(own, thing(world, "a", n=1), first)
         resource_version = version(first) if stale else ""
         with pytest.raises(NotFound):
-            await own.patch(
-                ref(first), {"status": {"n": 2}}, resource_version=resource_version, subresource=subresource
-            )
+            await own.patch(ref(first), {"status": {"n": 2}}, resource_version=resource_version, subresource=subresource)
         assert "status" not in await own.get(unpinned(ref(first)))
 
     async def test_patch_of_nothing_is_not_found(self, world: World, own: Cluster) -> None:
@@ -176,14 +174,20 @@ class ClusterContract:
         with pytest.raises(Conflict):
             await own.patch(ref(made), {"status": {"n": 2}}, subresource="status", resource_version=version(made))
 
-    async def test_generation_counts_changes_of_the_spec_alone(self, world: World, own: Cluster) -> None:
+    async def test_generation_counts_changes_of_the_spec(self, world: World, own: Cluster) -> None:
         for body in (thing(world, "a", replicas=1), deployment(world, "a")):
             made = ref(await own.create(body))
-            await own.patch(made, {"metadata": {"annotations": {"a": "b"}}})
+            await own.patch(made, {"metadata": {"labels": {"a": "b"}}})
             await own.patch(made, {"status": {"observedGeneration": 1}}, subresource="status")
             assert (await own.get(made))["metadata"]["generation"] == 1
             await own.patch(made, {"spec": {"replicas": 2}})
             assert (await own.get(made))["metadata"]["generation"] == 2
+
+    async def test_generation_of_a_deployment_counts_annotations_too(self, world: World, own: Cluster) -> None:
+        for body, expected in ((thing(world, "a"), 1), (deployment(world, "a"), 2)):
+            made = ref(await own.create(body))
+            patched = await own.patch(made, {"metadata": {"annotations": {"a": "b"}}})
+            assert patched["metadata"]["generation"] == expected
 
     async def test_a_dry_run_tells_and_does_nothing(self, world: World, own: Cluster) -> None:
         made = await own.create(thing(world, "a", n=1))

@@ -86,6 +86,19 @@ class ApiServer:
     async def close(self) -> None:
         await self._pool.close()
 
+    async def login(self) -> Mapping[str, Any]:
+        """The same address and credentials, as the fields of kopf's ConnectionInfo; `token` is as fresh as ours."""
+        known = self._configuration
+        token = await self._token("log in")
+        return {
+            "server": known.host,
+            "ca_path": known.ssl_ca_cert,
+            "certificate_path": known.cert_file,
+            "private_key_path": known.key_file,
+            "token": token.partition(" ")[2] if token else None,  # in a cluster kubernetes.aio spells it "bearer"
+            "insecure": not known.verify_ssl,
+        }
+
     @asynccontextmanager
     async def open(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer of any status, its body unread. Whatever breaks inside the block is translated too."""

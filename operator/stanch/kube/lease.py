@@ -86,7 +86,8 @@ class Election:
         pace: Pace | None = None,
         ticks: Ticks | None = None,
     ) -> None:
-        """`ref` is the Lease; `identity` is unique for each process, not for each host."""
+        """`ref` is the Lease. `identity` is borne by one process at a time: a Lease in its name is from an earlier life of it
+        that has ended (a restarted container), and is taken over at once."""
         self._own = own
         self._ref = ref
         self._identity = identity
@@ -138,7 +139,8 @@ class Election:
         spec = lease.get("spec", {})
         self.waits_for = f"{self._ref}, held by {spec.get('holderIdentity')}"
         waited = self._ticks.monotonic() - self._seen[1]
-        return not spec.get("holderIdentity") or waited >= spec.get("leaseDurationSeconds", self._pace.duration)
+        ended = spec.get("holderIdentity") in (None, "", self._identity)
+        return ended or waited >= spec.get("leaseDurationSeconds", self._pace.duration)
 
     async def _renew(self, lease: Object, term: Term) -> None:
         while True:

@@ -49,9 +49,7 @@ class MemoryCluster:
     ) -> Object:
         write = Write(0, self._user, "patch", ref, copy.deepcopy(dict(patch)), subresource)
         server = self._server
-        return await self._writing(
-            write, lambda: server.patch(ref, patch, resource_version, subresource, dry_run=dry_run), dry_run
-        )
+        return await self._writing(write, lambda: server.patch(ref, patch, resource_version, subresource, dry_run=dry_run), dry_run)
 
     async def create(self, body: Object, *, dry_run: bool = False) -> Object:
         write = Write(0, self._user, "create", self._server.ref(body), copy.deepcopy(body))
@@ -66,9 +64,7 @@ class MemoryCluster:
         _has_container(self._server.read(pod), container)
         parts = self._server.logs.get((pod.namespace, pod.name, container, previous))
         if parts is None:
-            raise NotFound(
-                "NoLog", f"{'previous terminated ' if previous else ''}container {container} of {pod} not found"
-            )
+            raise NotFound("NoLog", f"{'previous terminated ' if previous else ''}container {container} of {pod} not found")
         left = limit_bytes
         for part in parts:
             if isinstance(part, Failure):
@@ -80,9 +76,7 @@ class MemoryCluster:
                     return
                 yield chunk
 
-    async def proxy(
-        self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = _CHUNK
-    ) -> HttpReply:
+    async def proxy(self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = _CHUNK) -> HttpReply:
         if not path.startswith("/") or {".", ".."} & set(unquote(path.partition("?")[0]).split("/")):
             raise Refused("Invalid", f"{path!r} cannot be a path: it climbs, or does not begin with '/'")
         await self._reading("get", service, "proxy")

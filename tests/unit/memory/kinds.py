@@ -15,6 +15,7 @@ class Kind:
     namespaced: bool = True
     status: bool = False
     generation: bool = False
+    annotated: bool = False  # generation counts changes of annotations too
     fields: frozenset[str] = frozenset()
 
     @property
@@ -45,7 +46,7 @@ KINDS = (
     Kind("v1", "ServiceAccount", "serviceaccounts"),
     Kind("v1", "Pod", "pods", status=True, fields=_POD_FIELDS),
     Kind("v1", "Event", "events", fields=_EVENT_FIELDS),
-    Kind("apps/v1", "Deployment", "deployments", status=True, generation=True),
+    Kind("apps/v1", "Deployment", "deployments", status=True, generation=True, annotated=True),
     Kind("apps/v1", "StatefulSet", "statefulsets", status=True, generation=True),
     Kind("apps/v1", "DaemonSet", "daemonsets", status=True, generation=True),
     Kind("apps/v1", "ReplicaSet", "replicasets", status=True, generation=True),

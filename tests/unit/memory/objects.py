@@ -56,9 +56,13 @@ def kept(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]
 
 def immutable(stored: Object, wanted: Object) -> None:
     if stored["kind"] in {"Secret", "ConfigMap"} and stored.get("immutable") and spec(stored) != spec(wanted):
-        raise Refused(
-            "Invalid", f"{stored['kind']} {stored['metadata']['name']}: field is immutable when `immutable` is set"
-        )
+        raise Refused("Invalid", f"{stored['kind']} {stored['metadata']['name']}: field is immutable when `immutable` is set")
+
+
+def counted(kind: Kind, body: Object) -> Object:
+    """The part whose changes metadata.generation counts."""
+    annotations = body["metadata"].get("annotations", {}) if kind.annotated else {}
+    return {**spec(body), "annotations": annotations}
 
 
 def spec(body: Object) -> Object:

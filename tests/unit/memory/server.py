@@ -20,7 +20,7 @@ from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused
 from stanch.engine.ports import HttpReply, Object
 from tests.unit.memory.kinds import KINDS, Kind
-from tests.unit.memory.objects import SERVERS, NotModelled, immutable, kept, merged, spec, unmoved, within_the_model
+from tests.unit.memory.objects import SERVERS, NotModelled, counted, immutable, kept, merged, unmoved, within_the_model
 from tests.unit.memory.selectors import fields_match, labels_match
 from tests.unit.memory.time import MemoryTime
 
@@ -113,9 +113,7 @@ class MemoryServer:
     def kind(self, api_version: str, kind: str) -> Kind:
         found = self.kinds.get((api_version, kind))
         if found is None:
-            raise Refused(
-                "UnknownKind", f"the API server serves no {kind} in {api_version}: misspelt, or its CRD is missing"
-            )
+            raise Refused("UnknownKind", f"the API server serves no {kind} in {api_version}: misspelt, or its CRD is missing")
         return found
 
     def ref(self, body: Object) -> Ref:
@@ -140,9 +138,7 @@ class MemoryServer:
         if stored is None:
             raise NotFound("NotFound", f'{kind.plural} "{ref.name}" not found')
         if ref.uid and stored["metadata"]["uid"] != ref.uid:
-            raise NotFound(
-                "Replaced", f"{ref} was re-created: its UID is {stored['metadata']['uid']}, expected {ref.uid}"
-            )
+            raise NotFound("Replaced", f"{ref} was re-created: its UID is {stored['metadata']['uid']}, expected {ref.uid}")
         return copy.deepcopy(stored)
 
     def select(self, api_version: str, kind_name: str, namespace: str, labels: str, fields: str) -> list[Object]:
@@ -166,9 +162,7 @@ class MemoryServer:
         name, namespace = metadata["name"], metadata.get("namespace", "")
         key = self._key(kind, namespace, name)
         if metadata.get("resourceVersion") or not _NAME.fullmatch(name):
-            raise Refused(
-                "Invalid", f"{kind.plural} {name!r}: resourceVersion is set, or the name is not a DNS subdomain"
-            )
+            raise Refused("Invalid", f"{kind.plural} {name!r}: resourceVersion is set, or the name is not a DNS subdomain")
         if namespace and ("", "Namespace", "", namespace) not in self._objects:
             raise NotFound("NotFound", f'namespaces "{namespace}" not found')
         if key in self._objects:
@@ -180,9 +174,7 @@ class MemoryServer:
             self._objects[key] = stored
         return copy.deepcopy(stored)
 
-    def patch(
-        self, ref: Ref, patch: Mapping[str, Any], resource_version: str, subresource: str, *, dry_run: bool
-    ) -> Object:
+    def patch(self, ref: Ref, patch: Mapping[str, Any], resource_version: str, subresource: str, *, dry_run: bool) -> Object:
         kind = self.kind(ref.api_version, ref.kind)
         within_the_model(kind, patch, subresource)
         stored = self.read(ref)
@@ -227,7 +219,7 @@ class MemoryServer:
         if wanted == stored:
             return copy.deepcopy(stored)
         metadata = dict(wanted["metadata"])
-        if kind.generation and spec(wanted) != spec(stored):
+        if kind.generation and counted(kind, wanted) != counted(kind, stored):
             metadata["generation"] = metadata["generation"] + 1
         result = {**wanted, "metadata": metadata}
         if dry_run:

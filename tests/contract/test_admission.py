@@ -1,0 +1,232 @@
+"""Who may decide, open and write playbooks is proven by the API server. Beside each refusal stands what is let through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.contract.installed import Object, create, grant, install, refused, rule, until, why_refused
+from tests.unit import api_examples as examples
+
+ALICE = "--as=alice"
+GROUP = "stanch.dev"
+ACCOUNT = "system:serviceaccount:kube-system"
+
+CREATE = {kind: rule(GROUP, kind, "create", "get", "patch", "delete") for kind in ("decisions", "incidents", "playbooks")}
+IMPERSONATE = rule("", "serviceaccounts", "impersonate", names=("frontend-remediator",))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stanch(cluster: Any) -> None:
+    install(cluster)
+
+
+def decision(**spec: object) -> Object:
+    obj = examples.decision()
+    obj["spec"] = {**obj["spec"], "by": "alice", **spec}
+    return obj
+
+
+def incident(**spec: object) -> Object:
+    obj = examples.incident()
+    obj["spec"] |= spec
+    return obj
+
+
+# Decisions
+
+
+@pytest.fixture
+def commander(cluster: Any, namespace: str) -> None:
+    held = rule(GROUP, "roles", "approve", "reject", names=("incident-commander",))
+    grant(cluster, namespace, "alice", CREATE["decisions"], held)
+
+
+@pytest.mark.usefixtures("commander")
+class TestDecisions:
+    def test_who_holds_the_role_approves(self, cluster: Any, namespace: str) -> None:
+        assert create(cluster, namespace, decision(), ALICE)["spec"]["by"] == "alice"
+
+    def test_nobody_speaks_for_another(self, cluster: Any, namespace: str) -> None:
+        with refused("spec.by is 'bob', but you are 'alice': set spec.by to your own name"):
+            create(cluster, namespace, decision(by="bob"), ALICE)
+
+    def test_the_administrator_neither(self, cluster: Any, namespace: str) -> None:
+        with refused("spec.by is 'alice', but you are"):
+            create(cluster, namespace, decision())
+
+    def test_a_role_that_one_does_not_hold_is_refused(self, cluster: Any, namespace: str) -> None:
+        with refused(r"'alice' may not approve as 'security' in namespace .* ask for a Role there"):
+            create(cluster, namespace, decision(role="security"), ALICE)
+
+    def test_a_verb_that_the_role_does_not_give_is_refused(self, cluster: Any, namespace: str) -> None:
+        assert why_refused(cluster, namespace, decision(verb="Reject", reason="wrong"), ALICE, "--dry-run=server") == ""
+        with refused("'alice' may not abort as 'incident-commander'"):
+            create(cluster, namespace, decision(verb="Abort", reason="wrong"), ALICE)
+
+    def test_a_role_of_another_namespace_does_not_count(self, cluster: Any, namespace: str, other: str) -> None:
+        grant(cluster, other, "alice", CREATE["decisions"])
+        with refused(f"may not approve as 'incident-commander' in namespace {other}"):
+            create(cluster, other, decision(), ALICE)
+
+    def test_without_a_role_the_dash_is_asked_for(self, cluster: Any, namespace: str) -> None:
+        note = decision(verb="Note", reason="saw it too")
+        del note["spec"]["role"]
+        with refused("'alice' may not note as '-'"):
+            create(cluster, namespace, note, ALICE)
+        grant(cluster, namespace, "alice", CREATE["decisions"], rule(GROUP, "roles", "note", names=("-",)))
+        assert create(cluster, namespace, note, ALICE)["spec"]["verb"] == "Note"
+
+    @pytest.mark.parametrize("verb", ["Approve", "Reject", "Resume", "Abort", "Close"])
+    def test_a_service_account_does_not_decide(self, cluster: Any, namespace: str, verb: str) -> None:
+        robot = f"system:serviceaccount:{namespace}:robot"
+        verbs = ("approve", "reject", "resume", "abort", "close", "note")
+        grant(cluster, namespace, robot, CREATE["decisions"], rule(GROUP, "roles", *verbs))
+        with refused(f"a ServiceAccount may only say Note, not {verb}"):
+            create(cluster, namespace, decision(by=robot, verb=verb, reason="why not"), f"--as={robot}")
+        note = decision(by=robot, verb="Note", reason="alert resolved")
+        assert create(cluster, namespace, note, f"--as={robot}")["spec"]["by"] == robot
+
+    def test_what_was_said_stays_said(self, cluster: Any, namespace: str) -> None:
+        create(cluster, namespace, decision(), ALICE)
+        with refused("a Decision is fixed when the object is created"):
+            patch(cluster, namespace, "decision/approve-undo", '{"spec":{"role":"security"}}', ALICE)
+        patch(cluster, namespace, "decision/approve-undo", '{"metadata":{"labels":{"a":"b"}}}', ALICE)
+
+    @pytest.mark.requirement("A-17")
+    @pytest.mark.parametrize("who", [[ALICE], [], [f"--as={ACCOUNT}:deployment-controller", "--as-group=system:masters"]])
+    def test_a_decision_is_not_deleted(self, cluster: Any, namespace: str, who: list[str]) -> None:
+        create(cluster, namespace, decision(), ALICE)
+        with refused("a Decision cannot be deleted, it is part of the record"):
+            cluster.kubectl("-n", namespace, "delete", "decision", "approve-undo", *who)
+
+    def test_nor_are_all_at_once(self, cluster: Any, namespace: str) -> None:
+        create(cluster, namespace, decision(), ALICE)
+        with refused("a Decision cannot be deleted"):
+            cluster.kubectl("delete", "--raw", f"/apis/stanch.dev/v1alpha1/namespaces/{namespace}/decisions")
+
+    @pytest.mark.parametrize("controller", ["namespace-controller", "generic-garbage-collector"])
+    def test_it_goes_with_its_namespace_or_owner(self, cluster: Any, namespace: str, controller: str) -> None:
+        create(cluster, namespace, decision(), ALICE)
+        cluster.kubectl("-n", namespace, "delete", "decision", "approve-undo", f"--as={ACCOUNT}:{controller}",
+                        "--as-group=system:masters", "--wait=false")  # fmt: skip
+        until(lambda: not cluster.kubectl("-n", namespace, "get", "decisions", "-o", "name"))
+
+
+@pytest.fixture
+def other(cluster: Any, namespace: str) -> Any:
+    """A second namespace."""
+    name = f"{namespace}-b"
+    cluster.kubectl("create", "namespace", name)
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def patch(cluster: Any, namespace: str, what: str, body: str, *arguments: str) -> None:
+    cluster.kubectl("-n", namespace, "patch", what, "--type=merge", "-p", body, *arguments)
+
+
+# Playbooks
+
+
+class TestPlaybooks:
+    def test_who_may_impersonate_its_service_account_writes_it(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["playbooks"], IMPERSONATE)
+        assert create(cluster, namespace, examples.playbook(), ALICE)["kind"] == "Playbook"
+
+    def test_who_may_not_does_not(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["playbooks"])
+        with refused("'alice' may not impersonate ServiceAccount 'frontend-remediator' .* ask for a Role there"):
+            create(cluster, namespace, examples.playbook(), ALICE)
+
+    def test_a_change_is_a_write_too(self, cluster: Any, namespace: str) -> None:
+        create(cluster, namespace, examples.playbook())
+        grant(cluster, namespace, "alice", CREATE["playbooks"])
+        with refused("may not impersonate ServiceAccount 'frontend-remediator'"):
+            patch(cluster, namespace, "playbook/frontend-down", '{"spec":{"suspend":true}}', ALICE)
+        patch(cluster, namespace, "playbook/frontend-down", '{"metadata":{"labels":{"team":"web"}}}', ALICE)
+        grant(cluster, namespace, "alice", CREATE["playbooks"], IMPERSONATE)
+        patch(cluster, namespace, "playbook/frontend-down", '{"spec":{"suspend":true}}', ALICE)
+
+    def test_another_service_account_must_be_allowed_too(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["playbooks"], IMPERSONATE)
+        create(cluster, namespace, examples.playbook(), ALICE)
+        with refused("may not impersonate ServiceAccount 'default'"):
+            patch(cluster, namespace, "playbook/frontend-down", '{"spec":{"serviceAccountName":"default"}}', ALICE)
+
+
+# Incidents
+
+
+RUN_ONE = rule(GROUP, "playbooks", "run", names=("frontend-down",))
+RUN_ALL = rule(GROUP, "playbooks", "run")
+NAMED = {"playbookRef": {"name": "frontend-down"}}
+
+
+class TestIncidents:
+    def test_who_may_run_the_playbook_opens_with_it(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ONE)
+        assert create(cluster, namespace, incident(**NAMED), ALICE)["spec"]["openedBy"] == "alice"
+
+    def test_who_may_not_does_not(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ONE)
+        with refused(r"'alice' may not run playbook 'other' in namespace .*resourceNames \[other\], verbs \[run\]"):
+            create(cluster, namespace, incident(playbookRef={"name": "other"}), ALICE)
+
+    def test_without_a_name_every_playbook_must_be_allowed(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ONE)
+        with refused("'alice' may not run every playbook .* or name one in spec.playbookRef"):
+            create(cluster, namespace, incident(), ALICE)
+        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
+        assert create(cluster, namespace, incident(), ALICE)["kind"] == "Incident"
+
+    def test_nobody_opens_in_another_name(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
+        with refused("spec.openedBy is 'bob', but you are 'alice': set spec.openedBy to your own name"):
+            create(cluster, namespace, incident(openedBy="bob"), ALICE)
+
+    def test_who_opened_it_stays(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
+        create(cluster, namespace, incident(), ALICE)
+        with refused("openedBy is fixed when the object is created"):
+            patch(cluster, namespace, "incident/frontend-502", '{"spec":{"openedBy":"bob"}}', ALICE)
+
+    @pytest.mark.parametrize(
+        "change", ['{"spec":{"component":"payments"}}', '{"spec":{"playbookRef":null}}', '{"metadata":{"labels":{"a":"b"}}}']
+    )
+    def test_who_points_it_elsewhere_must_be_allowed_to(self, cluster: Any, namespace: str, change: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
+        grant(cluster, namespace, "bob", CREATE["incidents"])
+        create(cluster, namespace, incident(**NAMED), ALICE)
+        with refused("'bob' may not run"):
+            patch(cluster, namespace, "incident/frontend-502", change, "--as=bob")
+        patch(cluster, namespace, "incident/frontend-502", change, ALICE)
+
+    def test_finalizers_and_annotations_are_the_operators_business(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
+        grant(cluster, namespace, "bob", CREATE["incidents"])
+        create(cluster, namespace, incident(), ALICE)
+        for change in ('{"metadata":{"annotations":{"a":"b"}}}', '{"metadata":{"finalizers":["stanch.dev/a"]}}'):
+            patch(cluster, namespace, "incident/frontend-502", change, "--as=bob")
+        patch(cluster, namespace, "incident/frontend-502", '{"metadata":{"finalizers":null}}', "--as=bob")
+
+
+def test_every_policy_fails_closed_and_denies(cluster: Any) -> None:
+    selected = ("-l", "app.kubernetes.io/part-of=stanch", "-o")
+    policies = cluster.kubectl("get", "validatingadmissionpolicies", *selected, "jsonpath={.items[*].spec.failurePolicy}")
+    assert set(policies.split()) == {"Fail"}
+    bindings = cluster.kubectl(
+        "get", "validatingadmissionpolicybindings", *selected, "jsonpath={.items[*].spec.validationActions[*]}"
+    )
+    assert set(bindings.split()) == {"Deny"}
+    assert len(bindings.split()) == len(policies.split()) == 4
+
+
+def test_the_policies_fit_the_kinds(cluster: Any) -> None:
+    """The API server type-checks their expressions against the CRDs."""
+    found = cluster.kubectl(
+        "get", "validatingadmissionpolicies", "-l", "app.kubernetes.io/part-of=stanch",
+        "-o", "jsonpath={.items[*].status.typeChecking.expressionWarnings}",
+    )  # fmt: skip
+    assert found.strip() == ""
