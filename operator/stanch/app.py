@@ -86,7 +86,7 @@ class Operator:
         self.metrics = Metrics()
         self.queue = KeyQueue()
         self.stop = asyncio.Event()
-        self.identity = f"{socket.gethostname()}-{os.getpid()}"
+        self.identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
         self.term: Term | None = None
         self.sweeper: Sweeper | None = None
         self.workers: Workers | None = None

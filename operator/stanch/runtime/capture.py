@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from stanch.domain.incident import Verdict
+from stanch.engine.chain import canonical
 from stanch.engine.moves import Capture, Captured, Outcome
 from stanch.evidence.capture import Place, planned
 from stanch.evidence.capture import capture as collect
@@ -30,4 +31,7 @@ async def baseline(world: World, case: Case, effect: Capture) -> Mapping[str, Ve
     if not effect.baseline:
         return {}
     checks = tuple(check for option in case.plan.options for check in option.verify)
-    return {name: reading.verdict for name, reading in (await read_all(world, case, checks)).items()}
+    readings = await read_all(world, case, checks)
+    seen = {name: {"verdict": str(r.verdict), "message": r.message} for name, r in readings.items()}
+    await case.pack.put(f"checks/{effect.label}.json", canonical(seen))
+    return {name: reading.verdict for name, reading in readings.items()}

@@ -26,4 +26,6 @@ class Settings:
     context: str = ""
     http_port: int = 8080
     workers: int = 16
+    # Borne by one process at a time, for example a pod's UID; empty: made from host name and process id.
+    identity: str = ""
     log_format: LogFormat = LogFormat.json

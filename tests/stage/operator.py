@@ -1,0 +1,122 @@
+"""The operator as a process of its own, under the ServiceAccount that is shipped, not as admin."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.stage.install import SHIPPED
+from tests.stage.kubectl import Kubectl
+
+START_SECONDS = 30.0
+
+
+@dataclass
+class OperatorProcess:
+    """`server` replaces the API server's address (a proxy that breaks things stands there); it is then spoken to in the clear."""
+
+    kubectl: Kubectl
+    folder: Path
+    namespaces: tuple[str, ...]
+    namespace: str = SHIPPED
+    server: str = ""
+    packs: Path | None = None
+    identity: str = "stage"
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "operator.log"
+
+    @property
+    def pack_folder(self) -> Path:
+        return self.packs or self.folder / "packs"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Returns once it leads. Raises with the end of its log when it does not."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        kubeconfig = self.folder / "operator.kubeconfig"
+        if not kubeconfig.exists():
+            kubeconfig.touch(mode=0o600)
+            kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
+        begin = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(self._command(kubeconfig), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self._await_leading(begin)
+
+    def _command(self, kubeconfig: Path) -> list[str]:
+        options = {
+            "--kubeconfig": kubeconfig, "--operator-namespace": self.namespace, "--packs": self.pack_folder,
+            "--http-port": 0, "--identity": self.identity, "--log-format": "json",
+        }  # fmt: skip
+        pairs = [str(part) for pair in options.items() for part in pair]
+        named = [part for name in self.namespaces for part in ("--namespace", name)]
+        return [str(Path(sys.executable).with_name("stanch")), "run", *pairs, *named]
+
+    def _await_leading(self, begin: int) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self.running:
+            if b"operator.leading" in self.log.read_bytes()[begin:]:
+                return
+            # Waits for the process to end, at most this long: the log is looked at in between.
+            self._poll(0.1)
+        raise AssertionError(f"the operator does not lead:\n{self.log.read_text()[-4000:]}")
+
+    def _poll(self, seconds: float) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+
+    def stop(self) -> int:
+        """Asks it to stop and returns its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: int) -> int:
+        if self._process is None:
+            return 0
+        if self.running:
+            os.kill(self.pid, number)
+        return self._process.wait(20)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged, as objects."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def _kubeconfig(self) -> dict[str, Any]:
+        token = self.kubectl.inside(self.namespace)("create", "token", "stanch", "--duration=12h").strip()
+        shown = json.loads(self.kubectl.run("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+        cluster = shown["clusters"][0]["cluster"]
+        if self.server:
+            cluster = {"server": self.server}
+        elif path := cluster.pop("certificate-authority", ""):
+            cluster["certificate-authority-data"] = base64.b64encode(Path(path).read_bytes()).decode()
+        return {
+            "apiVersion": "v1", "kind": "Config", "current-context": "operator",
+            "clusters": [{"name": "cluster", "cluster": cluster}],
+            "users": [{"name": "stanch", "user": {"token": token}}],
+            "contexts": [{"name": "operator", "context": {"cluster": "cluster", "user": "stanch"}}],
+        }  # fmt: skip

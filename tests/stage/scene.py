@@ -1,0 +1,122 @@
+"""One namespace with a frontend, the playbook for it, and an on-call engineer: releases break, incidents are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.stage.install import moved
+from tests.stage.kubectl import ROOT, Kubectl, documents
+
+AUREUS = ROOT / "playbooks" / "aureus"
+ON_CALL = "alice"
+COMMANDER = "carol"
+HERE = Path(__file__).parent
+Edit = Callable[[dict[str, Any]], None]
+
+ROLES = {
+    ON_CALL: [
+        {"apiGroups": ["stanch.dev"], "resources": ["incidents", "decisions"], "verbs": ["create", "get", "list", "watch", "delete"]},
+        {"apiGroups": ["stanch.dev"], "resources": ["playbooks"], "verbs": ["run", "get", "list"]},
+        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["note", "abort", "resume", "close"]},
+    ],
+    COMMANDER: [
+        {"apiGroups": ["stanch.dev"], "resources": ["incidents", "decisions"], "verbs": ["create", "get", "list", "watch"]},
+        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["approve", "reject", "note", "abort", "resume", "close"]},
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    kubectl: Kubectl
+    operator_namespace: str
+
+    @property
+    def namespace(self) -> str:
+        return self.kubectl.namespace
+
+    @property
+    def on_call(self) -> Kubectl:
+        return self.kubectl.acting_as(ON_CALL)
+
+    @property
+    def commander(self) -> Kubectl:
+        return self.kubectl.acting_as(COMMANDER)
+
+    def set(self, playbook: Edit = lambda _: None, access: Edit = lambda _: None) -> None:
+        """Frontend v1, healthy; the shipped playbook and its access, each edited; the people."""
+        self.kubectl.apply(documents(HERE / "frontend.yaml"))
+        self.kubectl.apply(documents(AUREUS / "policy.yaml"))
+        self.kubectl.apply(documents(AUREUS / "access.yaml", self._here(access)))
+        self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
+        self.kubectl.apply(documents(AUREUS / "frontend-down.yaml", self._here(playbook)))
+        self.rolled_out()
+
+    def _here(self, edit: Edit) -> Edit:
+        def edited(document: dict[str, Any]) -> None:
+            moved(document, "aureus", self.namespace)
+            moved(document, "stanch-system", self.operator_namespace)
+            edit(document)
+
+        return edited
+
+    def release(self, version: str, **variables: str) -> None:
+        """Rolls a release out, as a person's pipeline would."""
+        pairs = [f"{name}={value}" for name, value in variables.items()]
+        self.kubectl("set", "env", "deployment/frontend", f"FRONTEND_VERSION={version}", *pairs)
+        self.rolled_out()
+
+    def break_release(self, version: str = "v2") -> None:
+        self.release(version, RELEASE_BROKEN="true")
+
+    def rolled_out(self) -> None:
+        self.kubectl("rollout", "status", "deployment/frontend", "--timeout=120s", timeout=150)
+
+    def open(self, name: str = "frontend-502", **spec: Any) -> str:
+        """Opens an Incident as the engineer on call; returns its name."""
+        document = documents(HERE / "incident.yaml")[0]
+        document["metadata"]["name"] = name
+        document["spec"] |= {"openedBy": ON_CALL, **spec}
+        self.on_call.create(document)
+        return name
+
+    def until(self, name: str, phase: str, seconds: float = 120) -> dict[str, Any]:
+        """Waits for a phase and returns the Incident. The failure says how it stands instead."""
+        try:
+            self.kubectl.wait(f"incident/{name}", ".status.phase", phase, seconds)
+        except Exception as error:
+            standing = self.incident(name).get("status", {})
+            raise AssertionError(f"{name} is not {phase}: {standing}") from error
+        return self.incident(name)
+
+    def incident(self, name: str) -> dict[str, Any]:
+        return self.kubectl.get("incident", name)
+
+    def deployment(self) -> dict[str, Any]:
+        return self.kubectl.get("deployment", "frontend")
+
+    def environment(self) -> dict[str, str]:
+        """The frontend's variables, as the Deployment asks for them."""
+        container = self.deployment()["spec"]["template"]["spec"]["containers"][0]
+        return {item["name"]: item.get("value", "") for item in container["env"]}
+
+    def decide(self, who: Kubectl, verb: str, incident: dict[str, Any], **spec: Any) -> dict[str, Any]:
+        """A Decision, as plain kubectl makes it."""
+        reference = {"name": incident["metadata"]["name"], "uid": incident["metadata"]["uid"]}
+        body = {"incidentRef": reference, "verb": verb, "by": who.user, "reason": "because the test says so", **spec}
+        metadata = {"generateName": f"{verb.lower()}-", "namespace": self.namespace}
+        return who.create({"apiVersion": "stanch.dev/v1alpha1", "kind": "Decision", "metadata": metadata, "spec": body})
+
+
+def person(name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A Role and its binding to one user."""
+    api, role = "rbac.authorization.k8s.io", {"metadata": {"name": name}}
+    reference = {"apiGroup": api, "kind": "Role", "name": name}
+    subject = {"apiGroup": api, "kind": "User", "name": name}
+    return [
+        {"apiVersion": f"{api}/v1", "kind": "Role", **role, "rules": rules},
+        {"apiVersion": f"{api}/v1", "kind": "RoleBinding", **role, "roleRef": reference, "subjects": [subject]},
+    ]
