@@ -152,10 +152,10 @@ async def test_read_plan_and_apply_need_no_more_than_the_declared_rules(kind: st
         return replica_set(number, pods, at=number) if kind == "Deployment" else owned
 
     target = rollouts.workload(kind, template("web:v2"), annotations={"stanch.dev/stable-revision": "1"})
-    stranger = revision(3, "v9")
+    stranger = revision(2, "v9")
     stranger["metadata"]["ownerReferences"][0]["uid"] = "somebody-else"
     stranger["metadata"]["name"] = "stranger"
-    server = rollouts.server_with(target, revision(2, "v2"), revision(1, "v1"), stranger)
+    server = rollouts.server_with(target, revision(3, "v2"), stranger, revision(1, "v1"))
     ref, params = server.ref(target), UndoParams(to=to)
     server.grant("shop", "fixer", *ROLLOUT_UNDO.rules(params, ref))
     account = server.add({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "fixer", "namespace": "shop"}})

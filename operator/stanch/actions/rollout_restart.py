@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from stanch.actions.effects import TOKEN, apply, observe, ref_of
 from stanch.actions.owners import guard_owner, read_owner
-from stanch.actions.rollouts import KINDS, guard_rollout, partial, sentences, write_rules
+from stanch.actions.rollouts import KINDS, guard_rollout, limits, sentences, write_rules
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref, Risk
 from stanch.engine.parts import Action, Before, Change, EffectClass
@@ -37,7 +37,7 @@ def plan(before: Before, _: RestartParams, token: str) -> Change:
         "spec": {"template": {"metadata": {"annotations": {RESTARTED_BY: token}}}},
     }
     ref = ref_of(before.target)
-    return Change(ref, patch, f"restart {ref}{how(before)}", sentences(partial(before.target), why))
+    return Change(ref, patch, f"restart {ref}{how(before)}", sentences(limits(before.target), why))
 
 
 def how(before: Before) -> str:

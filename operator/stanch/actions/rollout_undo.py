@@ -17,7 +17,7 @@ from stanch.actions.counting import count_pods
 from stanch.actions.effects import TOKEN, annotations_of, apply, observe, ref_of, revert_token
 from stanch.actions.owners import guard_owner, read_owner
 from stanch.actions.revisions import History, named, previous, summary
-from stanch.actions.rollouts import KINDS, guard_rollout, partial, sentences, write_rules
+from stanch.actions.rollouts import KINDS, guard_rollout, limits, sentences, write_rules
 from stanch.actions.stable import last_stable
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref, Risk
@@ -96,7 +96,7 @@ def plan(before: Before, params: UndoParams, token: str) -> Change:
         "metadata": {"annotations": {TOKEN: token, **change_cause(before.target, revision)}},
         "spec": {"template": difference(template_of(before.target), template_of(revision))},
     }
-    why = sentences(why, partial(before.target), owner)
+    why = sentences(why, limits(before.target), owner)
     return Change(ref_of(before.target), patch, summary(history, revision), why)
 
 

@@ -52,10 +52,15 @@ def partition_of(target: Object) -> int:
     return ((target["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
 
 
-def partial(target: Object) -> str:
-    """What is to be said when the rollout would not replace all pods."""
+def limits(target: Object) -> str:
+    """What is to be said of a rollout that would not, or may not, replace all pods by itself.
+
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+    """
     partition = partition_of(target)
-    return f"pods with an ordinal below {partition} keep their template (partition {partition})" if partition else ""
+    kept = f"pods with an ordinal below {partition} keep their template (partition {partition})" if partition else ""
+    in_order = target["kind"] == "StatefulSet" and target["spec"].get("podManagementPolicy") != "Parallel"
+    return sentences(kept, "a pod that never became ready must be deleted by hand to get the new template" if in_order else "")
 
 
 def sentences(*parts: str) -> str:

@@ -139,8 +139,9 @@ def _undecidable(history: History, after: timedelta) -> Refused:
     return Refused(
         "StableUndecidable",
         f"nobody can tell which revision of {history.name} was stable: none is marked, none has only ready pods while "
-        f"the current one lacks some, none stood for {spell(after)} before a new one followed. Known: {known}. "
-        f"Mark one: kubectl -n {metadata['namespace']} annotate {kind} {metadata['name']} {STABLE_REVISION}=<number>",
+        f"the current one lacks some, none stood for {spell(after)} before a new one followed. "
+        f"Mark one: kubectl -n {metadata['namespace']} annotate {kind} {metadata['name']} {STABLE_REVISION}=<number>. "
+        f"Known: {known}",
     )
 
 
