@@ -91,7 +91,7 @@ def created_at(obj: Object) -> datetime:
 def template_of(obj: Object) -> Object:
     """The pod template of a workload or of one of its revisions, without what controllers add to it. A copy."""
     spec = obj["data"]["spec"] if obj["kind"] == "ControllerRevision" else obj["spec"]
-    template: Object = _without_nulls(spec["template"])
+    template: Object = without_nulls(spec["template"])
     template.pop("$patch", None)
     _drop(template.setdefault("metadata", {}), "labels", {HASH_LABEL})
     return template
@@ -136,12 +136,12 @@ def _expression(item: Mapping[str, Any]) -> str:
     return _OPERATORS[item["operator"]].format(key=item["key"], values=",".join(item.get("values") or ()))
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
     """A copy. To the API server a null field is an absent one; ControllerRevisions hold `creationTimestamp: null`."""
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
+        return [without_nulls(item) for item in value]
     return value
 
 

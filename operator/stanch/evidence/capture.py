@@ -71,13 +71,9 @@ def planned(sources: Iterable[Source], targets: Iterable[Target]) -> tuple[Colle
 def _planned(source: Source, refs: dict[str, Ref]) -> Collect:
     kind = SOURCES.get(source.source)
     if kind is None:
-        raise Refused(
-            "UnknownSource", f"evidence: there is no source {source.source!r}; there are {', '.join(SOURCES)}"
-        )
+        raise Refused("UnknownSource", f"evidence: there is no source {source.source!r}; there are {', '.join(SOURCES)}")
     if source.target and source.target not in refs:
-        raise Refused(
-            "UnknownTarget", f"evidence {source.source}: no target {source.target!r}; there are {', '.join(refs)}"
-        )
+        raise Refused("UnknownTarget", f"evidence {source.source}: no target {source.target!r}; there are {', '.join(refs)}")
     try:
         params = kind.params.model_validate(dict(source.params))
     except ValidationError as error:
@@ -108,9 +104,7 @@ async def capture(collects: Sequence[Collect], place: Place, budget: timedelta) 
     return CaptureResult(began, len(files), total, tuple(ledger.missing), tuple(ledger.cut), listing)
 
 
-async def _collect_all(
-    collects: Sequence[Collect], place: Place, at: datetime, ledger: Ledger, budget: timedelta
-) -> None:
+async def _collect_all(collects: Sequence[Collect], place: Place, at: datetime, ledger: Ledger, budget: timedelta) -> None:
     try:
         async with asyncio.timeout(budget.total_seconds()), asyncio.TaskGroup() as tasks:
             for number, collect in enumerate(collects, 1):

@@ -61,9 +61,7 @@ async def config_maps(scope: Scope, whole_namespace: bool) -> AsyncIterator[Obje
 
 def in_namespace(scope: Scope) -> Listing[Object]:
     what = f"configChanges: configmaps of namespace {scope.namespace}"
-    return Listing(
-        scope, what, "list on configmaps", lambda: scope.cluster.list("v1", KIND, scope.namespace), MAX_REFERRED
-    )
+    return Listing(scope, what, "list on configmaps", lambda: scope.cluster.list("v1", KIND, scope.namespace), MAX_REFERRED)
 
 
 def changes(config_map: Object, now: datetime) -> Iterator[str]:
@@ -107,8 +105,7 @@ def applied_data(config_map: Object) -> Mapping[str, str] | None:
 
 def _difference(key: str, before: str | None, now: str | None) -> Iterator[str]:
     names = (
-        f"{visible(key)} {when_}{' (absent)' if text is None else ''}"
-        for when_, text in (("as applied", before), ("now", now))
+        f"{visible(key)} {when_}{' (absent)' if text is None else ''}" for when_, text in (("as applied", before), ("now", now))
     )
     lines = list(unified_diff((str(before or "")).splitlines(), (str(now or "")).splitlines(), *names, lineterm=""))
     yield from (visible(line) for line in lines[:DIFF_LINES])

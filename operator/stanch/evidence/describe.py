@@ -15,7 +15,7 @@ from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.parts import Scope, SourceKind
 from stanch.engine.ports import Object
-from stanch.engine.workload import selector_of, template_of
+from stanch.engine.workload import selector_of, template_of, without_nulls
 from stanch.evidence import events
 from stanch.evidence.params import PodParams
 from stanch.evidence.reading import each
@@ -31,17 +31,16 @@ SECTIONS = (
     ("Containers", "containers", "containerStatuses"),
     ("Ephemeral containers", "ephemeralContainers", "ephemeralContainerStatuses"),
 )
+ALWAYS = ("updatedReplicas", "readyReplicas", "availableReplicas")
 NUMBERS = (
-    "currentReplicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas",
+    "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas", "currentReplicas",
     "desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberReady", "numberAvailable",
     "numberUnavailable", "numberMisscheduled", "active", "succeeded", "failed",
 )  # fmt: skip
 
 
 class DescribeParams(PodParams):
-    events_each: int = Field(
-        50, ge=1, le=500, description="Show at most so many events of each object, the latest ones."
-    )
+    events_each: int = Field(50, ge=1, le=500, description="Show at most so many events of each object, the latest ones.")
 
 
 async def collect(scope: Scope, params: DescribeParams) -> None:
@@ -87,7 +86,8 @@ def _events_table(latest: events.Latest[Row]) -> list[str]:
 
 
 def describe(obj: Object, now: datetime, its_events: Sequence[str]) -> list[str]:
-    """The whole description, line by line. Pure."""
+    """The whole description, line by line. Pure. A field that is null counts as absent, as it does for the API server."""
+    obj = without_nulls(obj)
     body = describe_pod(obj, now) if obj["kind"] == "Pod" else describe_workload(obj, now)
     return [f"As of {clock_time(now)}", *header(obj, now), *body, "Events:", *indent(its_events)]
 
@@ -104,11 +104,7 @@ def describe_pod(pod: Object, now: datetime) -> list[str]:
         *(fact("Started", when(status["startTime"], now)) if status.get("startTime") else []),
         *_placing(spec),
         *given("QoS class", status.get("qosClass")),
-        *(
-            line
-            for title, specs, statuses in SECTIONS
-            for line in containers(title, spec.get(specs), status.get(statuses), now)
-        ),
+        *(line for title, specs, statuses in SECTIONS for line in containers(title, spec.get(specs), status.get(statuses), now)),
         *conditions(status, now),
         *volumes(spec),
     ]
@@ -138,9 +134,7 @@ def describe_workload(obj: Object, now: datetime) -> list[str]:
         *(fact("Replicas", _replicas(spec, status)) if status or "replicas" in spec else []),
         *given("Strategy", _strategy(spec)),
         *given("Min ready", f"{spec['minReadySeconds']}s" if spec.get("minReadySeconds") else ""),
-        *given(
-            "Progress deadline", f"{spec['progressDeadlineSeconds']}s" if spec.get("progressDeadlineSeconds") else ""
-        ),
+        *given("Progress deadline", f"{spec['progressDeadlineSeconds']}s" if spec.get("progressDeadlineSeconds") else ""),
         *given("Revision history", spec.get("revisionHistoryLimit")),
         *(fact("Paused", "yes") if spec.get("paused") else []),
         *given("Current revision", status.get("currentRevision")),
@@ -151,10 +145,11 @@ def describe_workload(obj: Object, now: datetime) -> list[str]:
 
 
 def _replicas(spec: Object, status: Object) -> str:
-    """`3 desired, 3 updated, 0 available`; a number that the controller leaves out is zero, as the API says."""
-    numbers = {"desired": spec.get("replicas"), "total": status.get("replicas")}
-    numbers |= {name.removesuffix("Replicas"): status[name] for name in NUMBERS if name in status}
-    return ", ".join(f"{value} {name}" for name, value in numbers.items() if value is not None) or "unknown"
+    """`3 desired, 3 total, 3 updated, 0 ready, 0 available`: controllers leave a zero out, who reads must not have to know."""
+    numbers = {"desired": spec["replicas"], "total": status.get("replicas", 0)} if "replicas" in spec else {}
+    always = ALWAYS if numbers else ()
+    numbers |= {name.removesuffix("Replicas"): status.get(name, 0) for name in NUMBERS if name in status or name in always}
+    return ", ".join(f"{value} {name}" for name, value in numbers.items()) or "unknown"
 
 
 def _strategy(spec: Object) -> str:
@@ -170,9 +165,7 @@ def _template(obj: Object) -> list[str]:
     spec, metadata = template["spec"], template["metadata"]
     lines = [
         *fact("Labels", *(f"{key}={visible(value)}" for key, value in (metadata.get("labels") or {}).items())),
-        *fact(
-            "Annotations", *(f"{key}={visible(value)}" for key, value in (metadata.get("annotations") or {}).items())
-        ),
+        *fact("Annotations", *(f"{key}={visible(value)}" for key, value in (metadata.get("annotations") or {}).items())),
         *_placing(spec),
         *(line for title, specs, _ in SECTIONS for line in containers(title, spec.get(specs), None, None)),
         *volumes(spec),

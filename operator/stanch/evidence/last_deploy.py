@@ -16,8 +16,9 @@ from stanch.evidence.managed_fields import Written, writers
 UNKNOWN = "unknown"
 REUSED = "deployment.kubernetes.io/revision-history"
 TEMPLATE = "spec.template"
-# The controller makes the revision right after the write that asked for it; clocks and queues add a little.
-TOGETHER = timedelta(seconds=60)
+# The controller makes the revision right after the write that asked for it; both times are whole seconds.
+BEFORE = timedelta(seconds=30)
+AFTER = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,7 @@ def last_deploy(target_object: Object, revisions: tuple[Object, ...]) -> LastDep
     name = f"{target_object['kind'].lower()}/{target_object['metadata']['name']}"
     current = current_revision(target_object, revisions)
     if current is None:
-        return LastDeploy(
-            name, None, UNKNOWN, UNKNOWN, "no revision has the workload's template (not made yet, or no longer kept)"
-        )
+        return LastDeploy(name, None, UNKNOWN, UNKNOWN, "no revision has the workload's template (not made yet, or no longer kept)")
     first = first_of_release(current, revisions)
     at, how = began(target_object, first)
     by = changed_by(target_object, at) if first is current else UNKNOWN
@@ -84,12 +83,11 @@ def began(target: Object, revision: Object) -> tuple[datetime | None, str]:
 
 
 def changed_by(target: Object, at: datetime | None) -> str:
-    """The field manager that wrote the template at about `at`, or the only one that ever did; else unknown."""
+    """The field manager whose write made the revision of `at`, or the only one that ever wrote the template; else unknown."""
     entries = template_writers(target)
-    near = [entry.manager for entry in entries if at and entry.at and abs(entry.at - at) <= TOGETHER]
-    if len(set(near)) == 1:
-        return near[0]
-    managers = {entry.manager for entry in entries}
+    times = [entry.at for entry in entries if at and entry.at and at - BEFORE <= entry.at <= at + AFTER]
+    just_then = {entry.manager for entry in entries if entry.at and entry.at == max(times, default=None)}
+    managers = just_then or {entry.manager for entry in entries}
     return managers.pop() if len(managers) == 1 else UNKNOWN
 
 

@@ -39,9 +39,7 @@ STATUSES = {
 
 class LogsParams(PodParams):
     limit_bytes: int = Field(10 * MIB, ge=1024, le=1024 * MIB, description="Longest part kept of one log, in bytes.")
-    total_bytes: int = Field(
-        512 * MIB, ge=1024, le=64 * 1024 * MIB, description="All logs of one capture together, in bytes."
-    )
+    total_bytes: int = Field(512 * MIB, ge=1024, le=64 * 1024 * MIB, description="All logs of one capture together, in bytes.")
     idle_seconds: int = Field(10, ge=1, le=120, description="A log that sends nothing for so many seconds is given up.")
 
 
@@ -56,9 +54,7 @@ class Log:
     expected: bool
 
     def __str__(self) -> str:
-        return (
-            f"logs of pod {self.pod.name} container {self.container}{' (previous instance)' if self.previous else ''}"
-        )
+        return f"logs of pod {self.pod.name} container {self.container}{' (previous instance)' if self.previous else ''}"
 
 
 class Allowance:
@@ -200,9 +196,7 @@ async def pieces(scope: Scope, log: Log, limit: int, idle: int) -> AsyncIterator
     for attempt in range(ATTEMPTS):
         begun = False
         try:
-            async with aclosing(
-                scope.cluster.log(log.pod, log.container, previous=log.previous, limit_bytes=limit + 1)
-            ) as stream:
+            async with aclosing(scope.cluster.log(log.pod, log.container, previous=log.previous, limit_bytes=limit + 1)) as stream:
                 while (piece := await next_piece(stream, idle)) is not None:
                     if piece:
                         begun = True
@@ -227,6 +221,4 @@ def rules(params: LogsParams, namespace: str, refs: tuple[Ref, ...]) -> tuple[Ru
     return (*pod_rules(refs), Rule(("get",), "", "pods/log", why="names of pods are not known beforehand"))
 
 
-SOURCE = SourceKind(
-    "logs", "Logs of all containers, current and previous, of all pods of the targets", LogsParams, rules, collect
-)
+SOURCE = SourceKind("logs", "Logs of all containers, current and previous, of all pods of the targets", LogsParams, rules, collect)

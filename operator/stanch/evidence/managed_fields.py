@@ -18,7 +18,7 @@ from stanch.evidence.text import clock_time, parse_time, table, visible
 
 DEEPEST = 12
 MAX_PATHS = 2000
-SHOWN = 8
+SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def writers(obj: Object) -> tuple[Written, ...]:
 
 
 def writers_table(obj: Object, only: str = "") -> list[str]:
-    """The entries as a table, of those paths that begin with `only`; says so when there are none."""
+    """The entries that own paths which begin with `only`, as a table of these; says so when there are none."""
     rows = [
         (
             clock_time(entry.at),
@@ -52,9 +52,10 @@ def writers_table(obj: Object, only: str = "") -> list[str]:
             _summary(entry, only),
         )
         for entry in writers(obj)
+        if any(path.startswith(only) for path in entry.paths)
     ]
     if not rows:
-        return ["unknown: the object has no managedFields"]
+        return ["unknown: the object has no managedFields for it"]
     return table([("LAST CHANGE", "MANAGER", "OPERATION", "SUBRESOURCE", "OWNS"), *rows])
 
 

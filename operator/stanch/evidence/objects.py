@@ -205,6 +205,4 @@ def rules(params: ObjectsParams, namespace: str, refs: tuple[Ref, ...]) -> tuple
     )
 
 
-SOURCE = SourceKind(
-    "objects", "Targets and what belongs to them as YAML, Secrets without contents", ObjectsParams, rules, collect
-)
+SOURCE = SourceKind("objects", "Targets and what belongs to them as YAML, Secrets without contents", ObjectsParams, rules, collect)

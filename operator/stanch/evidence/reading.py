@@ -58,9 +58,7 @@ class Listing(Generic[T]):
     `failure` then says why (and is recorded as missing under the name `what`): fewer items are not "there are no more".
     """
 
-    def __init__(
-        self, scope: Scope, what: str, needs: str, make: Callable[[], AsyncIterator[T]], limit: int = 1_000_000
-    ) -> None:
+    def __init__(self, scope: Scope, what: str, needs: str, make: Callable[[], AsyncIterator[T]], limit: int = 1_000_000) -> None:
         self.failure = ""
         self.count = 0
         self._scope, self._what, self._needs, self._make, self._limit = scope, what, needs, make, limit

@@ -66,9 +66,7 @@ def conditions(status: Object, now: datetime) -> list[str]:
     ]
 
 
-def containers(
-    title: str, specs: list[Object] | None, statuses: list[Object] | None, now: datetime | None
-) -> list[str]:
+def containers(title: str, specs: list[Object] | None, statuses: list[Object] | None, now: datetime | None) -> list[str]:
     """A section of containers; without `now` they are a template's and have no state."""
     if not specs:
         return []
@@ -147,9 +145,7 @@ def _probe(kind: str, probe: Object | None) -> list[str]:
         "success": probe.get("successThreshold", 1),
         "failure": probe.get("failureThreshold", 3),
     }
-    return fact(
-        f"{kind.title()} probe", " ".join([_handler(probe), *(f"{key}={value}" for key, value in timing.items())])
-    )
+    return fact(f"{kind.title()} probe", " ".join([_handler(probe), *(f"{key}={value}" for key, value in timing.items())]))
 
 
 def _handler(probe: Object) -> str:
@@ -183,9 +179,7 @@ def _variable(variable: Object) -> str:
 
 def _mount(mount: Object) -> str:
     sub = f", path={mount['subPath']}" if mount.get("subPath") else ""
-    return visible(
-        f"{mount.get('mountPath')} from {mount.get('name')} ({'ro' if mount.get('readOnly') else 'rw'}{sub})"
-    )
+    return visible(f"{mount.get('mountPath')} from {mount.get('name')} ({'ro' if mount.get('readOnly') else 'rw'}{sub})")
 
 
 def volumes(spec: Object) -> list[str]:
@@ -203,10 +197,6 @@ def _volume(volume: Object) -> Iterator[str]:
 
 def _source(kind: str, source: Object) -> str:
     name = source.get("secretName") or source.get("claimName") or source.get("name") or ""
-    rest = {
-        key: value
-        for key, value in source.items()
-        if key not in ("name", "secretName", "claimName", "sources", "defaultMode")
-    }
+    rest = {key: value for key, value in source.items() if key not in ("name", "secretName", "claimName", "sources", "defaultMode")}
     details = f" {visible(rest, 256)}" if rest and kind not in ("secret", "serviceAccountToken") else ""
     return f"{visible(name)}{details}".strip()

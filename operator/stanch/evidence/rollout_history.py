@@ -73,9 +73,7 @@ async def workloads(scope: Scope, whole_namespace: bool) -> AsyncIterator[Object
             scope.ledger.notes.append(f"rolloutHistory: a {target['kind']} ({ref_of(target)}) has no revisions")
     for kind in ROLLED_OUT if whole_namespace else ():
         what, needs = f"rolloutHistory: {RESOURCES[kind]} of namespace {scope.namespace}", f"list on {RESOURCES[kind]}"
-        listed = Listing(
-            scope, what, needs, lambda kind=kind: scope.cluster.list("apps/v1", kind, scope.namespace), MAX_WORKLOADS
-        )
+        listed = Listing(scope, what, needs, lambda kind=kind: scope.cluster.list("apps/v1", kind, scope.namespace), MAX_WORKLOADS)
         async for workload in listed:
             if workload["metadata"]["uid"] not in seen:
                 yield workload
@@ -87,16 +85,14 @@ def history(workload: Object, found: tuple[Object, ...], now: datetime, limit: i
     yield f"History of {ref_of(workload)} {place}, at {clock_time(now)}"
     yield _deploy_line(workload, found, now)
     yield from ("", "Revisions, newest first (* is what the workload asks for):")
-    yield from table(
-        [("REVISION", "CREATED", "AGE", "OBJECT", "IMAGES", "CHANGE CAUSE"), *_rows(workload, found[:limit], now)]
-    )
+    yield from table([("REVISION", "CREATED", "AGE", "OBJECT", "IMAGES", "CHANGE CAUSE"), *_rows(workload, found[:limit], now)])
     if len(found) > limit:
         yield f"({len(found) - limit} older ones are not shown)"
     yield from (
         "",
         WHO,
     )
-    yield from writers_table(workload)
+    yield from writers_table(workload, only="spec.")
     for newer, older in pairwise(found[: limit + 1]):
         yield from ("", *difference(older, newer))
 

@@ -43,10 +43,7 @@ def span(delta: timedelta) -> str:
     """In its two largest units: `3d4h`, `2m10s`. Never negative: clocks of two machines differ by a little."""
     seconds = max(0, int(delta.total_seconds()))
     units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-    parts = [
-        f"{seconds % larger // size}{unit}"
-        for (unit, size), larger in zip(units, (10**12, 86400, 3600, 60), strict=True)
-    ]
+    parts = [f"{seconds % larger // size}{unit}" for (unit, size), larger in zip(units, (10**12, 86400, 3600, 60), strict=True)]
     shown = [part for part in parts if not part.startswith("0")]
     return "".join(shown[:2]) or "0s"
 

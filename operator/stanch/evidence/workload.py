@@ -39,9 +39,7 @@ def ref_of(obj: Object) -> Ref:
 async def targets(scope: Scope, source: str) -> AsyncIterator[Object]:
     """The targets, each read now; a target that cannot be read is missing."""
     for ref in scope.targets:
-        found = await read(
-            scope, f"{source}: {ref}", f"get on {resource_of(ref)}", lambda ref=ref: scope.cluster.get(ref)
-        )
+        found = await read(scope, f"{source}: {ref}", f"get on {resource_of(ref)}", lambda ref=ref: scope.cluster.get(ref))
         if found is not None:
             yield found
 
@@ -124,8 +122,7 @@ def config_maps_of(spec: Object) -> set[str]:
 def secrets_of(spec: Object) -> set[str]:
     """Names of the Secrets that a pod spec mounts, takes environment variables from, or pulls images with."""
     volumes = (
-        _named(source.get("secret"), "secretName") or _named(source.get("secret"), "name")
-        for source in _volume_sources(spec)
+        _named(source.get("secret"), "secretName") or _named(source.get("secret"), "name") for source in _volume_sources(spec)
     )
     pulls = (_named(item, "name") for item in spec.get("imagePullSecrets") or ())
     return {name for name in (*volumes, *pulls, *_environment(spec, "secretRef", "secretKeyRef")) if name}
@@ -170,9 +167,7 @@ def _first(pod: Object, seen: set[str]) -> bool:
 def _say_foreign(scope: Scope, what: str, workload: Object) -> None:
     """A kind that selects pods in a way unknown to us has pods that we do not get: missing. The others have none."""
     if selector_of(workload):
-        scope.ledger.missing.append(
-            f"{what}: how a {workload['kind']} owns its pods is unknown; name them with `selector`"
-        )
+        scope.ledger.missing.append(f"{what}: how {workload['kind']} owns its pods is unknown; name them with `selector`")
     else:
         scope.ledger.notes.append(f"{what}: a {workload['kind']} has no pods of its own")
 
