@@ -79,8 +79,8 @@ def entry_hash(entry: Entry) -> str:
 
 
 def link(head: Head, line: Line, at: datetime) -> Entry:
-    """The entry that follows `head`. What cannot be written as UTF-8 (half a surrogate pair) becomes U+FFFD."""
-    entry = Entry(head.seq + 1, head.hash, at, _writable(line))
+    """The entry that follows `head`, its time in UTC. What cannot be written as UTF-8 (half a surrogate pair) becomes U+FFFD."""
+    entry = Entry(head.seq + 1, head.hash, parse_time(time_text(at)), _writable(line))
     return replace(entry, hash=entry_hash(entry))
 
 

@@ -1,0 +1,164 @@
+"""A folder as a store of objects. Durable means fsynced, which obstore's LocalStore does not do: it reads, we write.
+
+Each file is written in `.staging` beside the packs, fsynced there, and only then linked under its name, so that a
+power cut never leaves a name with half its bytes; then every folder above it is fsynced. A link is refused by the
+kernel when the name is taken: of two writers one wins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import BinaryIO
+
+from obstore.store import LocalStore
+
+from stanch.engine.errors import Refused
+from stanch.engine.paths import alternatives
+from stanch.packs.failures import translated
+from stanch.packs.objects import Reader, Upload
+from stanch.packs.settled import settled
+
+STAGING = ".staging"
+
+
+class Folder(Reader):
+    """Packs below a local folder. The folder is made when it is not there."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        with translated(str(self._root)):
+            (self._root / STAGING).mkdir(parents=True, exist_ok=True)
+        super().__init__(LocalStore(self._root))
+
+    def uri(self, prefix: str) -> str:
+        return (self._root / prefix).as_uri()
+
+    async def create(self, key: str, data: bytes) -> bool:
+        return await settled(asyncio.to_thread(self._create, key, data), key)
+
+    def upload(self, key: str, *, replace: bool = False) -> Upload:
+        return _StagedUpload(Staged(self._root, key), replace)
+
+    def sweep(self, older_than: float) -> int:
+        """Removes what a killed operator left in staging, when not written to for `older_than` seconds. How many."""
+        horizon = time.time() - older_than
+        old = [path for path in (self._root / STAGING).iterdir() if path.stat().st_mtime < horizon]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
+
+    def _create(self, key: str, data: bytes) -> bool:
+        staged = Staged(self._root, key)
+        with translated(key):
+            try:
+                staged.write(data)
+                return staged.link(key)
+            finally:
+                staged.remove()
+
+
+class Staged:
+    """One file in staging. Blocking; for a thread."""
+
+    def __init__(self, root: Path, key: str) -> None:
+        self.key = key
+        self._root = root
+        self._temporary = root / STAGING / uuid.uuid4().hex
+        self._handle: BinaryIO | None = None
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """All of it, or with an OSError nothing: what a full disk took of it is cut off again."""
+        handle = self._open()
+        try:
+            written = 0
+            while written < len(data):
+                written += handle.write(memoryview(data)[written:])
+        except OSError:
+            handle.truncate(self._size)
+            handle.seek(self._size)
+            raise
+        self._size += len(data)
+
+    def link(self, key: str) -> bool:
+        """Durable under `key`; False when that is taken."""
+        self._sync()
+        target = self._parent(key)
+        try:
+            os.link(self._temporary, target)
+        except FileExistsError:
+            return False
+        self._sync_folders(target)
+        return True
+
+    def replace(self, key: str) -> None:
+        """Durable under `key`, in place of what was there."""
+        self._sync()
+        target = self._parent(key)
+        os.replace(self._temporary, target)
+        self._sync_folders(target)
+
+    def remove(self) -> None:
+        if self._handle:
+            self._handle.close()
+        self._temporary.unlink(missing_ok=True)
+
+    def _open(self) -> BinaryIO:
+        if self._handle is None:
+            self._handle = open(self._temporary, "xb", buffering=0)  # noqa: SIM115 (it outlives this call)
+        return self._handle
+
+    def _sync(self) -> None:
+        os.fsync(self._open().fileno())
+
+    def _parent(self, key: str) -> Path:
+        target = self._root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target
+
+    def _sync_folders(self, target: Path) -> None:
+        """From the file's folder up to the root: any of them may be new."""
+        for folder in target.parents:
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            if folder == self._root:
+                return
+
+
+class _StagedUpload:
+    """`Staged` as an Upload."""
+
+    def __init__(self, staged: Staged, replace: bool) -> None:
+        self._staged = staged
+        self._replace = replace
+
+    async def write(self, chunk: bytes) -> None:
+        with translated(self._staged.key):
+            await asyncio.to_thread(self._staged.write, chunk)
+
+    async def publish(self) -> str:
+        with translated(self._staged.key):
+            return await asyncio.to_thread(self._publish)
+
+    async def discard(self) -> None:
+        await asyncio.to_thread(self._staged.remove)
+
+    def _publish(self) -> str:
+        staged = self._staged
+        try:
+            if self._replace:
+                staged.replace(staged.key)
+                return staged.key
+            taken = next((key for key in alternatives(staged.key) if staged.link(key)), None)
+        finally:
+            staged.remove()
+        if taken is None:
+            raise Refused("FileExists", f"{staged.key}: the name and all its alternatives are taken")
+        return taken
