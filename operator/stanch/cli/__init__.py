@@ -1,0 +1,1 @@
+"""The command `stanch`, also `kubectl stanch`: what people type. Slow libraries are imported inside the commands."""

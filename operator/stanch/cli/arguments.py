@@ -1,0 +1,24 @@
+"""The arguments and options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from stanch.cli.output import Format
+
+Incident = Annotated[str, typer.Argument(help="Name of the incident.", metavar="INCIDENT")]
+Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; left out: that of the context.")]
+Kubeconfig = Annotated[str, typer.Option(help="Kubeconfig file; left out: $KUBECONFIG, then ~/.kube/config.")]
+Context = Annotated[str, typer.Option(help="Context of the kubeconfig; left out: its current one.")]
+Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Incidents of all namespaces.")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")]
+OperatorNamespace = Annotated[str, typer.Option(envvar="STANCH_OPERATOR_NAMESPACE", help="Namespace of the operator.")]
+
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it stands in the timeline.")]
+Role = Annotated[str, typer.Option("--role", help="Role under which you say it, e.g. incident-commander.")]
+Option = Annotated[str, typer.Option("--option", help="Option of the plan; left out: the one that waits for approval.")]
+Digest = Annotated[str, typer.Option("--plan", help="Digest of the plan that you looked at; another one is refused.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until stanch has recorded it, at most 10 s.")]

@@ -1,0 +1,162 @@
+"""An incident as a picture for a terminal: facts and status in, a rich renderable out. Pure.
+
+What is newest stands first: the phase, then the option under way, below it what was tried before. Where the height does not
+hold all of it, the oldest options go first, and what was left out is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from stanch.cli.marks import marked
+from stanch.cli.output import ago, size
+from stanch.domain.incident import CheckRecord, Facts, OptionRecord, Phase, Status, StepRecord
+from stanch.packs.render import printable
+
+ALL = 1000
+# Evidence lists up to 16 missing things; the picture names these, the pack has all.
+MISSING = 3
+
+
+def picture(facts: Facts, status: Status, now: datetime, width: int, limit: int = ALL) -> RenderableType:
+    """At most `limit` options, the newest ones. `width` is that of the terminal, in columns."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.width = width
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold", ratio=1)
+    for name, value in rows(facts, status, now):
+        table.add_row(name, value)
+    tree = Tree(Text("What was done, newest first", style="bold"), guide_style="dim")
+    branches(tree, status, now, limit)
+    return Group(headline(facts, status), table, *([tree] if tree.children else []))
+
+
+def fitting(facts: Facts, status: Status, now: datetime, width: int, height: int, limit: int = ALL) -> RenderableType:
+    """The picture with as many options as `height` lines hold; where not even one fits, its first lines."""
+    for options in range(min(limit, len(status.options)), 0, -1):
+        drawn = picture(facts, status, now, width, options)
+        if lines_of(drawn, width) <= height:
+            return drawn
+    return picture(facts, status, now, width, min(limit, 1))
+
+
+def lines_of(drawn: RenderableType, width: int) -> int:
+    console = Console(width=width, color_system=None, markup=False)
+    return len(console.render_lines(drawn, pad=False))
+
+
+def headline(facts: Facts, status: Status) -> Text:
+    mode = "" if facts.mode == "Live" else f"  {facts.mode}"
+    name = Text(f"  {printable(facts.severity)}  {facts.namespace}/{facts.name}{mode}", style="bold")
+    return Text.assemble(marked(status.phase), name)
+
+
+def rows(facts: Facts, status: Status, now: datetime) -> Iterator[tuple[str, Text]]:
+    yield "Title", shown(facts.title)
+    if status.message:
+        yield "Now", shown(status.message)
+    if status.waits_for:
+        yield "Waits for", shown(status.waits_for, style="bold yellow")
+    if left := remaining(status, now):
+        yield "Time", shown(left)
+    yield "Opened", shown(f"{facts.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(now - facts.created_at)} ago, by {facts.opened_by}")
+    if status.playbook:
+        account = f", as {status.service_account.name}" if status.service_account else ""
+        yield "Playbook", shown(f"{status.playbook.name} (generation {status.playbook.generation}{account})")
+    if status.plan_digest:
+        yield "Plan", shown(status.plan_digest + (f", attempt {status.attempt}" if status.attempt > 1 else ""))
+    if status.targets:
+        yield "Targets", shown(", ".join(str(target.ref) for target in status.targets))
+    yield from pack_rows(status)
+
+
+def pack_rows(status: Status) -> Iterator[tuple[str, Text]]:
+    yield "Evidence", evidence(status)
+    if status.pack.uri:
+        sealed = f", sealed up to {status.pack.sealed}" if status.pack.sealed else ""
+        yield "Pack", shown(f"{status.pack.uri} ({status.pack.head.seq} entries{sealed})")
+
+
+def evidence(status: Status) -> Text:
+    got = status.evidence
+    if not got.captures:
+        return Text("nothing captured yet", style="dim")
+    captures = f", {got.captures} captures" if got.captures > 1 else ""
+    text = Text(f"{got.files} files, {size(got.bytes)}{captures}")
+    if got.missing_count:
+        more = f" and {got.missing_count - MISSING} more" if got.missing_count > MISSING else ""
+        named = "; ".join(got.missing[:MISSING])
+        text.append(f"; {got.missing_count} missing: {printable(named)}{more}", style="yellow")
+    return text
+
+
+def remaining(status: Status, now: datetime) -> str:
+    """How long the phase lasts yet. The hold's end counts before the option's."""
+    if status.phase is Phase.Holding and status.hold_until:
+        return f"must hold for another {ago(status.hold_until - now)}"
+    if status.deadline and status.deadline > now:
+        return f"{ago(status.deadline - now)} left, until {status.deadline:%H:%M:%S} UTC"
+    return f"was due at {status.deadline:%H:%M:%S} UTC, {ago(now - status.deadline)} ago" if status.deadline else ""
+
+
+def branches(tree: Tree, status: Status, now: datetime, limit: int) -> None:
+    newest = newest_first(status)
+    for record in newest[:limit]:
+        draw_option(tree, record, status, now)
+    if hidden := newest[limit:]:
+        tree.add(Text(f"… {len(hidden)} earlier options: {', '.join(record.name for record in hidden)}", style="dim"))
+
+
+def newest_first(status: Status) -> list[OptionRecord]:
+    """The option under way, then the others, the one tried last before the one tried first."""
+    return sorted(reversed(status.options), key=lambda record: record.name != status.option)
+
+
+def draw_option(tree: Tree, record: OptionRecord, status: Status, now: datetime) -> None:
+    current = record.name == status.option
+    awaited = current and status.phase is Phase.AwaitingApproval
+    branch = tree.add(line(record, f"option {record.name}", started(record, now), status.phase if awaited else record.state))
+    if current:
+        for check in status.checks:
+            branch.add(check_line(check))
+    for step in reversed([step for step in status.steps if step.option == record.name]):
+        branch.add(step_line(step))
+    for approval in reversed([approval for approval in status.approvals if approval.option == record.name]):
+        branch.add(shown(f"approved by {approval.by} as {approval.role} at {approval.at:%H:%M:%S} ({approval.decision})"))
+
+
+def started(record: OptionRecord, now: datetime) -> str:
+    return f"{ago(now - record.started_at)} ago" if record.started_at else ""
+
+
+def line(record: OptionRecord | StepRecord, name: str, when: str, state: StrEnum) -> Text:
+    text = Text.assemble(marked(state), f"  {name}")
+    if when:
+        text.append(f"  {when}", style="dim")
+    return text.append(f"  {printable(record.message)}") if record.message else text
+
+
+def step_line(step: StepRecord) -> Text:
+    at = step.done_at or step.intended_at
+    attempts = f" (attempt {step.attempts})" if step.attempts > 1 else ""
+    return line(step, f"step {step.name}{attempts}", f"{at:%H:%M:%S}" if at else "", step.state)
+
+
+def check_line(check: CheckRecord) -> Text:
+    text = Text.assemble(marked(check.verdict), f"  check {check.name}")
+    if check.message:
+        text.append(f"  {printable(check.message)}")
+    if check.baseline:
+        text.append(f"  (before: {check.baseline})", style="dim")
+    return text
+
+
+def shown(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)

@@ -1,0 +1,147 @@
+"""The commands with which people speak: approve, reject, resume, close, abort, note."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stanch.cli import arguments as args
+from stanch.cli.asking import ask
+from stanch.cli.kubeconfig import Asked
+from stanch.cli.output import Format
+from stanch.domain.decision import Verb
+from stanch.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from stanch.cli.decide import Manner, Said
+    from stanch.cli.session import Session
+
+OPERATOR_NAMESPACE = Settings.operator_namespace
+
+
+def approve(
+    incident: args.Incident,
+    role: args.Role,
+    option: args.Option = "",
+    reason: args.Reason = "",
+    plan: args.Digest = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Approves an option of the plan, after showing it."""
+    said = _said(Verb.Approve, incident, reason, role, option, plan)
+    _judge(Asked(kubeconfig, context, namespace), said, yes, operator_namespace, _manner(wait, output))
+
+
+def reject(
+    incident: args.Incident,
+    role: args.Role,
+    reason: args.Reason,
+    option: args.Option = "",
+    plan: args.Digest = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Rejects an option of the plan: it will not be run."""
+    said = _said(Verb.Reject, incident, reason, role, option, plan)
+    _judge(Asked(kubeconfig, context, namespace), said, yes, operator_namespace, _manner(wait, output))
+
+
+def note(
+    incident: args.Incident,
+    text: Annotated[str, typer.Argument(help="What is to stand in the timeline.", metavar="TEXT")],
+    role: args.Role = "",
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Writes a note into the timeline, under your name."""
+    _say(Asked(kubeconfig, context, namespace), _said(Verb.Note, incident, text, role), _manner(wait, output))
+
+
+def abort(
+    incident: args.Incident,
+    reason: args.Reason,
+    role: args.Role = "",
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Stops an incident before its next change."""
+    _say(Asked(kubeconfig, context, namespace), _said(Verb.Abort, incident, reason, role), _manner(wait, output))
+
+
+def resume(
+    incident: args.Incident,
+    reason: args.Reason,
+    role: args.Role = "",
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Plans an incident anew that waits for people."""
+    _say(Asked(kubeconfig, context, namespace), _said(Verb.Resume, incident, reason, role), _manner(wait, output))
+
+
+def close(
+    incident: args.Incident,
+    reason: args.Reason,
+    role: args.Role = "",
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Ends an incident that is resolved, or that people have taken over."""
+    _say(Asked(kubeconfig, context, namespace), _said(Verb.Close, incident, reason, role), _manner(wait, output))
+
+
+COMMANDS = (approve, reject, note, abort, resume, close)
+
+
+def _said(verb: Verb, incident: str, reason: str, role: str, option: str = "", digest: str = "") -> Said:
+    from stanch.cli.decide import Said
+
+    return Said(verb, incident, reason, role, option, digest)
+
+
+def _manner(wait: bool, output: Format) -> Manner:
+    from stanch.cli.decide import Manner
+
+    return Manner(wait, output)
+
+
+def _say(asked: Asked, said: Said, manner: Manner) -> None:
+    async def question(session: Session) -> None:
+        from stanch.cli.decide import decide
+
+        await decide(session, said, manner)
+
+    ask(asked, question)
+
+
+def _judge(asked: Asked, said: Said, yes: bool, operator_namespace: str, manner: Manner) -> None:
+    async def question(session: Session) -> None:
+        from stanch.cli.judge import Asking, judge
+
+        await judge(session, said, Asking(yes, operator_namespace, typer.confirm), manner)
+
+    ask(asked, question)

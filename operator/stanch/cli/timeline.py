@@ -1,0 +1,49 @@
+"""`stanch timeline`: `[HH:MM] action, expectation, result, next`, from the pack's own entries (A-17)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stanch.cli.ending import Code, Ending
+from stanch.cli.output import Format, say, say_json
+from stanch.cli.packed import folder_of, pack_folder
+from stanch.cli.session import Session
+from stanch.engine.chain import plain
+from stanch.packs.timeline import Gap, read_entries, render
+
+
+def is_pack(argument: str) -> bool:
+    """A path, or a folder that is there; anything else is the name of an incident."""
+    return "/" in argument or Path(argument).is_dir()
+
+
+async def of_incident(session: Session, name: str, output: Format) -> None:
+    """Raises `Ending` (Unusable) that says where the pack is, when that is not here."""
+    pack = ((await session.incident(name)).get("status") or {}).get("pack") or {}
+    uri = str(pack.get("uri", ""))
+    if not uri:
+        raise Ending(f"incident {name} has no pack yet")
+    folder = folder_of(uri)
+    if folder is None:
+        message = f"the pack of {name} is {uri}, which is no folder of this machine: copy it here, then `stanch timeline FOLDER`"
+        raise Ending(message, Code.Unusable)
+    show(folder, output)
+
+
+def of_pack(path: str, output: Format) -> None:
+    show(pack_folder(path), output)
+
+
+def show(folder: Path, output: Format) -> None:
+    """Prints all entries; what cannot be shown is said in its place. Raises `Ending`: Problems for gaps, Unusable for no entry."""
+    found = list(read_entries(folder))
+    gaps = sum(isinstance(entry, Gap) for entry in found)
+    if not found:
+        raise Ending(f"{folder} has no entries (chain/000001.json and so on): is it a pack?", Code.Unusable)
+    if output is Format.json:
+        say_json({"entries": [{"seq": e.seq, "gap": e.why} if isinstance(e, Gap) else plain(e) for e in found], "gaps": gaps})
+    else:
+        for line in render(folder):
+            say(line)
+    if gaps:
+        raise Ending(f"{gaps} entries cannot be shown; `stanch verify {folder}` says more")
