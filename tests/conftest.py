@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-FIXTURES = ("tests.cluster.fixtures",) if find_spec("tests.cluster.fixtures") else ()
-pytest_plugins = ("pytester", "tests.plugin", *FIXTURES)
+pytest_plugins = ("pytester", "tests.plugin", "tests.cluster.fixtures")
 
 HERE = Path(__file__).resolve().parent
 TIERS = ("unit", "contract", "e2e", "bench")

@@ -1,0 +1,86 @@
+# Everything that people and CI do here. `make` alone lists it.
+# Needs Python 3.11 or newer and make; a cluster for tests also needs Docker, or Go with root on Debian.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help venv test test-unit test-contract test-e2e demo demo-down cluster-up cluster-down lint generate clean
+
+PYTHON ?= python3
+# Extra words for pytest, as in: make test-unit ARGS="-k durations"
+ARGS ?=
+# The cluster of cluster-up and cluster-down; several run side by side.
+NAME ?= stanch
+
+# The same place as tests/cluster/paths.py: downloads and built programs are kept outside the checkout.
+CACHE := $(or $(STANCH_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stanch)
+UV_VERSION := 0.13.8
+OWN_UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+# A uv that is on the path and works; else one of our own.
+UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),$(OWN_UV))
+
+BIN := .venv/bin
+SYNCED := .venv/.synced
+PYTEST := $(BIN)/pytest $(ARGS)
+
+export PYTHONUNBUFFERED := 1
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(SYNCED) ## Install the Python environment into .venv (gets uv where it is missing)
+
+$(SYNCED): pyproject.toml uv.lock | $(UV)
+	@echo "installing the locked Python packages into .venv"
+	@$(UV) sync --frozen
+	@touch $@
+
+$(OWN_UV):
+	@echo "uv is not on the path: installing uv $(UV_VERSION) into $(CACHE)"
+	@$(PYTHON) -m venv --clear "$(CACHE)/uv-$(UV_VERSION)" || \
+		{ echo "python3 -m venv does not work here: install uv, or Debian's python3-venv" >&2; exit 1; }
+	@"$(CACHE)/uv-$(UV_VERSION)/bin/python" -m pip install "uv==$(UV_VERSION)"
+
+test: lint ## Lint, then all tests below bench, on a real cluster that comes and goes; at the end what is proven
+	@echo "building what the test cluster is made of (kept in $(CACHE); minutes the first time)"
+	@$(BIN)/python -m tests.cluster build
+	@$(PYTEST) tests --ignore=tests/bench --requirements
+
+test-unit: venv ## Tests without a cluster, in seconds; changes nothing on the machine
+	@$(PYTEST) tests/unit
+
+test-contract: venv ## Tests against a real API server
+	@$(PYTEST) tests/contract
+
+test-e2e: venv ## Tests on real pods
+	@$(PYTEST) tests/e2e
+
+demo: venv ## A broken release on a real cluster, mitigated before your eyes; leaves the cluster up
+	@$(BIN)/python -m tests.demo
+
+demo-down: venv ## Remove the demo's cluster
+	@$(BIN)/python -m tests.demo down
+
+cluster-up: venv ## Bring a cluster up for yourself (NAME=stanch)
+	@$(BIN)/python -m tests.cluster up --name "$(NAME)"
+
+cluster-down: venv ## Remove that cluster and all that belongs to it (NAME=stanch)
+	@$(BIN)/python -m tests.cluster down --name "$(NAME)"
+
+lint: venv ## Style, layers, and whether what is generated is up to date
+	@$(BIN)/ruff check operator tests
+	@$(BIN)/ruff format --check operator tests
+	@$(BIN)/lint-imports
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(BIN)/python -m stanch.api.crds "$$fresh" && \
+		diff -ru --exclude=README.md crds "$$fresh" || \
+		{ echo "crds/ is not what the models say (or they do not load): run 'make generate'" >&2; exit 1; }
+	@$(BIN)/python -m stanch.engine.diagram --check README.md
+
+generate: venv ## Write what is generated: the CRDs, the README's diagram
+	@$(BIN)/python -m stanch.api.crds crds/
+	@$(BIN)/python -m stanch.engine.diagram README.md
+
+clean: ## Remove what was made inside the checkout; clusters and caches outside stay
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .grimp_cache .hypothesis dist
+	find operator tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@echo "kept: $(CACHE)"
