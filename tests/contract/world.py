@@ -73,7 +73,7 @@ class KubeWorld:
         return _ref(await self._create("v1", "Pod", name, spec=spec))
 
     async def _node(self) -> str:
-        """A node whose kubelet is this test. Tainted, so that nothing else is put on it."""
+        """A node whose kubelet is this test. Tainted, so that nothing else is put on it (NoExecute would take our pod too)."""
         tls = await asyncio.to_thread(_certificate, self._folder)
         port = await self._stack.enter_async_context(serving(self._log, tls))
         name = f"contract-{self.namespace}"
@@ -81,7 +81,7 @@ class KubeWorld:
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": name},
-            "spec": {"taints": [{"key": "stanch.dev/contract", "effect": "NoExecute"}], "unschedulable": True},
+            "spec": {"taints": [{"key": "stanch.dev/contract", "effect": "NoSchedule"}], "unschedulable": True},
             "status": {
                 "addresses": [{"type": "InternalIP", "address": self._host}, {"type": "Hostname", "address": self._host}],
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},

@@ -196,9 +196,7 @@ async def read_at_most(content: aiohttp.StreamReader, limit: int) -> bytes:
 
 
 @asynccontextmanager
-async def connect(
-    kubeconfig: str = "", context: str = "", *, timeouts: Timeouts | None = None
-) -> AsyncIterator[ApiServer]:
+async def connect(kubeconfig: str = "", context: str = "", *, timeouts: Timeouts | None = None) -> AsyncIterator[ApiServer]:
     """The API server that `kubeconfig` names (at `context`, else at that file's own current context).
 
     Without a file: the cluster that this process runs in. The ambient kubeconfig ($KUBECONFIG, ~/.kube/config) is never

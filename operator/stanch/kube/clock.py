@@ -1,11 +1,13 @@
-"""The API server's clock, as far as its `Date` headers tell."""
+"""Two times: the API server's clock, as far as its `Date` headers tell, and local time that nobody sets."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 from stanch.engine.errors import Retryable
 
@@ -44,3 +46,19 @@ def _second(date: str) -> float | None:
         return parsedate_to_datetime(date).timestamp()
     except ValueError:
         return None
+
+
+class Ticks(Protocol):
+    """Local time that nobody sets: seconds from an arbitrary start."""
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemTicks:
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

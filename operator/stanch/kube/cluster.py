@@ -106,9 +106,7 @@ class ApiCluster:
             )
         doing = f"create {body['kind'].lower()}/{metadata.get('name', '')} in {namespace or 'the cluster'}"
         query = {**_STRICT, **_dry(dry_run)}
-        return await self._api.json(
-            self._request("POST", resource.collection(namespace), doing, query=query, body=body)
-        )
+        return await self._api.json(self._request("POST", resource.collection(namespace), doing, query=query, body=body))
 
     async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
         await self._vouch()
@@ -139,9 +137,7 @@ class ApiCluster:
         except Refused as failure:
             raise _no_log(failure) from failure
 
-    async def proxy(
-        self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = CHUNK
-    ) -> HttpReply:
+    async def proxy(self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = CHUNK) -> HttpReply:
         doing = f"GET {path} through {_place(service)}:{port}"
         below = _backend_path(path)
         # ':' parts the triple: quoted inside a name or port it stays one character of that name.
@@ -245,9 +241,7 @@ def _backend_path(path: str) -> str:
     """Percent-encoded path and query. `..` would leave the proxy for the rest of the API, as this identity: refused."""
     parts = urlsplit(path)
     if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(re.split(r"[/\\]", unquote(parts.path))):
-        raise Refused(
-            "Invalid", f"{path!r} cannot be a path: expected it to begin with one '/' and to have no '.' or '..' part"
-        )
+        raise Refused("Invalid", f"{path!r} cannot be a path: expected it to begin with one '/' and to have no '.' or '..' part")
     query = f"?{quote(parts.query, safe='=&%+,;:@/?-._~!$()*')}" if parts.query else ""
     return quote(parts.path, safe="/%+,;:=@-._~!$&()*'") + query
 

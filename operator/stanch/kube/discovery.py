@@ -44,9 +44,7 @@ def segment(name: str) -> str:
     An empty one is the worst: a delete would fall on the whole collection. Source: Kubernetes, "Path Segment Names".
     """
     if not name or name in {".", ".."} or "/" in name or "%" in name:
-        raise Refused(
-            "Invalid", f"{name!r} cannot be a name: expected a non-empty one without '/' and '%', not '.' or '..'"
-        )
+        raise Refused("Invalid", f"{name!r} cannot be a name: expected a non-empty one without '/' and '%', not '.' or '..'")
     return quote(name, safe="")
 
 
@@ -74,9 +72,7 @@ class Discovery:
             if group is None or (kind not in group.kinds and self._monotonic() - group.read_at >= REFRESH):
                 group = self._groups[api_version] = _Group(await self._read(api_version), self._monotonic())
         if kind not in group.kinds:
-            raise Refused(
-                "UnknownKind", f"the API server serves no {kind} in {api_version}: misspelt, or its CRD is missing"
-            )
+            raise Refused("UnknownKind", f"the API server serves no {kind} in {api_version}: misspelt, or its CRD is missing")
         return group.kinds[kind]
 
     async def _read(self, api_version: str) -> dict[str, Resource]:

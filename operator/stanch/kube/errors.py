@@ -65,10 +65,12 @@ def of_answer(doing: str, answer: Answer) -> Failure:
     return Refused("UnexpectedAnswer", message)
 
 
-def of_exception(doing: str, error: Exception) -> Retryable:
+def of_exception(doing: str, error: Exception) -> Failure:
     """The failure that a request without an answer means. It may have been carried out: only reading tells."""
     cause = str(error) or type(error).__name__
     match error:
+        case aiohttp.InvalidURL():
+            return Refused("Invalid", f"{doing}: no URL to ask ({cause})")
         case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError() | aiohttp.ClientSSLError():
             return Retryable("Unreachable", f"{doing}: no connection ({cause})")
         case TimeoutError():

@@ -39,15 +39,11 @@ async def _vouch(own: ApiCluster, namespace: str, pin: Pin) -> None:
     """
     who = f"ServiceAccount {namespace}/{pin.name}"
     if not pin.uid:
-        raise Refused(
-            "ServiceAccountNotPinned", f"{who}: writing as it needs its UID from when the incident was planned"
-        )
+        raise Refused("ServiceAccountNotPinned", f"{who}: writing as it needs its UID from when the incident was planned")
     try:
         found = await own.get(Ref("v1", "ServiceAccount", namespace, pin.name))
     except NotFound as failure:
         raise Refused("ServiceAccountGone", f"{who} was deleted since the incident was planned") from failure
     if found["metadata"]["uid"] != pin.uid:
-        message = (
-            f"{who} was re-created since the incident was planned: UID {found['metadata']['uid']}, expected {pin.uid}"
-        )
+        message = f"{who} was re-created since the incident was planned: UID {found['metadata']['uid']}, expected {pin.uid}"
         raise Refused("ServiceAccountReplaced", message)

@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
 from stanch.engine.ports import Clock, Cluster, Object
+from stanch.kube.clock import SystemTicks, Ticks
 
 _API = "coordination.k8s.io/v1"
 _INCIDENT = "stanch.dev/incident"
-
-
-class Ticks(Protocol):
-    """Local time that nobody sets: seconds from an arbitrary start."""
-
-    def monotonic(self) -> float: ...
-
-    async def sleep(self, seconds: float) -> None: ...
-
-
-class SystemTicks:
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 @dataclass(frozen=True)
@@ -47,7 +31,8 @@ class Term:
     """One leadership. Ask `holds` right before each write; `lost` is for what runs beside it.
 
     `epoch` is the Lease's count of transitions, the fence that goes into every intent. It never repeats while the Lease
-    lives; deleting the Lease starts it again at 1, so compare epochs for equality, not for order.
+    lives. Who deletes the Lease, and every process that has seen it too, starts it again at 1: compare epochs for
+    equality, not for order.
     """
 
     def __init__(self, epoch: int, ticks: Ticks, until: float) -> None:
@@ -69,11 +54,21 @@ class Term:
         self._until = until
 
 
+@dataclass(frozen=True)
+class _Sighting:
+    """A state of the Lease, and until when it is held, by the local monotonic clock."""
+
+    version: str
+    until: float
+    transitions: int
+
+
 class Election:
-    """Leader election as client-go does it.
+    """Leader election as client-go does it, and stricter about a Lease that somebody deletes.
 
     Another's Lease counts as expired only after it was *seen* unchanged for its whole duration by the local monotonic
-    clock, so that wall clocks need not agree. `waits_for` says what keeps `lead` from beginning.
+    clock, so that wall clocks need not agree. One that vanished counts as held for as long, and its count goes on, for
+    its leader may not know yet. `waits_for` says what keeps `lead` from beginning.
     """
 
     def __init__(
@@ -94,7 +89,7 @@ class Election:
         self._clock = clock
         self._pace = pace or Pace()
         self._ticks = ticks or SystemTicks()
-        self._seen = ("", self._ticks.monotonic())
+        self._seen = _Sighting("", 0.0, 0)
         self.waits_for = ""
 
     @asynccontextmanager
@@ -129,18 +124,25 @@ class Election:
         try:
             lease = await self._own.get(self._ref)
         except NotFound:
-            return await self._own.create(_lease(self._ref, self._spec(1)))
-        return await self._written(lease, self._spec(_transitions(lease) + 1)) if self._is_free(lease) else None
+            return await self._own.create(_lease(self._ref, self._next())) if self._is_over() else None
+        self._look(lease)
+        return await self._written(lease, self._next()) if self._is_over() else None
 
-    def _is_free(self, lease: Object) -> bool:
-        version = lease["metadata"]["resourceVersion"]
-        if self._seen[0] != version:
-            self._seen = (version, self._ticks.monotonic())
-        spec = lease.get("spec", {})
+    def _look(self, lease: Object) -> None:
+        version, spec = lease["metadata"]["resourceVersion"], lease.get("spec", {})
+        if self._seen.version == version:
+            return
         self.waits_for = f"{self._ref}, held by {spec.get('holderIdentity')}"
-        waited = self._ticks.monotonic() - self._seen[1]
         ended = spec.get("holderIdentity") in (None, "", self._identity)
-        return ended or waited >= spec.get("leaseDurationSeconds", self._pace.duration)
+        at = self._ticks.monotonic()
+        until = at if ended else at + spec.get("leaseDurationSeconds", self._pace.duration)
+        self._seen = _Sighting(version, until, _transitions(lease))
+
+    def _is_over(self) -> bool:
+        return not self._seen.version or self._ticks.monotonic() >= self._seen.until
+
+    def _next(self) -> dict[str, Any]:
+        return self._spec(self._seen.transitions + 1)
 
     async def _renew(self, lease: Object, term: Term) -> None:
         while True:
@@ -151,7 +153,7 @@ class Election:
         term.lost.set()
 
     async def _renewed(self, lease: Object, term: Term) -> Object:
-        """One renewal. A `Conflict` or a Lease that is gone is a loss at once; whatever may pass is tried again."""
+        """One renewal. Another holder is a loss at once; whatever may pass is tried again, until the deadline."""
         started = self._ticks.monotonic()
         try:
             async with asyncio.timeout(self._pace.retry):

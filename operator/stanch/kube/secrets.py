@@ -35,17 +35,13 @@ class SecretStore:
         """
         packed = gzip.compress(data, mtime=0)
         if len(packed) > LIMIT or len(data) > LONGEST:
-            message = (
-                f"secret/{name}: {len(data)} bytes ({len(packed)} compressed), expected at most {LONGEST} ({LIMIT})"
-            )
+            message = f"secret/{name}: {len(data)} bytes ({len(packed)} compressed), expected at most {LONGEST} ({LIMIT})"
             raise Refused("TooLarge", message)
         try:
             await self._own.create(self._secret(name, packed, labels or {}))
         except Conflict as failure:
             if await self._read(name) != data:
-                message = (
-                    f"secret/{name} in {self._namespace} holds other content than what is to be stored under its name"
-                )
+                message = f"secret/{name} in {self._namespace} holds other content than what is to be stored under its name"
                 raise Conflict("ContentDiffers", message) from failure
         return digest(data)
 

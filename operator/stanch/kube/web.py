@@ -77,9 +77,7 @@ class AllowedWeb:
         with translated(doing):
             # A session for each request: checks are rare, and nothing is remembered between two places.
             async with (
-                aiohttp.ClientSession(
-                    connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=limits
-                ) as session,
+                aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=limits) as session,
                 session.get(place, allow_redirects=False, headers={"User-Agent": "stanch"}) as response,
             ):
                 body = await read_at_most(response.content, limit_bytes)
@@ -95,9 +93,7 @@ class AllowedWeb:
             raise Refused("Invalid", f"a URL for {host} carries credentials, which would end up in logs and evidence")
         covering = [origin.host for origin in self._origins if origin.covers(url)]
         if not covering:
-            raise Refused(
-                "NotAllowed", f"{url.scheme}://{host}:{url.port} is not among the places that the operator may ask"
-            )
+            raise Refused("NotAllowed", f"{url.scheme}://{host}:{url.port} is not among the places that the operator may ask")
         if host not in covering:
             _judge(host, host, self._denied)  # aiohttp resolves no literal address, so it is judged here
         return url.with_fragment(None)
@@ -110,9 +106,7 @@ class _Resolver(AbstractResolver):
         self._inner = aiohttp.ThreadedResolver()
         self._denied = denied
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
         for result in found:
             _judge(host, result["host"], self._denied)
@@ -131,6 +125,4 @@ def _judge(host: str, address: str, denied: Sequence[Network]) -> None:
     if isinstance(found, IPv6Address) and found.ipv4_mapped:
         found = found.ipv4_mapped
     if any(found in network for network in denied):
-        raise Refused(
-            "NotAllowed", f"{host} leads to {found}, which is denied (own host, link-local or cloud metadata)"
-        )
+        raise Refused("NotAllowed", f"{host} leads to {found}, which is denied (own host, link-local or cloud metadata)")

@@ -60,7 +60,8 @@ class MemoryServer:
         self.before_read: list[Callable[[str, Ref], None]] = []
         self.logs: dict[tuple[str, str, str, bool], Sequence[bytes | Failure]] = {}
         self.backends: dict[tuple[str, str, str], Backend] = {}
-        self._grants: dict[str, list[tuple[str, Rule]]] = {"": [("*", _EVERYTHING)]}
+        self._grants: dict[str, list[tuple[str, Rule]]] = {}
+        self.permit_all("")
         self._objects: dict[Key, Object] = {}
         self._version = 1000
         self._uids = 0
@@ -98,6 +99,9 @@ class MemoryServer:
     def restrict(self, user: str) -> None:
         """Takes every permission from `user`; the operator's own name is the empty string."""
         self._grants[user] = []
+
+    def permit_all(self, user: str) -> None:
+        self._grants[user] = [("*", _EVERYTHING)]
 
     def fail(self, number: int, error: BaseException, *, after: bool = False) -> None:
         """The `number`th write raises `error`: before it takes effect, or after, as when its answer is lost."""
