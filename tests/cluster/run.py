@@ -54,7 +54,7 @@ def run(
 def _source(stdin: str | Path) -> BinaryIO:
     if isinstance(stdin, Path):
         return stdin.open("rb")
-    source = tempfile.TemporaryFile()
+    source = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
     source.write(stdin.encode())
     source.seek(0)
     return source
@@ -80,15 +80,32 @@ def wait_for(what: str, ready: Callable[[], bool], timeout: float, pause: float 
 
 @contextlib.contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file; says so once when another process has to be waited for."""
+    """Hold a lock file; says so when another process has to be waited for.
+
+    Who holds it may delete the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _lock(path, what)
+    while not _is_file(handle, path):  # deleted by the one who held it before
+        os.close(handle)
+        handle = _lock(path, what)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting: another process is at {what}")
-            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(path: Path, what: str) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"waiting: another process is at {what}")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle
+
+
+def _is_file(handle: int, path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False

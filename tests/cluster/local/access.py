@@ -17,6 +17,7 @@ from ..paths import write
 CONTROLLER_MANAGER = "system:kube-controller-manager"
 SCHEDULER = "system:kube-scheduler"
 PROXY = "system:kube-proxy"
+ADMIN = "kubernetes-admin"  # the person; kwok uses the certificate of "kwok-admin"
 
 
 def node_user(node: str) -> str:
@@ -28,8 +29,9 @@ def token_file(state: Path, node: str) -> Path:
     """The API server's file of tokens, made once."""
     path = state / "tokens.csv"
     if not path.exists():
-        rows = [_row(user) for user in (CONTROLLER_MANAGER, SCHEDULER, PROXY)]
-        write(path, "".join([*rows, _row(node_user(node), "system:nodes")]))
+        groups = {CONTROLLER_MANAGER: "", SCHEDULER: "", PROXY: "",
+                  ADMIN: "system:masters", node_user(node): "system:nodes"}
+        write(path, "".join(_row(user, group) for user, group in groups.items()))
     return path
 
 
@@ -45,12 +47,10 @@ def component_kubeconfig(state: Path, user: str, server: str, authority: Path) -
     return write(path, kubeconfig("local", cluster, {"token": _token(state, user)}))
 
 
-def admin_kubeconfig(context: str, server: str, pki: Path) -> str:
+def admin_kubeconfig(state: Path, context: str, server: str, authority: Path) -> str:
     """The text of a kubeconfig that needs no other file."""
-    cluster = {"server": server, "certificate-authority-data": _encoded(pki / "ca.crt")}
-    user = {"client-certificate-data": _encoded(pki / "admin.crt"),
-            "client-key-data": _encoded(pki / "admin.key")}
-    return kubeconfig(context, cluster, user)
+    cluster = {"server": server, "certificate-authority-data": encoded(authority)}
+    return kubeconfig(context, cluster, {"token": _token(state, ADMIN)})
 
 
 def kubeconfig(context: str, cluster: dict[str, str], user: dict[str, str]) -> str:
@@ -63,7 +63,7 @@ def kubeconfig(context: str, cluster: dict[str, str], user: dict[str, str]) -> s
     }, indent=1)
 
 
-def _row(user: str, group: str = "") -> str:
+def _row(user: str, group: str) -> str:
     return f'{secrets.token_hex(24)},{user},{user},"{group}"\n'
 
 
@@ -75,5 +75,6 @@ def _token(state: Path, user: str) -> str:
     raise ClusterError(f"{state / 'tokens.csv'}: no token for {user}; run `down`, then `up`")
 
 
-def _encoded(path: Path) -> str:
+def encoded(path: Path) -> str:
+    """The file in base64, as kubeconfigs want it."""
     return base64.b64encode(path.read_bytes()).decode()

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import audit
 from ..addons import FAKE
 from ..build import kubernetes_version
 from ..paths import write
@@ -17,23 +18,6 @@ from .network import Network
 from .space import Space
 
 PORT = 6443
-
-# Who wrote what, also in whose name; reads of people and tests, not those of the machinery.
-AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1", "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [
-        {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
-         "namespaces": ["kube-node-lease", "kube-system"]},
-        {"level": "None", "verbs": ["get", "list", "watch"],
-         "userGroups": ["system:nodes", "system:serviceaccounts:kube-system"]},
-        {"level": "None", "verbs": ["get", "list", "watch"],
-         "users": [access.CONTROLLER_MANAGER, access.SCHEDULER, access.PROXY, "system:apiserver"]},
-        {"level": "None", "nonResourceURLs": ["*"], "verbs": ["get"]},
-        {"level": "None", "verbs": ["watch"]},
-        {"level": "Metadata"},
-    ],
-}
 
 CONTROLLERS = {
     # With credentials of their own, controllers show as system:serviceaccount:kube-system:….
@@ -72,14 +56,14 @@ class ControlPlane:
 
     @property
     def audit_log(self) -> Path:
-        """JSON lines, one for each request that AUDIT_POLICY keeps."""
+        """JSON lines, one for each request that `audit.POLICY` keeps."""
         return self.state / "audit.log"
 
     def start(self, space: Space) -> None:
         """Create it, or start the parts of it that do not run; raises ClusterError."""
         self._forget_dead(space)
         access.token_file(self.state, self.node)
-        write(self._policy, json.dumps(AUDIT_POLICY))
+        write(self._policy, json.dumps(audit.POLICY))
         for user in (access.CONTROLLER_MANAGER, access.SCHEDULER):
             self.component_kubeconfig(user)
         config = write(self.state / "kwokctl.yaml", self._config())
@@ -126,7 +110,7 @@ class ControlPlane:
         return self.state / "kwok" / "made-of"
 
     def _fingerprint(self) -> str:
-        return hashlib.sha256(self._config().encode()).hexdigest()
+        return hashlib.sha256(f"{access.ADMIN} {self._config()}".encode()).hexdigest()
 
     def _forget_dead(self, space: Space) -> None:
         """kwokctl takes any process with a kept number for its own, even after a restart."""

@@ -101,7 +101,7 @@ def _number(record: Path) -> int:
     try:
         return int(json.loads(record.read_text())["number"])
     except (OSError, ValueError, KeyError) as wrong:
-        raise ClusterError(f"{record}: unreadable ({wrong}); run `down` for this cluster") from None
+        raise ClusterError(f"{record}: unreadable ({wrong}); is the cluster up? if it is, take it down") from None
 
 
 def _first_free(taken: set[int]) -> Network:

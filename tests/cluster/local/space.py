@@ -7,20 +7,17 @@ machine, the kernel ends every process inside and drops every mount and link wit
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import signal
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..model import ClusterError
-from ..paths import SOURCE, write
+from ..paths import SOURCE
+from ..process import Process
 from ..run import run, wait_for
 
 INIT = SOURCE / "local" / "init.sh"
-# Starts its arguments in the background with a log file, and prints the process's number.
-SPAWN = 'log=$1; shift; setsid "$@" >>"$log" 2>&1 </dev/null & echo $!'
+# Starts its arguments in the background with a log file, and keeps the process's number.
+SPAWN = 'log=$1 pid=$2; shift 2; setsid "$@" >>"$log" 2>&1 </dev/null & echo $! >"$pid"'
 
 
 @dataclass(frozen=True)
@@ -32,12 +29,7 @@ class Space:
     @property
     def pid(self) -> int | None:
         """The holder's process number on the host, None when it does not run (any more)."""
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            record = json.loads(self._record.read_text())
-            _bury(record["pid"])
-            if _started(record["pid"]) == record["started"] and self._is_holder(record["pid"]):
-                return int(record["pid"])
-        return None
+        return self._holder.pid
 
     @property
     def enter(self) -> list[str]:
@@ -51,9 +43,10 @@ class Space:
 
     def start(self) -> int:
         """Make the namespaces unless they are there; returns the holder's process number."""
-        if self.pid is None:
-            self._launch()
-            wait_for(f"{self.state / 'logs/init.log'}: namespaces set up", self._initialised, 20, 0.05)
+        self._holder.start(
+            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+             "--", "sh", str(INIT), str(self.state)], self._log)
+        wait_for(f"{self._log}: namespaces set up", self._initialised, 20, 0.05)
         pid = self.pid
         assert pid is not None, "it was there a moment ago"
         return pid
@@ -61,20 +54,19 @@ class Space:
     def stop(self) -> None:
         """End everything inside, at once, and wait until it is gone."""
         pid = self.pid
-        if pid is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(_first_inside(pid), signal.SIGKILL)
-        wait_for(f"end of process {pid} ({INIT.name})", lambda: self.pid is None, 30, 0.05)
+        if pid is not None:
+            self._holder.kill(_first_inside(pid))
 
     def spawn(self, name: str, argv: list[str]) -> None:
         """Start a background program inside unless it runs; its output goes to `logs/`."""
         if self.runs(self.pid_file(name)):
             return
         log = self.state / "logs" / f"{name}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        pid = run([*self.enter, "sh", "-c", SPAWN, "sh", str(log), *argv]).strip()
-        write(self.pid_file(name), pid)
+        for file in (log, self.pid_file(name)):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        # In a session of its own, Ctrl-C cannot come between the start and the record of it.
+        run([*self.enter, "setsid", "--wait", "sh", "-c", SPAWN, "sh", str(log),
+             str(self.pid_file(name)), *argv])
 
     def pid_file(self, name: str) -> Path:
         """Where the number (as seen inside) of a spawned program is kept."""
@@ -89,35 +81,19 @@ class Space:
         return False
 
     @property
-    def _record(self) -> Path:
-        return self.state / "space.json"
+    def _holder(self) -> Process:
+        return Process(self.state / "space.json", (str(INIT), str(self.state)))
 
-    def _launch(self) -> None:
-        log = self.state / "logs" / "init.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as out:
-            holder = subprocess.Popen(
-                ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-                 "--", "sh", str(INIT), str(self.state)],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/",
-            )
-        write(self._record, json.dumps({"pid": holder.pid, "started": _started(holder.pid)}))
+    @property
+    def _log(self) -> Path:
+        return self.state / "logs" / "init.log"
 
     def _initialised(self) -> bool:
         pid = self.pid
         if pid is None:
-            said = (self.state / "logs" / "init.log").read_text(errors="replace")[-1000:]
+            said = self._log.read_text(errors="replace")[-1000:]
             raise ClusterError(f"namespaces for {self.state} could not be made: {said}")
         return Path(f"/proc/{pid}/root/run/initialised").exists()
-
-    def _is_holder(self, pid: int) -> bool:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        return str(INIT) in arguments and str(self.state) in arguments
-
-
-def _started(pid: int) -> int:
-    """When the process began, in clock ticks since boot: tells it from a later namesake."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 def _first_inside(holder: int) -> int:
@@ -125,9 +101,3 @@ def _first_inside(holder: int) -> int:
     with contextlib.suppress(OSError, IndexError):
         return int(Path(f"/proc/{holder}/task/{holder}/children").read_text().split()[0])
     return holder
-
-
-def _bury(pid: int) -> None:
-    """Take note of the process's end where it is our own child; else it would stay a zombie."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)

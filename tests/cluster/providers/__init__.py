@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+from pathlib import Path
 
 from ..model import ClusterError, Provider
 from ..paths import state_dir
@@ -21,10 +22,13 @@ def choose(name: str) -> Provider:
 
 def existing(name: str) -> Provider:
     """The provider that holds the cluster of this name, else the one that would."""
+    from .assets import Assets
     from .local import Local
 
     if (state_dir(name) / "network.json").exists():
         return Local(name)
+    if (state_dir(name) / "ports.json").exists():
+        return Assets(name, Path(os.environ.get("KUBEBUILDER_ASSETS", "")))
     return _first_that_fits(name)[0]
 
 

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ class Kind:
             for archive in workload_archives(docker=True):
                 self.load_image(archive)
         return Cluster(self.cluster, self.name, kind.kubeconfig_path, kind.kubectl_path,
-                       can_run_pods=True)
+                       can_run_pods=True, host_address=_gateway())
 
     def down(self) -> None:
         """Delete the cluster, its kubeconfig with it."""
@@ -96,6 +97,13 @@ class Kind:
                 self.cluster, goal, NODE_IMAGE, kind_path=tools / f"kind-{KIND}",
                 kubectl_path=tools / f"kubectl-{kubernetes_version()}",
             )
+
+
+def _gateway() -> str | None:
+    """This machine's address on kind's network; None where Docker runs in a machine of its own."""
+    gateways = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    found = run(["docker", "network", "inspect", "kind", "--format", gateways]).split()
+    return next((g for g in found if "." in g), None) if sys.platform == "linux" else None
 
 
 @contextlib.contextmanager

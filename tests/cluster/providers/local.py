@@ -47,6 +47,7 @@ class Local:
         """End every process of the cluster and remove what it left; raises ClusterError."""
         with self._lock():
             self._remove()
+            self._lock_file.unlink()
 
     def load_image(self, archive: Path) -> None:
         """Make the images of a docker-archive known to the node; raises ClusterError."""
@@ -131,7 +132,7 @@ class Local:
         node.wait_ready(kubectl)
 
     def _kubeconfig(self, control: ControlPlane) -> Path:
-        text = admin_kubeconfig(f"stanch-{self.cluster}", control.server, control.pki)
+        text = admin_kubeconfig(self.state, f"stanch-{self.cluster}", control.server, control.pki / "ca.crt")
         return paths.write(paths.kubeconfig(self.cluster), text)
 
     def _control(self, binaries: Path) -> ControlPlane:
@@ -147,10 +148,13 @@ class Local:
             can_run_pods=True, audit_log=control.audit_log, host_address=control.network.host,
         )
 
+    @property
+    def _lock_file(self) -> Path:
+        """Outside the state folder, which goes while it is held."""
+        return paths.clusters_dir() / f"{self.cluster}.lock"
+
     def _lock(self) -> AbstractContextManager[None]:
-        """Held outside the state folder, and never deleted: another may be waiting for it."""
-        lock = paths.clusters_dir() / f"{self.cluster}.lock"
-        return locked(lock, f"bringing cluster {self.cluster} up or down")
+        return locked(self._lock_file, f"bringing cluster {self.cluster} up or down")
 
 
 def _remove_state(state: Path) -> None:
