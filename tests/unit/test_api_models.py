@@ -120,3 +120,16 @@ def test_names_are_filled_in_as_data() -> None:
 def test_a_fact_that_makes_no_name_is_refused(value: str) -> None:
     with pytest.raises(Refused, match="NameUnknown"):
         object_name("${incident.labels.app}", facts(app=value))
+
+
+def test_a_missing_fact_is_named_even_where_the_rest_makes_a_name() -> None:
+    with pytest.raises(Refused, match=r"the Incident has no metadata\.labels\[app\]; set it"):
+        object_name("web${incident.labels.app}", facts())
+    with pytest.raises(Refused, match=r"the Incident has no spec\.component; set it"):
+        object_name("web${incident.component}", codec.facts_of(without_component()))
+
+
+def without_component() -> dict:
+    incident = examples.served(examples.incident())
+    del incident["spec"]["component"]
+    return incident
