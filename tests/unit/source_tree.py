@@ -44,10 +44,13 @@ def parse(source: str, path: str = "operator/stanch/sample.py") -> Module:
 
 
 @cache
+def parse_file(path: Path) -> Module:
+    return parse(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix())
+
+
 def modules(*folders: Path) -> tuple[Module, ...]:
     """All Python files below these folders, by path."""
-    files = sorted(path for folder in folders for path in folder.rglob("*.py"))
-    return tuple(parse(path.read_text(encoding="utf-8"), path.relative_to(ROOT).as_posix()) for path in files)
+    return tuple(parse_file(path) for path in sorted(path for folder in folders for path in folder.rglob("*.py")))
 
 
 def dotted(node: ast.AST) -> str:
