@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from . import apt, build, images, paths
-from .model import Cluster, ClusterError, Status
+from .model import ClusterError, Status
 from .providers import choose, docker_answers, existing
 from .run import say
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
 def up(options: argparse.Namespace) -> None:
     """Bring a cluster up and say how to reach it."""
     cluster = choose(options.name).up(options.fake_nodes)
-    say(f"cluster {cluster.name} is up; try: {_kubectl(cluster)} get nodes")
+    say(f"cluster {cluster.name} is up; try: {cluster.kubectl} --kubeconfig={cluster.kubeconfig} get nodes")
 
 
 def down(options: argparse.Namespace) -> None:
@@ -82,11 +82,6 @@ def _line(found: Status) -> str:
     stopped = [part for part, state in found.parts.items() if state != "running"]
     detail = f"  stopped: {', '.join(stopped)}" if found.state == "broken" else ""
     return f"{found.name:<20} {found.state:<7} {found.provider}  {found.kubeconfig or ''}{detail}"
-
-
-def _kubectl(cluster: Cluster) -> str:
-    context = f" --context={cluster.context}" if cluster.context else ""
-    return f"{cluster.kubectl} --kubeconfig={cluster.kubeconfig}{context}"
 
 
 def _parser() -> argparse.ArgumentParser:

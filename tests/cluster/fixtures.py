@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from . import paths
 from .model import Cluster, Provider
@@ -31,13 +32,13 @@ class ClusterUnderTest:
 
     @property
     def kubeconfig(self) -> Path:
-        """The file to reach it with."""
+        """The file to reach it with; it knows no other cluster."""
         return self.cluster.kubeconfig
 
     @property
-    def context(self) -> str | None:
-        """The context to use in that file; None where its own current one is right."""
-        return self.cluster.context
+    def context(self) -> str:
+        """The name of the one context in that file."""
+        return str(yaml.safe_load(self.kubeconfig.read_text())["current-context"])
 
     @property
     def can_run_pods(self) -> bool:
@@ -61,9 +62,7 @@ class ClusterUnderTest:
         """
         where = [f"--kubeconfig={self.kubeconfig}",
                  f"--cache-dir={paths.state_dir(self.name) / 'kubectl-cache'}"]
-        context = [f"--context={self.context}"] if self.context else []
-        return run([str(self.cluster.kubectl), *where, *context, *arguments],
-                   stdin=input or "", timeout=timeout)
+        return run([str(self.cluster.kubectl), *where, *arguments], stdin=input or "", timeout=timeout)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ class Cluster:
     kubeconfig: Path
     kubectl: Path
     can_run_pods: bool
-    context: str | None = None  # named only where the kubeconfig file holds others too
     audit_log: Path | None = None  # JSON lines; None where the provider has no way to it
     host_address: str | None = None  # where pods reach a server that runs on this machine
 
