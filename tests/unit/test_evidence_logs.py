@@ -58,9 +58,9 @@ async def test_pods_of_each_kind_by_controlling_owner_not_by_label(kind: str) ->
 async def test_a_pod_itself_and_pods_by_selector_each_once() -> None:
     shop = Shop()
     shop.add_pod(pod(None, "lonely"))
-    pack, _ = await collected(shop, "logs", shop.pods[0], selector="app=web")
+    pack, ledger = await collected(shop, "logs", shop.pods[0], selector="app=web")
     assert {path.split("/")[2].split("_")[0] for path in pack.files} == {"web-h2-0", "web-h2-1", "lonely"}
-    assert len(pack.files) == 6
+    assert len(pack.files) == len(ledger.files) == 6
 
 
 async def test_no_previous_instance_is_neither_missing_nor_noted() -> None:
@@ -231,6 +231,7 @@ class Hanging(MemoryCluster):
             self.closed += 1
 
 
+@pytest.mark.timeout(20)
 async def test_a_log_that_hangs_is_given_up_and_its_connection_closed() -> None:
     shop = Shop(pods=1)
     cluster = Hanging(shop)
@@ -304,3 +305,12 @@ async def test_a_target_that_is_gone_is_missing() -> None:
 def test_parameters_are_bounded_and_unknown_ones_refused(wrong: dict) -> None:
     with pytest.raises(ValueError, match="validation error"):
         LogsParams.model_validate(wrong)
+
+
+async def test_what_small_logs_leave_over_goes_to_the_big_ones() -> None:
+    shop = Shop(pods=40)
+    shop.log("web-h2-39", "app", b"z" * 50_000)
+    pack, ledger = await collected(shop, "logs", total_bytes=100_000)
+    # Its fair part would be 625 bytes; the others hold some fifteen bytes each and are done before it.
+    assert len(pack.files[f"logs/before-1/web-h2-39_app-{STAMP}.log"]) == 50_000
+    assert ledger.cut == []

@@ -36,6 +36,7 @@ def secret(name: str) -> Object:
 @pytest.mark.requirement("E-04")
 async def test_targets_revisions_pods_services_and_config_maps_as_they_were() -> None:
     shop = Shop()
+    shop.add({"apiVersion": "v1", "kind": "Service", "metadata": meta("selects-nothing"), "spec": {}})
     pack, ledger = await collected(shop, "objects")
     names = {path.split("/")[2].split("-2026")[0] for path in pack.files}
     assert names == {
