@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from stanch.domain.timeline import Head
-from stanch.engine.chain import decode, head_of
+from stanch.engine.chain import decode, encode, entry_hash, head_of
 from stanch.engine.errors import Refused
 from stanch.packs.folder import STAGING, Folder
 from stanch.packs.manifest import decode_manifest
 from stanch.packs.store import StoredPack
 from stanch.packs.verify import verify
-from tests.unit.packs_kit import AT, FACTS, Crash, CrashingStore, Plan, contents, fill, folder_of, linked, pack_in
+from tests.unit.packs_kit import AT, FACTS, Crash, CrashingStore, Plan, contents, fill, folder_of, line, linked, pack_in
 
 TIMELINE = """\
 # Timeline: 502 on every page
@@ -115,6 +116,16 @@ async def test_a_broken_chain_is_not_sealed(tmp_path: Path, damage: object) -> N
     with pytest.raises(Refused, match="ChainBroken: entry 2"):
         await pack.seal(head, FACTS, AT)
     assert not [path for path in contents(folder_of(pack)) if "/" not in path]
+
+
+async def test_an_entry_that_was_edited_and_given_its_hash_is_not_sealed(tmp_path: Path) -> None:
+    pack = pack_in(tmp_path)
+    head = await fill(pack)
+    target = folder_of(pack) / "chain/000002.json"
+    edited = replace(decode(target.read_bytes()), line=line(99), hash="")
+    target.write_bytes(encode(replace(edited, hash=entry_hash(edited))))
+    with pytest.raises(Refused, match="ChainBroken: entry 3: it does not follow from entry 2"):
+        await pack.seal(head, FACTS, AT)
 
 
 async def test_a_chain_that_leads_elsewhere_is_not_sealed(tmp_path: Path) -> None:

@@ -10,26 +10,30 @@ from stanch.engine.chain import digest, file_of, parse
 from stanch.packs.chain import entry_seq
 from stanch.packs.findings import Findings, ProblemKind
 from stanch.packs.local import Tree, Unreadable, read, shown
-from stanch.packs.manifest import MAX_MANIFEST, Manifest, decode_manifest, manifest_path, manifest_segment
+from stanch.packs.manifest import MAX_FILES, MAX_MANIFEST, Manifest, decode_manifest, manifest_path, manifest_segment
 
 CAPTURES = "captures/"
 
 
 class Promises:
-    """By path, what is vouched for; never more paths than the pack has files, whatever an enemy lists."""
+    """What is vouched for. Bounded, whatever an enemy lists: `of` holds what the pack has, `missing` some of what it lacks.
+
+    `of`: by path, the file as promised. `missing`: by path, who vouches for it.
+    """
 
     def __init__(self, root: Path, tree: Tree, findings: Findings) -> None:
         self.of: dict[str, File] = {}
+        self.missing: dict[str, str] = {}
         self._root = root
         self._tree = tree
         self._findings = findings
         self._listings: set[str] = set()
 
     def add(self, file: File, by: str) -> None:
-        """`by` vouches for this file. What is not there, or was promised otherwise before, is a problem."""
+        """`by` vouches for this file. That it was promised otherwise before is a problem."""
         if file.path not in self._tree.sizes:
-            why = f"{by} vouches for it and it is not there"
-            self._findings.add(ProblemKind.Missing, shown(file.path), why, entry_seq(file.path) or 0)
+            if len(self.missing) < MAX_FILES:
+                self.missing.setdefault(file.path, by)
         elif self.of.setdefault(file.path, file) != file:
             why = f"{by} vouches for other bytes of it than something else in the pack does"
             self._findings.add(ProblemKind.Changed, file.path, why, entry_seq(file.path) or 0)

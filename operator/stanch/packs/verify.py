@@ -13,7 +13,7 @@ from stanch.domain.timeline import File, Head
 from stanch.packs.chain import entry_seq
 from stanch.packs.findings import Findings, ProblemKind, Verification
 from stanch.packs.links import check_chain
-from stanch.packs.local import Tree, Unreadable, sha256_of, walk
+from stanch.packs.local import Tree, Unreadable, sha256_of, shown, walk
 from stanch.packs.manifest import MAX_FILES, manifest_segment
 from stanch.packs.promises import Promises, read_seals
 
@@ -33,7 +33,7 @@ def verify(
     promises = Promises(path, tree, findings)
     seals = read_seals(path, tree, expected_manifest, promises, findings)
     chain = check_chain(path, tree, seals.heads, expected_head, promises, findings)
-    _compare(path, tree, promises.of, findings)
+    _compare(path, tree, promises, findings)
     unsealed = chain.last > seals.last.seq
     loose = [name for name in sorted(tree.sizes) if _is_loose(name, promises.of, seals.last)]
     if not unsealed:
@@ -64,8 +64,12 @@ def _strange(tree: Tree, findings: Findings) -> None:
         findings.add(ProblemKind.Unreadable, ".", f"more than {2 * MAX_FILES} files: the rest was not read")
 
 
-def _compare(root: Path, tree: Tree, promised: Mapping[str, File], findings: Findings) -> None:
-    for path, file in promised.items():
+def _compare(root: Path, tree: Tree, promises: Promises, findings: Findings) -> None:
+    """After the chain was checked: what is wrong with an entry is better said from there."""
+    for path, by in promises.missing.items():
+        why = f"{by} vouches for it and it is not there"
+        findings.add(ProblemKind.Missing, shown(path), why, entry_seq(path) or 0)
+    for path, file in promises.of.items():
         if why := _difference(root, file, tree.sizes[path]):
             findings.add(ProblemKind.Changed, path, why, entry_seq(path) or 0)
 
