@@ -62,7 +62,9 @@ def assess(pack: Path) -> None:
     assert "frontend v2 starting" in logs[0].read_text()
     described = "".join(path.read_text() for path in (pack / "describe" / "before-1").rglob("*.txt"))
     assert "frontend" in described and "RELEASE_BROKEN" in described
-    times = [line.split()[0] for line in next((pack / "events" / "before-1").glob("*.txt")).read_text().splitlines() if line[:2] == "20"]
+    times = [
+        line.split()[0] for line in next((pack / "events" / "before-1").glob("*.txt")).read_text().splitlines() if line[:2] == "20"
+    ]
     assert times and times == sorted(times)
     health = json.loads((pack / "checks" / "before-1.json").read_text())["health"]
     assert health["verdict"] == "Denied" and "502" in health["message"]
@@ -114,7 +116,7 @@ def test_what_the_service_account_may_not_do_is_refused_before_anything_is_chang
     assert incident["status"]["reason"] == "Forbidden"
     assert "patch" in incident["status"]["message"] and "frontend-remediator" in incident["status"]["message"]
     assert scene.deployment()["metadata"]["generation"] == generation
-    scene.set(playbook=quick)  # permitted now: the same incident goes on
+    scene.grant()  # permitted now: the same incident goes on
     assert options(sealed(scene, name)) == {"restart": "Denied", "undo": "Confirmed"}
 
 
@@ -148,8 +150,9 @@ def test_workload_of_argo_cd_is_never_fought_over(scene: Scene, applications: st
     scene.kubectl("annotate", "deployment/frontend", f"argocd.argoproj.io/tracking-id={tracking}")
     name = scene.open()
     if automated:
-        incident = scene.until(name, "Waiting")
-        assert incident["status"]["reason"] == "OwnedByReconciler" and "shop" in incident["status"]["message"]
+        incident = scene.until(name, "Escalated")
+        why = [option["message"] for option in incident["status"]["options"]]
+        assert all("OwnedByReconciler" in message and "shop" in message for message in why), why
         assert scene.environment()["FRONTEND_VERSION"] == "v2"
     else:
         assert options(sealed(scene, name))["undo"] == "Confirmed"
@@ -251,5 +254,7 @@ def test_story_in_one_line_and_events_on_what_was_changed(scene: Scene) -> None:
     header, line = scene.kubectl("get", "inc", name).splitlines()
     assert header.split() == ["NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS", "FOR", "AGE"]
     assert line.split()[:5] == [name, "P0", "Resolved", "frontend-down", "undo/undo"]
-    events = scene.kubectl("get", "events", "--field-selector", "involvedObject.kind=Deployment", "-o", "jsonpath={.items[*].message}")
+    events = scene.kubectl(
+        "get", "events", "--field-selector", "involvedObject.kind=Deployment", "-o", "jsonpath={.items[*].message}"
+    )
     assert f"Incident {name}" in events

@@ -59,14 +59,15 @@ class OperatorProcess:
             kubeconfig.touch(mode=0o600)
             kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
         begin = self.log.stat().st_size if self.log.exists() else 0
+        environment = os.environ | {"STANCH_IDENTITY": self.identity}
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(kubeconfig), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(self._command(kubeconfig), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
         self._await_leading(begin)
 
     def _command(self, kubeconfig: Path) -> list[str]:
         options = {
             "--kubeconfig": kubeconfig, "--operator-namespace": self.namespace, "--packs": self.pack_folder,
-            "--http-port": 0, "--identity": self.identity, "--log-format": "json",
+            "--http-port": 0, "--log-format": "json",
         }  # fmt: skip
         pairs = [str(part) for pair in options.items() for part in pair]
         named = [part for name in self.namespaces for part in ("--namespace", name)]

@@ -18,7 +18,11 @@ Edit = Callable[[dict[str, Any]], None]
 
 ROLES = {
     ON_CALL: [
-        {"apiGroups": ["stanch.dev"], "resources": ["incidents", "decisions"], "verbs": ["create", "get", "list", "watch", "delete"]},
+        {
+            "apiGroups": ["stanch.dev"],
+            "resources": ["incidents", "decisions"],
+            "verbs": ["create", "get", "list", "watch", "delete"],
+        },
         {"apiGroups": ["stanch.dev"], "resources": ["playbooks"], "verbs": ["run", "get", "list"]},
         {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["note", "abort", "resume", "close"]},
     ],
@@ -50,10 +54,14 @@ class Scene:
         """Frontend v1, healthy; the shipped playbook and its access, each edited; the people."""
         self.kubectl.apply(documents(HERE / "frontend.yaml"))
         self.kubectl.apply(documents(AUREUS / "policy.yaml"))
-        self.kubectl.apply(documents(AUREUS / "access.yaml", self._here(access)))
+        self.grant(access)
         self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
         self.kubectl.apply(documents(AUREUS / "frontend-down.yaml", self._here(playbook)))
         self.rolled_out()
+
+    def grant(self, edit: Edit = lambda _: None) -> None:
+        """The shipped access of the playbook's ServiceAccount, edited."""
+        self.kubectl.apply(documents(AUREUS / "access.yaml", self._here(edit)))
 
     def _here(self, edit: Edit) -> Edit:
         def edited(document: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ class Announcer:
         self.component = component
 
     async def announce(self, case: Case, before: Status, after: Status) -> None:
-        log.info("phase", incident=case.ref.name, namespace=case.ref.namespace, incident_uid=case.ref.uid,
+        log.info("phase",
                  before=str(before.phase), after=str(after.phase), reason=after.reason, message=after.message)  # fmt: skip
         self.metrics.transitions.labels(str(after.phase)).inc()
         about = [case.ref]

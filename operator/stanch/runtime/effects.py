@@ -62,6 +62,6 @@ class Effects:
         except Retryable as failure:
             outcome = Later(failure.reason, failure.message, failure.after)
         self.metrics.effects.labels(type(effect).__name__, type(outcome).__name__).inc()
-        log.info("effect", incident=case.ref.name, namespace=case.ref.namespace, incident_uid=case.ref.uid,
+        log.info("effect",
                  effect=type(effect).__name__, outcome=type(outcome).__name__)  # fmt: skip
         return outcome

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from stanch.api import codec
 from stanch.api.base import API_VERSION
@@ -47,7 +48,9 @@ class Ticker:
             return None
         facts = codec.facts_of(raw)
         case = Case(raw, self.world.packs.of(facts.namespace, facts.name, facts.uid))
-        return await self.walk(case)
+        # What is said in chats and tickets instead of names of people: it leads to the incident and to each of its log lines.
+        with bound_contextvars(incident=facts.name, namespace=facts.namespace, correlation_id=facts.uid):
+            return await self.walk(case)
 
     async def walk(self, case: Case) -> datetime | None:
         effect: Effect | None = None
@@ -89,7 +92,7 @@ class Ticker:
                     await case.pack.append(entry)
                     case.flushed = entry.seq
         except Failure as failure:
-            log.warning("pack.unavailable", incident=case.ref.name, namespace=case.ref.namespace, reason=str(failure))
+            log.warning("pack.unavailable", reason=str(failure))
             return f"The pack cannot be written: {failure.message}"
         return ""
 

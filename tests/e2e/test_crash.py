@@ -1,0 +1,127 @@
+"""SIGKILL after each API write of the main job's path, restart: the same end state, each effect once, the chain whole.
+
+The operator speaks through a door that counts committed writes and kills it right after the N-th, before it hears the answer.
+`make test` tries a few of the crash points; `make crash` all of them (STANCH_CRASH_POINTS=all).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stanch.packs.verify import verify
+from tests.e2e.test_frontend_down import options, pack_of, quick, sealed
+from tests.stage.install import install_operator, uninstall_operator
+from tests.stage.kubectl import Kubectl
+from tests.stage.operator import OperatorProcess
+from tests.stage.proxy import Door, Written
+from tests.stage.scene import Scene
+
+# Every how many writes `make test` crashes; coprime to the length of a step's writes, so that all kinds are met over time.
+STRIDE = 7
+
+
+def small(document: dict[str, Any]) -> None:
+    """One pod and the shortest waits: a crash point is a whole life of an incident."""
+    quick(document)
+    for option in document["spec"]["options"]:
+        for check in option["verify"]:
+            if "http" in check and option["name"] == "restart":
+                check["within"] = "1s"
+
+
+@dataclass
+class Life:
+    """What came of one incident."""
+
+    options: dict[str, str]
+    environment: dict[str, str]
+    mitigations: list[str]
+    writes: list[Written]
+    verified: bool
+    problems: object
+
+
+@dataclass
+class Killer:
+    """Kills the operator after the N-th write and starts it again, once; 0: never."""
+
+    point: int
+    operator: OperatorProcess | None = None
+    killed: threading.Event = threading.Event()
+
+    def __post_init__(self) -> None:
+        self.killed = threading.Event()
+
+    def __call__(self, number: int, written: Written) -> None:
+        if number == self.point and self.operator is not None:
+            self.operator.kill()
+            self.killed.set()
+
+
+@pytest.fixture
+def live(installed: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Callable[[int], Life]]:
+    """Lives one incident through, with a crash after the given write."""
+    operator_namespace = f"{namespace}-op"
+    install_operator(installed, operator_namespace)
+
+    def run(point: int) -> Life:
+        killer = Killer(point)
+        with Door(installed, killer) as door:
+            operator = OperatorProcess(installed, tmp_path / f"crash-{point}", (namespace,), operator_namespace, server=door.url)
+            killer.operator = operator
+            return one_life(Scene(installed.inside(namespace), operator_namespace), operator, door, killer)
+
+    yield run
+    uninstall_operator(installed, operator_namespace)
+
+
+def one_life(scene: Scene, operator: OperatorProcess, door: Door, killer: Killer) -> Life:
+    scene.set(playbook=small)
+    scene.release("v1")
+    scene.break_release()
+    revisions = templates(scene)
+    name = scene.open(f"crash-{killer.point}")
+    operator.start()
+    try:
+        if killer.point:
+            assert killer.killed.wait(120), f"write {killer.point} never came: {operator.log.read_text()[-2000:]}"
+            operator.start()
+        incident = sealed(scene, name)
+    finally:
+        operator.stop()
+    found = verify(pack_of(incident), incident["status"]["pack"]["head"]["hash"], incident["status"]["pack"]["manifest"])
+    scene.on_call("delete", "incident", name)
+    return Life(options(incident), scene.environment(), templates(scene)[len(revisions) :], door.written, found.ok, found.problems)
+
+
+def templates(scene: Scene) -> list[str]:
+    """The Deployment's revisions so far: a doubled restart or undo would show as one more."""
+    deployment = scene.deployment()
+    return [str(number) for number in range(1, int(deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) + 1)]
+
+
+def same(life: Life, reference: Life) -> None:
+    assert life.verified, life.problems
+    assert life.options == reference.options
+    assert life.environment == reference.environment
+    assert len(life.mitigations) == len(reference.mitigations), f"doubled or lost: {life.mitigations}"
+
+
+@pytest.mark.requirement("E-04", "E-05", "E-07")
+def test_killed_after_a_write_and_restarted_the_incident_ends_the_same(live: Callable[[int], Life]) -> None:
+    reference = live(0)
+    assert reference.options == {"restart": "Denied", "undo": "Confirmed"} and len(reference.mitigations) == 2
+    total = len(reference.writes)
+    every = os.environ.get("STANCH_CRASH_POINTS") == "all"
+    points = range(1, total + 1) if every else range(3, total + 1, STRIDE)
+    for point in points:
+        print(f"crash after write {point} of {total}: {reference.writes[point - 1]}", flush=True)
+        same(live(point), reference)
+    print(f"crash points: {len(points)}, doubled 0, lost 0, broken chains 0")
