@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def test_workload_of_argo_cd_is_never_fought_over(scene: Scene, applications: st
 
 
 def may_read_applications(document: dict[str, Any]) -> None:
-    if document["kind"] == "Role" and document["metadata"]["name"] == "frontend-remediator":
+    if document["kind"] == "Role" and document["metadata"]["name"] == "stanch-playbook-frontend-down":
         document["rules"].append({"apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["get"]})
 
 
@@ -196,6 +197,7 @@ def needs_commander(document: dict[str, Any]) -> None:
     document["spec"]["options"][1]["approval"] = {"roles": {"incident-commander": 1}}
 
 
+@pytest.mark.requirement("A-17")
 def test_approval_by_the_commander_lets_the_option_run(scene: Scene) -> None:
     scene.set(playbook=needs_commander)
     scene.break_release()
@@ -203,12 +205,16 @@ def test_approval_by_the_commander_lets_the_option_run(scene: Scene) -> None:
     incident = scene.until(name, "AwaitingApproval")
     assert incident["status"]["waitsFor"] == "incident-commander 0/1"
     assert scene.environment()["FRONTEND_VERSION"] == "v2"
+    scene.decide(scene.on_call, "Note", incident, reason="the CDN is innocent")
     scene.decide(scene.commander, "Approve", incident, role="incident-commander", option="undo",
                  planDigest=incident["status"]["planDigest"])  # fmt: skip
     incident = sealed(scene, name)
     assert options(incident)["undo"] == "Confirmed"
     approvals = json.loads((pack_of(incident) / "approvals.json").read_text())
     assert approvals[0]["by"] == "carol"
+    timeline = (pack_of(incident) / "timeline.md").read_text()
+    assert re.search(r"\[\d\d:\d\d\] Note, the CDN is innocent, noted, .* \(alice\)", timeline), "people's half"
+    assert re.search(r"\[\d\d:\d\d\] rolloutUndo deployment/frontend, .*, revision 3 -\\?> 1.*, verify \(stanch\)", timeline)
 
 
 def test_abort_stops_before_the_next_change(scene: Scene) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stanch.actions.owners import argo_application, guard_owner, read_owner, scalers_of
+from stanch.actions.owners import argo_application, guard_owner, read_owner
 from stanch.engine.errors import Refused, Retryable
 from stanch.engine.ports import Object
 from tests.unit import rollouts
@@ -110,20 +110,3 @@ async def test_a_server_that_does_not_answer_is_asked_again() -> None:
     server.before_read.append(silent)
     with pytest.raises(Retryable):
         await read_owner(MemoryCluster(server), target(annotations=TRACKED))
-
-
-async def test_who_scales_a_target_is_named() -> None:
-    def scaler(name: str, scaled: str, **labels: str) -> Object:
-        reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": scaled}
-        metadata = {"name": name, "namespace": "shop", "labels": labels}
-        return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata,
-                "spec": {"scaleTargetRef": reference}}  # fmt: skip
-
-    server = rollouts.server_with(
-        target(),
-        scaler("a", "web"),
-        scaler("keda-hpa-web", "web", **{"scaledobject.keda.sh/name": "web"}),
-        scaler("other", "api"),
-    )
-    found = await scalers_of(MemoryCluster(server), server.ref(target()))
-    assert found == ("HorizontalPodAutoscaler a", "KEDA ScaledObject web")

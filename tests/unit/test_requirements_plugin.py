@@ -50,6 +50,15 @@ def test_a_passing_test_proves_what_it_names_and_nothing_else(pytester: pytest.P
     assert last_line(result) == "requirements: 2 of 114 proven"
 
 
+def test_a_unit_test_alone_supports_and_does_not_prove(pytester: pytest.Pytester):
+    folder = pytester.mkdir("tests") / "unit"
+    folder.mkdir()
+    folder.joinpath("test_pure.py").write_text('import pytest\n@pytest.mark.requirement("E-08")\ndef test_it(): pass')
+    result = pytester.runpytest(*OPTIONS, "--requirements")
+    assert line_of(result, "E-08") == "E-08  unit"
+    assert last_line(result) == "requirements: 0 of 114 proven"
+
+
 def test_the_table_has_every_id_and_stands_below_the_closing_line(pytester: pytest.Pytester):
     result = run(pytester, "def test_it(): pass")
     (closing,) = closing_lines(result)

@@ -17,7 +17,6 @@ from stanch.engine.workload import controller_of
 ARGO_LABEL = "argocd.argoproj.io/instance"
 ARGO_TRACKING = "argocd.argoproj.io/tracking-id"
 ARGO_NAMESPACE = "argocd"
-KEDA_LABEL = "scaledobject.keda.sh/name"
 # Label of Flux -> annotation (key, value) that makes it leave the object alone.
 # https://fluxcd.io/flux/components/kustomize/kustomizations/#controlling-the-apply-behavior-of-resources
 # https://fluxcd.io/flux/components/helm/helmreleases/#drift-detection
@@ -104,24 +103,6 @@ def argo_application(target: Object) -> Ref | None:
         return None
     namespace, _, name = instance.rpartition("_")
     return Ref("argoproj.io/v1alpha1", "Application", namespace or ARGO_NAMESPACE, name)
-
-
-async def scalers_of(cluster: Cluster, target: Ref) -> tuple[str, ...]:
-    """Who owns the target's number of replicas, for actions that change it (a restart does not); () when nobody.
-
-    KEDA works through an HPA of its own, so HPAs tell about both. Raises what `cluster.list` raises.
-    """
-    found = []
-    async for scaler in cluster.list("autoscaling/v2", "HorizontalPodAutoscaler", target.namespace):
-        scaled = scaler["spec"]["scaleTargetRef"]
-        if (scaled["kind"], scaled["name"]) == (target.kind, target.name):
-            found.append(_scaler(scaler))
-    return tuple(found)
-
-
-def _scaler(scaler: Object) -> str:
-    keda = labels_of(scaler).get(KEDA_LABEL)
-    return f"KEDA ScaledObject {keda}" if keda else f"HorizontalPodAutoscaler {scaler['metadata']['name']}"
 
 
 def _owned(message: str) -> Refused:

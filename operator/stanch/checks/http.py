@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from stanch.checks.evaluate import confirmed, denied, unknown, unread
+from stanch.checks.reading import confirmed, denied, unknown, unread
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.domain.record import SHORT, camel
@@ -92,9 +92,7 @@ class HttpParams(BaseModel):
     timeout: Annotated[
         Duration,
         AfterValidator(_at_most_longest),
-        Field(
-            json_schema_extra=_rule("duration(self) > duration('0s') && duration(self) <= duration('1m')", "up to 1m")
-        ),
+        Field(json_schema_extra=_rule("duration(self) > duration('0s') && duration(self) <= duration('1m')", "up to 1m")),
     ] = Field(default=timedelta(seconds=5), description="Longest wait for one answer, up to 1m.")
 
     @model_validator(mode="after")
@@ -128,9 +126,7 @@ async def _ask(scope: CheckScope, params: HttpParams) -> HttpReply:
         wait = params.timeout.total_seconds()
         return await scope.web.get(params.place, timeout=wait, limit_bytes=BODY_LIMIT)
     service = Ref("v1", "Service", scope.namespace, params.service)
-    return await scope.cluster.proxy(
-        service, str(params.port), params.path, scheme=params.scheme.value, limit_bytes=BODY_LIMIT
-    )
+    return await scope.cluster.proxy(service, str(params.port), params.path, scheme=params.scheme.value, limit_bytes=BODY_LIMIT)
 
 
 def judge(params: HttpParams, reply: HttpReply) -> Reading:

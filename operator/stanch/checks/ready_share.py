@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from stanch.checks.evaluate import confirmed, denied, unknown, unread
+from stanch.checks.reading import confirmed, denied, unknown, unread
 from stanch.checks.workloads import PLURALS, observed, read_rule, ready, replicas
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from stanch.checks.evaluate import confirmed, denied, unknown, unread
+from stanch.checks.reading import confirmed, denied, unknown, unread
 from stanch.checks.workloads import PLURALS, observed, read_rule, replicas, status
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
@@ -99,9 +99,7 @@ async def _out_of_time(cluster: Cluster, workload: Object) -> Reading:
 def rules(_: RolloutParams, namespace: str, target: Ref | None) -> tuple[Rule, ...]:
     if target is None:
         return ()
-    lists = Rule(
-        ("list",), "apps", "replicasets", why="which revision is out of time; a list cannot be narrowed to names"
-    )
+    lists = Rule(("list",), "apps", "replicasets", why="which revision is out of time; a list cannot be narrowed to names")
     return (read_rule(target), lists) if target.kind == "Deployment" else (read_rule(target),)
 
 

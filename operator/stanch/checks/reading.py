@@ -1,26 +1,10 @@
-"""What several readings say together, and what a failure to read says. Pure. No data is never success."""
+"""Readings in one word each, and what a failure to read says. Pure. No data is never success."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from stanch.domain.incident import Verdict
 from stanch.engine.errors import Failure, NotFound, Refused
 from stanch.engine.parts import Reading
-
-NOTHING_READ = Reading(Verdict.Inconclusive, "nothing was read")
-
-
-def combine(readings: Iterable[Reading]) -> Reading:
-    """Denied if one is, else Inconclusive if one is (or none was read), else Confirmed.
-
-    The message is that of the readings that decided; final if one of these is.
-    """
-    every = tuple(readings)
-    for verdict in (Verdict.Denied, Verdict.Inconclusive, Verdict.Confirmed):
-        if decided := [reading for reading in every if reading.verdict is verdict]:
-            return Reading(verdict, "; ".join(item.message for item in decided), any(item.final for item in decided))
-    return NOTHING_READ
 
 
 def unread(failure: Failure) -> Reading:
