@@ -16,14 +16,16 @@ from tests.unit.cli_kit import parsed
 ERRORS = {
     "an unknown target": (PLAYBOOK, "rolloutUndo: {target: app", "rolloutUndo: {target: ap", "target: ap,", "no target ap", "app?"),
     "an unknown field": (PLAYBOOK, "risk: Medium", "rsik: Medium", "rsik", "no field rsik", "risk?"),
-    "an unknown action": (PLAYBOOK, "rolloutRestart:", "rolloutRestrat:", "rolloutRestrat", "no field rolloutRestrat", "Restart?"),
+    "an unknown action": (PLAYBOOK, "rolloutRestart:", "rolloutRestrat:", "rolloutRestrat", "field rolloutRestrat", "Restart?"),
     "a missing field": (PLAYBOOK, "  serviceAccountName: frontend-remediator\n", "", "spec:", "is required", ""),
     "CEL that does not compile": (PLAYBOOK, "age < duration('30m')", "age < ", "when:", "mismatched input", "CEL"),
     "CEL over an unknown name": (PLAYBOOK, "lastDeploy.age", "lastDeploi.age", "when:", "facts.lastDeploi", "CEL"),
     "an option that is never tried": (
         PLAYBOOK, "- name: restart\n", "- name: restart\n    onFailure: Stop\n", "name: undo\n", "never tried", "onFailure: Next",
     ),
-    "no check": (PLAYBOOK, "\n    - {http: {service: frontend, port: 80, path: /health}, holdFor: 5m}", " []", "verify: []", "at least 1", ""),
+    "no check": (
+        PLAYBOOK, "\n    - {http: {service: frontend, port: 80, path: /health}, holdFor: 5m}", " []", "verify: []", "least 1", "",
+    ),
     "a bad duration": (PLAYBOOK, "within: 2m", "within: -2m", "within: -2m", "duration", ""),
     "a bad enum": (PLAYBOOK, "risk: Medium", "risk: Huge", "risk: Huge", "'Low', 'Medium' or 'High'", ""),
     "an unknown kind": (POLICY, "kind: ResponsePolicy", "kind: Policy", "kind", "not a kind of stanch", "ResponsePolicy"),

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stanch.cli.ending import Code, Ending
 
 _ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -30,11 +28,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Where:
-    """One context of one file, and the namespace. `kubeconfig` empty: the cluster that this process runs in."""
+    """One context of one file, and the namespace. `kubeconfig` empty: the cluster that this process runs in.
+
+    `user`: whom the file says to impersonate; empty: nobody.
+    """
 
     kubeconfig: str
     context: str
     namespace: str
+    user: str = ""
 
     def __str__(self) -> str:
         return f"context {self.context} of {self.kubeconfig}" if self.kubeconfig else "in-cluster configuration"
@@ -66,6 +68,8 @@ def _files(asked: Asked, env: Mapping[str, str]) -> list[str]:
 
 
 def _load(file: str) -> dict[str, Any]:
+    import yaml
+
     try:
         found = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -85,10 +89,19 @@ def _found(configs: Mapping[str, dict[str, Any]], context: str, namespace: str) 
             if name and _entry(config, section, name) is None:
                 message = f"context {context} of {file} names {name}, which is not among that file's {section}; {_FLATTEN}"
                 raise Ending(message, Code.Unusable)
-        return Where(file, context, namespace or inner.get("namespace") or "default")
+        user = _entry(config, "users", inner.get("user", "")) or {}
+        return Where(file, context, namespace or inner.get("namespace") or "default", _impersonated(file, user.get("user") or {}))
     known = sorted(str(entry.get("name")) for config in configs.values() for entry in config.get("contexts") or ())
     said = ", ".join(known[:10]) or "none"
     raise Ending(f"there is no context {context!r} in {', '.join(configs)}; there are: {said}", Code.Unusable)
+
+
+def _impersonated(file: str, user: Mapping[str, Any]) -> str:
+    """Whom kubectl would act as. What cannot be followed here is refused: acting as somebody else than was asked is worse."""
+    others = sorted(key for key in user if key.startswith("as-"))
+    if others:
+        raise Ending(f"{file}: its user impersonates with {', '.join(others)}; stanch follows `as` alone", Code.Unusable)
+    return str(user.get("as") or "")
 
 
 def _entry(config: Mapping[str, Any], section: str, name: str) -> dict[str, Any] | None:

@@ -190,13 +190,19 @@ def run(
     context: Annotated[str, typer.Option(envvar="STANCH_CONTEXT", help="Left out: the file's current one.")] = "",
     http_port: Annotated[int, typer.Option(envvar="STANCH_HTTP_PORT", min=0, max=65535)] = Settings.http_port,
     workers: Annotated[int, typer.Option(envvar="STANCH_WORKERS", min=1, max=256)] = Settings.workers,
+    identity: Annotated[
+        str, typer.Option(envvar="STANCH_IDENTITY", help="Name in the leader's Lease; left out: host and process.")
+    ] = "",
     log_format: Annotated[LogFormat, typer.Option(envvar="STANCH_LOG_FORMAT")] = Settings.log_format,
 ) -> None:
     """Runs the operator."""
     from stanch.cli.run import run as operate
 
-    spaces = tuple(dict.fromkeys(namespace or ()))
-    operate(Settings(operator_namespace, packs, spaces, kubeconfig, context, http_port, workers, log_format))
+    settings = Settings(
+        operator_namespace=operator_namespace, packs=packs, namespaces=tuple(dict.fromkeys(namespace or ())),
+        kubeconfig=kubeconfig, context=context, http_port=http_port, workers=workers, identity=identity, log_format=log_format,
+    )  # fmt: skip
+    operate(settings)
 
 
 for verb in saying.COMMANDS:

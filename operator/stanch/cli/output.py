@@ -50,13 +50,13 @@ def columns(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
-def ago(duration: timedelta) -> str:
-    """At most two units, like kubectl: `45s`, `2m`, `3h20m`, `5d`. Below zero is `0s`."""
+def ago(duration: timedelta, *, exactly: bool = False) -> str:
+    """Like kubectl: `45s`, `2m5s`, `3h20m`, `15m`; two units from ten of the larger one on only `exactly`. Below zero: `0s`."""
     seconds = max(int(duration.total_seconds()), 0)
     place = next((place for place, (_, size) in enumerate(_UNITS) if seconds >= size), len(_UNITS) - 1)
     unit, size = _UNITS[place]
     number, rest = divmod(seconds, size)
-    if place + 1 == len(_UNITS) or number >= 10:
+    if place + 1 == len(_UNITS) or (number >= 10 and not exactly):
         return f"{number}{unit}"
     smaller, smaller_size = _UNITS[place + 1]
     return f"{number}{unit}" + (f"{rest // smaller_size}{smaller}" if rest >= smaller_size else "")

@@ -23,6 +23,8 @@ from stanch.packs.render import printable
 ALL = 1000
 # Evidence lists up to 16 missing things; the picture names these, the pack has all.
 MISSING = 3
+# `sha256:` and twelve digits tell plans apart; `stanch plan` shows all of them.
+DIGEST = 19
 
 
 def picture(facts: Facts, status: Status, now: datetime, width: int, limit: int = ALL) -> RenderableType:
@@ -71,7 +73,8 @@ def rows(facts: Facts, status: Status, now: datetime) -> Iterator[tuple[str, Tex
         account = f", as {status.service_account.name}" if status.service_account else ""
         yield "Playbook", shown(f"{status.playbook.name} (generation {status.playbook.generation}{account})")
     if status.plan_digest:
-        yield "Plan", shown(status.plan_digest + (f", attempt {status.attempt}" if status.attempt > 1 else ""))
+        attempt = f", attempt {status.attempt}" if status.attempt > 1 else ""
+        yield "Plan", shown(f"{status.plan_digest[:DIGEST]}…{attempt}")
     if status.targets:
         yield "Targets", shown(", ".join(str(target.ref) for target in status.targets))
     yield from pack_rows(status)
@@ -100,9 +103,9 @@ def evidence(status: Status) -> Text:
 def remaining(status: Status, now: datetime) -> str:
     """How long the phase lasts yet. The hold's end counts before the option's."""
     if status.phase is Phase.Holding and status.hold_until:
-        return f"must hold for another {ago(status.hold_until - now)}"
+        return f"must hold for another {ago(status.hold_until - now, exactly=True)}"
     if status.deadline and status.deadline > now:
-        return f"{ago(status.deadline - now)} left, until {status.deadline:%H:%M:%S} UTC"
+        return f"{ago(status.deadline - now, exactly=True)} left, until {status.deadline:%H:%M:%S} UTC"
     return f"was due at {status.deadline:%H:%M:%S} UTC, {ago(now - status.deadline)} ago" if status.deadline else ""
 
 

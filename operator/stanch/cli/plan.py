@@ -145,7 +145,7 @@ def of_step(step: Step) -> Iterator[str]:
 
 def of_check(check: Check) -> str:
     about = f" of {check.target}" if check.target else ""
-    params = ", ".join(f"{name} {value}" for name, value in sorted(check.params.items()))
+    params = ", ".join(f"{name} {value}" for name, value in sorted(check.params.items()) if value not in ("", [], {}))
     hold = f", then for {spell(check.hold_for)}" if check.hold_for else ""
     return f"{check.check}{about}{f' ({params})' if params else ''} within {spell(check.within)}{hold}"
 

@@ -37,8 +37,9 @@ class Session:
 async def connected(where: Where) -> AsyncIterator[Session]:
     """Raises `Ending` for every failure of the cluster inside the block, naming the context that was used."""
     from stanch.kube.client import connect
-    from stanch.kube.identity import ApiClusters
+    from stanch.kube.cluster import ApiCluster
+    from stanch.kube.discovery import Discovery
 
     with told(str(where)):
         async with connect(where.kubeconfig, where.context) as api:
-            yield Session(ApiClusters(api).own, api.clock, where)
+            yield Session(ApiCluster(api, Discovery(api), user=where.user), api.clock, where)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from stanch.cli.ending import Code, Ending
 from stanch.cli.output import Format, say, say_json
 from stanch.cli.packed import folder_of, pack_folder
 from stanch.cli.session import Session
+from stanch.domain.timeline import Entry
 from stanch.engine.chain import plain
 from stanch.packs.timeline import Gap, read_entries, render
 
@@ -36,14 +39,28 @@ def of_pack(path: str, output: Format) -> None:
 
 def show(folder: Path, output: Format) -> None:
     """Prints all entries; what cannot be shown is said in its place. Raises `Ending`: Problems for gaps, Unusable for no entry."""
-    found = list(read_entries(folder))
-    gaps = sum(isinstance(entry, Gap) for entry in found)
-    if not found:
+    entries, missing = count(folder)
+    if not entries and not missing:
         raise Ending(f"{folder} has no entries (chain/000001.json and so on): is it a pack?", Code.Unusable)
     if output is Format.json:
-        say_json({"entries": [{"seq": e.seq, "gap": e.why} if isinstance(e, Gap) else plain(e) for e in found], "gaps": gaps})
+        say_json({"entries": [body(found) for found in read_entries(folder)], "missing": missing})
     else:
         for line in render(folder):
             say(line)
-    if gaps:
-        raise Ending(f"{gaps} entries cannot be shown; `stanch verify {folder}` says more")
+    if missing:
+        raise Ending(f"{missing} entries cannot be shown; `stanch verify {folder}` says more")
+
+
+def count(folder: Path) -> tuple[int, int]:
+    """How many entries there are, and how many are missing or cannot be read; one in memory at a time."""
+    entries = missing = 0
+    for found in read_entries(folder):
+        if isinstance(found, Gap):
+            missing += found.last - found.first + 1
+        else:
+            entries += 1
+    return entries, missing
+
+
+def body(found: Entry | Gap) -> dict[str, Any]:
+    return asdict(found) if isinstance(found, Gap) else plain(found)

@@ -1,0 +1,141 @@
+"""The command against a real API server: who the person is, what admission refuses, what RBAC refuses, what it prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stanch.api import codec
+from stanch.cli import listing, watch
+from stanch.cli.access import Wanted, of_file
+from stanch.cli.decide import Manner, Said, decide
+from stanch.cli.ending import Ending, told
+from stanch.cli.kubeconfig import Asked, locate
+from stanch.cli.output import Format, console
+from stanch.cli.session import Session, connected
+from stanch.domain.decision import Verb
+from stanch.domain.incident import Phase
+from tests.contract.installed import create, grant, install, rule
+from tests.unit import api_examples as examples
+from tests.unit.play import NO, Play
+
+GROUP = "stanch.dev"
+READ = (rule(GROUP, "incidents", "get", "list"), rule(GROUP, "decisions", "create", "get"))
+AT_ONCE = Manner(wait=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stanch(cluster: Any) -> None:
+    install(cluster)
+
+
+def kubeconfig(cluster: Any, folder: Path, user: str) -> str:
+    """The cluster's own, acting as `user`."""
+    config = yaml.safe_load(Path(cluster.kubeconfig).read_text())
+    for entry in config["users"]:
+        entry["user"]["as"] = user
+    path = folder / f"{user}.yaml"
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(config))
+    return str(path)
+
+
+@pytest.fixture
+async def alice(cluster: Any, namespace: str, tmp_path: Path) -> AsyncIterator[Session]:
+    """May read incidents and write notes."""
+    grant(cluster, namespace, "alice", *READ, rule(GROUP, "roles", "note", names=("-",)))
+    async with connected(locate(Asked(kubeconfig(cluster, tmp_path, "alice"), cluster.context, namespace), {})) as session:
+        yield session
+
+
+@pytest.fixture
+def incident(cluster: Any, namespace: str) -> dict[str, Any]:
+    """Escalated, as an operator would have left it."""
+    body = examples.incident()
+    body["spec"]["openedBy"] = json.loads(cluster.kubectl("auth", "whoami", "-o", "json"))["status"]["userInfo"]["username"]
+    made = create(cluster, namespace, body)
+    play = Play(readings={"health": NO})
+    play.until(Phase.Escalated)
+    patch = json.dumps({"status": codec.status_to_json(play.status)})
+    cluster.kubectl(
+        "-n", namespace, "patch", "incident", made["metadata"]["name"], "--subresource=status", "--type=merge", "-p", patch
+    )
+    return made
+
+
+async def test_a_note_bears_the_name_that_the_api_server_proves(
+    alice: Session, incident: Any, cluster: Any, namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await decide(alice, Said(Verb.Note, "frontend-502", "the pool is full"), AT_ONCE)
+    (made,) = json.loads(cluster.kubectl("-n", namespace, "get", "decisions", "-o", "json"))["items"]
+    assert made["spec"] == {
+        "incidentRef": {"name": "frontend-502", "uid": incident["metadata"]["uid"]},
+        "verb": "Note",
+        "by": "alice",
+        "reason": "the pool is full",
+    }
+    assert f"decision/{made['metadata']['name']} created: Note by alice" in capsys.readouterr().out
+
+
+async def test_what_admission_refuses_reaches_the_person_in_one_line(alice: Session, incident: Any) -> None:
+    with pytest.raises(Ending, match="'alice' may not abort as '-'") as ending:
+        await ended(alice, decide(alice, Said(Verb.Abort, "frontend-502", "enough"), AT_ONCE))
+    assert "\n" not in ending.value.message and "ask for a Role" in ending.value.message
+
+
+async def ended(session: Session, question: Any) -> None:
+    """As `ask` would end the command."""
+    with told(str(session.where)):
+        await question
+
+
+async def test_shows_the_incident(alice: Session, incident: Any, namespace: str, capsys: pytest.CaptureFixture[str]) -> None:
+    await watch.once(alice, "frontend-502", watch.View(console()))
+    out = capsys.readouterr().out
+    assert f"⚠ Escalated  P0  {namespace}/frontend-502" in out and "option restart" in out
+    await listing.show(alice, False, Format.text)
+    assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["frontend-502", "P0", "Escalated", "frontend-down"]
+
+
+async def test_failures_name_the_context_and_the_user(alice: Session, cluster: Any) -> None:
+    for question, message in (
+        (watch.once(alice, "nope", watch.View(console())), '"nope" not found'),
+        (listing.show(alice, True, Format.text), 'User "alice" cannot list resource "incidents"'),
+    ):
+        with pytest.raises(Ending, match=message) as ending:
+            await ended(alice, question)
+        assert f"context {cluster.context} of " in ending.value.message
+
+
+def test_the_api_server_takes_what_rbac_prints(
+    cluster: Any, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "f.yaml").write_text(examples.PLAYBOOK)
+    of_file(str(tmp_path / "f.yaml"), Wanted("", namespace, namespace), Format.text)
+    cluster.kubectl("apply", "-f", "-", input=capsys.readouterr().out)
+    account = f"system:serviceaccount:{namespace}:frontend-remediator"
+    may = [("patch", "deployments/frontend", "yes"), ("patch", "deployments/other", "no"), ("list", "secrets", "no")]
+    for verb, what, answer in may:
+        assert can(cluster, namespace, account, verb, what) == answer
+    operator = f"system:serviceaccount:{namespace}:stanch"
+    assert can(cluster, namespace, operator, "impersonate", "serviceaccounts/frontend-remediator") == "yes"
+    assert can(cluster, namespace, operator, "impersonate", "serviceaccounts/default") == "no"
+
+
+def can(cluster: Any, namespace: str, user: str, verb: str, what: str) -> str:
+    """`kubectl auth can-i` ends with 1 for no: asked by the review itself."""
+    resource, _, name = what.partition("/")
+    group = "apps" if resource == "deployments" else ""
+    attributes = {"namespace": namespace, "verb": verb, "group": group, "resource": resource, "name": name}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": attributes},
+    }
+    found = cluster.kubectl("create", "-f", "-", "-o", "json", input=json.dumps(review))
+    return "yes" if json.loads(found)["status"]["allowed"] else "no"

@@ -1,0 +1,148 @@
+"""The command as a process: what it imports, its exit codes, its one line of error, no colour off a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from stanch.cli import run as running
+from stanch.cli.ending import Code
+from stanch.cli.main import app
+from stanch.runtime.settings import LogFormat, Settings
+from tests.unit.api_examples import PLAYBOOK
+from tests.unit.cli_kit import ESCAPE
+
+SLOW = {"aiohttp", "cel_expr_python", "kopf", "kubernetes", "obstore", "prometheus_client", "pydantic", "structlog", "yaml"}
+
+
+def stanch(*arguments: str, given: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, without the environment's kubeconfig and colours."""
+    script = "from stanch.cli.main import main; main()"
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **env}
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments], input=given, env=clean, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def imported(code: str) -> set[str]:
+    """Top-level packages that a process has after `code`; what it prints itself is not looked at."""
+    script = f"{code}\nimport sys\nprint('\\n' + ' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    return set(found.stdout.splitlines()[-1].split())
+
+
+RUN = "import sys\nfrom stanch.cli.main import main\nsys.argv[1:] = {arguments!r}\ntry: main()\nexcept SystemExit: pass"
+
+
+# typer itself asks pydantic about the options of one command.
+@pytest.mark.parametrize(
+    ("arguments", "slow"),
+    [(["--help"], SLOW), (["watch", "--help"], SLOW - {"pydantic"}), (["run", "--help"], SLOW - {"pydantic"})],
+)
+def test_help_imports_nothing_slow(arguments: list[str], slow: set[str]) -> None:
+    assert not imported(RUN.format(arguments=arguments)) & slow
+
+
+def test_offline_commands_do_without_kubernetes_and_kopf(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text(PLAYBOOK)
+    for command in (["lint", str(tmp_path)], ["rbac", "-f", str(tmp_path / "f.yaml")], ["verify", str(tmp_path)]):
+        assert not imported(RUN.format(arguments=command)) & {"kopf", "kubernetes"}
+    assert "kubernetes" in imported("import stanch.kube.client")
+
+
+def test_every_command_says_what_it_does() -> None:
+    shown = stanch("--help").stdout
+    for name in ("list", "plan", "watch", "timeline", "verify", "lint", "rbac", "run"):
+        assert f" {name} " in shown
+    for name in ("approve", "reject", "note", "abort", "resume", "close"):
+        assert f" {name} " in shown
+
+
+def test_an_error_is_one_line_on_standard_error() -> None:
+    ended = stanch("list")
+    assert (ended.returncode, ended.stdout) == (Code.Unusable, "")
+    assert ended.stderr.startswith("error: no kubeconfig") and ended.stderr.count("\n") == 1
+
+
+def test_no_server_behind_a_context_names_the_context(tmp_path: Path) -> None:
+    body = {
+        "current-context": "dev",
+        "contexts": [{"name": "dev", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {}}],
+    }
+    (tmp_path / "config").write_text(json.dumps(body))
+    ended = stanch("watch", "x", KUBECONFIG=str(tmp_path / "config"))
+    assert ended.returncode == Code.Problems and ended.stderr.count("\n") == 1
+    assert "127.0.0.1:1" in ended.stderr and f"(context dev of {tmp_path}/config)" in ended.stderr and "--context" in ended.stderr
+
+
+def test_usage_errors_are_told_apart() -> None:
+    for arguments in (["abort", "x"], ["watch", "x", "--limit", "0"], ["nonsense"], ["lint", "x", "-o", "xml"]):
+        ended = stanch(*arguments)
+        assert ended.returncode == Code.Unusable and "Traceback" not in ended.stderr
+
+
+def test_lint_through_a_pipe_is_plain(tmp_path: Path) -> None:
+    ended = stanch("lint", "-", given=PLAYBOOK.replace("risk: Medium", "risk: Huge"), TERM="xterm-256color")
+    assert ended.returncode == Code.Problems and ended.stdout.startswith("-:") and ended.stderr == ""
+    assert ESCAPE not in ended.stdout
+    assert stanch("lint", "-", given=PLAYBOOK).returncode == Code.Fine
+    found = json.loads(stanch("lint", "-", "-o", "json", given=PLAYBOOK).stdout)
+    assert found["errors"] == 0 and found["objects"] == 1
+
+
+def test_text_that_the_terminal_cannot_show_does_not_end_the_command() -> None:
+    ended = stanch("lint", "-", given=PLAYBOOK.replace("risk: Medium", "risk: Größe"), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert ended.returncode in {Code.Problems} and "Traceback" not in ended.stderr
+
+
+def test_rbac_needs_to_know_which_playbook() -> None:
+    ended = stanch("rbac")
+    assert ended.returncode == Code.Unusable and "-f" in ended.stderr
+
+
+EVERYTHING = Settings(
+    operator_namespace="ops", packs="s3://x", namespaces=("a", "b"), kubeconfig="k", context="c", http_port=0, workers=3,
+    identity="me", log_format=LogFormat.console,
+)  # fmt: skip
+
+
+class TestRun:
+    """`run` hands on what it was told, by options or by environment."""
+
+    @pytest.fixture
+    def told(self, monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+        told: list[Settings] = []
+        monkeypatch.setattr(running, "run", told.append)
+        return told
+
+    def test_defaults(self, told: list[Settings]) -> None:
+        assert CliRunner().invoke(app, ["run"]).exit_code == 0
+        assert told == [Settings()]
+
+    def test_options(self, told: list[Settings]) -> None:
+        options = ["-n", "a", "-n", "b", "-n", "a", "--operator-namespace", "ops", "--packs", "s3://x", "--kubeconfig", "k"]
+        options += ["--context", "c", "--http-port", "0", "--workers", "3", "--identity", "me", "--log-format", "console"]
+        assert CliRunner().invoke(app, ["run", *options]).exit_code == 0
+        assert told == [EVERYTHING]
+
+    def test_environment(self, told: list[Settings]) -> None:
+        env = {"OPERATOR_NAMESPACE": "ops", "PACKS": "s3://x", "NAMESPACES": "a b", "KUBECONFIG": "k", "CONTEXT": "c"}
+        env |= {"HTTP_PORT": "0", "WORKERS": "3", "IDENTITY": "me", "LOG_FORMAT": "console"}
+        assert CliRunner().invoke(app, ["run"], env={f"STANCH_{name}": value for name, value in env.items()}).exit_code == 0
+        assert told == [EVERYTHING]
+
+    def test_every_setting_can_be_said(self) -> None:
+        assert all(getattr(EVERYTHING, field.name) != getattr(Settings(), field.name) for field in fields(Settings))
+
+    @pytest.mark.parametrize("options", [["--workers", "0"], ["--http-port", "70000"], ["--log-format", "xml"]])
+    def test_refuses_what_makes_no_sense(self, told: list[Settings], options: list[str]) -> None:
+        assert CliRunner().invoke(app, ["run", *options]).exit_code == Code.Unusable and not told

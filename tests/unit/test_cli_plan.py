@@ -1,0 +1,153 @@
+"""`stanch plan`: the plan from the pack or from beside the operator, never one with another digest; how it is approved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stanch.api import codec
+from stanch.cli import plan as plans
+from stanch.cli.ending import Ending
+from stanch.cli.output import Format
+from stanch.domain.incident import Phase
+from stanch.domain.plan import Check, EvidencePlan, OnFailure, OnMissing, Plan, Risk, Source, Step
+from stanch.kube.secrets import SecretStore
+from stanch.runtime.case import plan_name
+from tests.unit.cli_kit import ESCAPE, Person, created, incident, parsed, session
+from tests.unit.memory import MemoryServer
+from tests.unit.play import NO, Play, approval, option, plan
+
+DIFFERENCE = """revision 3 -> 2, image app:v2 -> app:v1
+--- before
++++ after
+@@ -1,3 +1,3 @@
+     spec:
+-      image: app:v2
++      image: app:v1"""
+
+
+def a_plan() -> Plan:
+    undo = option(
+        "undo", when="facts.lastDeploy.age < duration('30m')", risk=Risk.Medium, approval=approval(incident_commander=1, sre=2),
+        steps=(Step("undo", "rolloutUndo", "app", {"to": "Previous"}, "the release before serves", DIFFERENCE, True),),
+        verify=(Check("health", "http", {"path": "/health", "bodyContains": "", "orStatus": []}, hold_for=timedelta(minutes=1)),),
+        on_failure=OnFailure.Stop,
+    )  # fmt: skip
+    evidence = EvidencePlan((Source("logs", {}, "app"), Source("events")), timedelta(seconds=20), OnMissing.Block)
+    return plan(option("restart"), undo, evidence=evidence)
+
+
+class Story:
+    """An incident with a stored plan: `pack` is the folder that its status names."""
+
+    def __init__(self, pack: Path | None = None, play: Play | None = None) -> None:
+        self.plan = a_plan()
+        self.data = codec.plan_to_bytes(self.plan)
+        self.digest = codec.digest(self.data)
+        self.server = MemoryServer()
+        self.server.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "stanch-system"}})
+        play = play or Play(plan=self.plan, readings={"health": NO}, found={"lastDeploy.at": "2026-11-21T02:50:00Z"})
+        play.until(Phase.AwaitingApproval)
+        uri = pack.as_uri() if pack else "s3://evidence/aureus/frontend-502"
+        play.status = replace(play.status, plan_digest=self.digest, pack=replace(play.status.pack, uri=uri))
+        self.ref = incident(self.server, play)
+
+    async def in_vault(self, data: bytes | None = None) -> None:
+        uid = self.server.read(self.ref)["metadata"]["uid"]
+        store = SecretStore(Person(self.server, "stanch"), "stanch-system")
+        await store.put(plan_name(uid, self.digest), data or self.data)
+
+    async def show(self, capsys: pytest.CaptureFixture[str], user: str = "bob", output: Format = Format.text) -> str:
+        await plans.show(session(self.server, user), "frontend-502", "stanch-system", output)
+        return capsys.readouterr().out
+
+
+def keep(folder: Path, story: Story, data: bytes | None = None) -> None:
+    (folder / "plans").mkdir()
+    (folder / "plans" / f"1-{story.digest[7:19]}.json").write_bytes(data or story.data)
+
+
+async def test_shows_everything_that_would_be_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    story = Story(tmp_path)
+    keep(tmp_path, story)
+    out = await story.show(capsys)
+    for line in (
+        f"Plan {story.digest} (attempt 1), read from {tmp_path}",
+        "Playbook frontend-down, generation 3, as ServiceAccount remediator",
+        "Target app: deployment/frontend, UID uid-app",
+        "First, evidence within 20s: logs(app), events; what is missing: Block",
+        "1. option restart  risk Low, needs no approval  [Denied: health: 502]",
+        "2. option undo  risk Medium, needs approval: 1 as incident-commander, 2 as sre, within 15m  [Running]",
+        "   when facts.lastDeploy.age < duration('30m')",
+        "   step undo: rolloutUndo of app, expecting: the release before serves",
+        "     proven: the server would admit it",
+        "     -      image: app:v2",
+        "   check health: http (path /health) within 2m, then for 1m",
+        "   at most 30m; when it does not help, people are called",
+    ):
+        assert line in out.splitlines()
+    assert ESCAPE not in out
+
+
+async def test_prints_the_decision_that_an_approver_would_apply(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    story = Story(tmp_path)
+    keep(tmp_path, story)
+    out = await story.show(capsys)
+    command = f"stanch approve frontend-502 -n aureus --option undo --role sre --plan {story.digest}"
+    assert command in out
+    text = out[out.index("  apiVersion:") : out.index("To approve option undo as sre")]
+    body = yaml.safe_load(text)
+    story.server.create(body, dry_run=False)
+    decision = codec.decision_of(created(story.server)[0])
+    assert (decision.by, decision.option, decision.role) == ("bob", "undo", "incident-commander")
+    assert decision.plan_digest == story.digest
+    assert decision.incident_uid == story.server.read(story.ref)["metadata"]["uid"]
+
+
+async def test_who_opened_it_is_told_that_another_must_approve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    story = Story(tmp_path)
+    keep(tmp_path, story)
+    assert "alice opened this incident: somebody else must approve" in await story.show(capsys, user="alice")
+    assert "somebody else" not in await story.show(capsys, user="bob")
+
+
+async def test_reads_it_from_beside_the_operator_where_the_pack_is_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    story = Story()
+    await story.in_vault()
+    assert "read from secret/stanch-plan-" in await story.show(capsys)
+
+
+@pytest.mark.parametrize("altered", [True, False])
+async def test_a_plan_with_another_digest_is_not_shown(altered: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    story = Story(tmp_path)
+    keep(tmp_path, story, story.data.replace(b"Previous", b"LastGood") if altered else None)
+    if not altered:
+        assert story.digest in await story.show(capsys)
+        return
+    with pytest.raises(Ending, match=r"which does not hold it; beside the operator: .*not found"):
+        await story.show(capsys)
+
+
+async def test_one_that_can_be_read_nowhere_says_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Ending, match="s3://evidence/aureus/frontend-502, which is no folder of this machine") as ending:
+        await Story().show(capsys)
+    assert "secrets" in ending.value.message
+
+
+async def test_an_incident_without_a_plan_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    server = MemoryServer()
+    incident(server)
+    with pytest.raises(Ending, match="no plan: Opened: the operator has not looked at it yet"):
+        await plans.show(session(server), "frontend-502", "stanch-system", Format.text)
+
+
+async def test_json_is_the_plan_and_the_decisions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    story = Story(tmp_path)
+    keep(tmp_path, story)
+    found = parsed(await story.show(capsys, output=Format.json))
+    assert found["planDigest"] == story.digest and found["plan"]["options"][1]["steps"][0]["preview"] == DIFFERENCE
+    assert [body["spec"]["role"] for body in found["decisions"]] == ["incident-commander", "sre"]
