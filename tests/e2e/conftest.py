@@ -1,13 +1,14 @@
-"""What end-to-end tests share: stanch installed as shipped, one operator for the session, a scene for each test."""
+"""What end-to-end tests share: stanch's types as shipped, an operator and a scene for each test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.stage.install import install_operator, install_types
+from tests.stage.install import install_operator, install_types, uninstall_operator
 from tests.stage.kubectl import Kubectl
 from tests.stage.operator import OperatorProcess
 from tests.stage.scene import Scene
@@ -18,20 +19,28 @@ def installed(cluster: Any) -> Kubectl:
     assert cluster.can_run_pods, f"end-to-end tests need real pods; cluster {cluster.name} cannot run them"
     kubectl = Kubectl(cluster.kubectl)
     install_types(kubectl)
-    install_operator(kubectl)
     return kubectl
 
 
-@pytest.fixture(scope="session")
-def operator(installed: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    """The operator for all tests that do not break it, watching all namespaces."""
-    process = OperatorProcess(installed, tmp_path_factory.mktemp("operator"), namespaces=())
-    process.start()
+@pytest.fixture
+def operator(installed: Kubectl, namespace: str, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """An operator for this test alone, not started yet: two that watch one namespace would both act on its incidents."""
+    install_operator(installed, f"{namespace}-op")
+    process = OperatorProcess(installed, tmp_path / "operator", (namespace,), namespace=f"{namespace}-op")
     yield process
-    assert process.stop() == 0, process.log.read_text()[-4000:]
+    code = process.stop()
+    uninstall_operator(installed, f"{namespace}-op")
+    assert code == 0, process.log.read_text()[-4000:]
 
 
 @pytest.fixture
-def scene(installed: Kubectl, operator: OperatorProcess, namespace: str) -> Scene:
-    """A namespace in which nothing stands yet, under the session's operator."""
+def stage(installed: Kubectl, operator: OperatorProcess, namespace: str) -> Scene:
+    """A namespace in which nothing stands yet; the operator is still to be started."""
     return Scene(installed.inside(namespace), operator.namespace)
+
+
+@pytest.fixture
+def scene(stage: Scene, operator: OperatorProcess) -> Scene:
+    """A namespace in which nothing stands yet, under an operator that runs."""
+    operator.start()
+    return stage

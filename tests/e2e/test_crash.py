@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,7 @@ class Killer:
 
     point: int
     operator: OperatorProcess | None = None
-    killed: threading.Event = threading.Event()
-
-    def __post_init__(self) -> None:
-        self.killed = threading.Event()
+    killed: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, number: int, written: Written) -> None:
         if number == self.point and self.operator is not None:

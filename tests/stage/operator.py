@@ -61,7 +61,9 @@ class OperatorProcess:
         begin = self.log.stat().st_size if self.log.exists() else 0
         environment = os.environ | {"STANCH_IDENTITY": self.identity}
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command(kubeconfig), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
+            self._process = subprocess.Popen(
+                self._command(kubeconfig), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+            )
         self._await_leading(begin)
 
     def _command(self, kubeconfig: Path) -> list[str]:
