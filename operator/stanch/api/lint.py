@@ -7,6 +7,7 @@ that the caller can find file and line.
 from __future__ import annotations
 
 from collections import Counter
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -65,10 +66,15 @@ def lint_document(document: Mapping[str, Any]) -> tuple[Problem, ...]:
         said = f"{document.get('apiVersion')} {document.get('kind')}"
         return (error("kind", f"{said} is not a kind of stanch", f"{API_VERSION}: {', '.join(k.name for k in KINDS)}"),)
     try:
-        spec = kind.spec.model_validate(document.get("spec", {}))
+        # As the API server judges it: JSON, spelled as in the CRD, and no "yes" for true.
+        spec = kind.spec.model_validate_json(_json(document.get("spec", {})), strict=True, by_name=False, by_alias=True)
     except ValidationError as invalid:
         return tuple(_schema_problems(invalid, kind.spec))
     return lint(spec) if isinstance(spec, Playbook) else ()
+
+
+def _json(spec: Any) -> str:
+    return json.dumps(spec, default=lambda time: time.isoformat())
 
 
 def lint(playbook: AnyPlaybook) -> tuple[Problem, ...]:

@@ -94,7 +94,7 @@ def _forbidden(message: str, status: Mapping[str, Any]) -> Refused:
     if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         return Refused("NamespaceTerminating", message)
     if _RBAC_DENIAL.search(message):
-        message += ". A Role with that verb on that resource is missing: `stanch rbac` prints the one that is needed"
+        message += ". A Role with that verb on that resource is missing (for a playbook's ServiceAccount, `stanch rbac` prints it)"
     return Refused("Forbidden", message)
 
 
