@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-unit test-contract test-e2e demo demo-down cluster-up cluster-down lint generate clean
+.PHONY: help venv test test-unit test-contract test-e2e crash demo demo-down cluster-up cluster-down lint generate clean
 
 PYTHON ?= python3
 # Extra words for pytest, as in: make test-unit ARGS="-k durations"
@@ -54,6 +54,9 @@ test-contract: venv ## Tests against a real API server
 
 test-e2e: venv ## Tests on real pods
 	@$(PYTEST) tests/e2e
+
+crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
+	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600
 
 demo: venv ## A broken release on a real cluster, mitigated before your eyes; leaves the cluster up
 	@$(BIN)/python -m tests.demo
