@@ -35,10 +35,11 @@ class Written:
         return f"{self.method} {self.path}{who}"
 
 
-def counts(request: web.Request, status: int) -> bool:
-    """Whether this was a write of the incident's path: committed, no dry run, no question, no renewal of leadership."""
+def counts(request: web.Request, body: bytes, status: int) -> bool:
+    """Whether this was a write of the incident's path: committed, no dry run, no question, nothing of the leader's Lease."""
     asked = "dryRun" in request.query or "/authorization.k8s.io/" in request.path
-    return request.method in WRITES and status < 300 and not asked and "stanch-leader" not in request.path
+    leading = "stanch-leader" in request.path or b'"stanch-leader"' in body
+    return request.method in WRITES and status < 300 and not asked and not leading
 
 
 @dataclass
@@ -74,7 +75,11 @@ class Door:
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(server, connector=connector, timeout=timeout, auto_decompress=False) as session:
             app = web.Application(client_max_size=64 * 1024 * 1024)
-            app.router.add_route("*", "/{path:.*}", lambda request: self._pass(session, request))
+
+            async def handle(request: web.Request) -> web.StreamResponse:
+                return await self._pass(session, request)
+
+            app.router.add_route("*", "/{path:.*}", handle)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -92,7 +97,7 @@ class Door:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         body = await request.read()
         async with session.request(request.method, request.rel_url, headers=headers, data=body or None) as answer:
-            if counts(request, answer.status):
+            if counts(request, body, answer.status):
                 self._count(Written(request.method, request.path, request.headers.get("Impersonate-User", "")))
             return await self._answer(request, answer)
 
