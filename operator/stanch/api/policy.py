@@ -41,6 +41,6 @@ class ResponsePolicy(Spec):
     )
     close_role: Name | None = Field(
         default=None,
-        description="Role whose Close decision ends a resolved incident; left out: it ends by itself.",
+        description="Role without whose Close decision a mitigated incident is not resolved; left out: it is resolved by itself.",
     )
     http: Http | None = Field(default=None, description="Limits of HTTP checks.")
