@@ -216,6 +216,12 @@ class ClusterContract:
         with pytest.raises(Refused, match="Invalid"):
             await own.create(config_map(world, "Not_A_Name"))
 
+    async def test_a_name_can_be_left_to_the_server(self, world: World, own: Cluster) -> None:
+        body = config_map(world, "-")
+        body["metadata"] |= {"name": "", "generateName": "told."}
+        names = {(await own.create(body))["metadata"]["name"] for _ in range(2)}
+        assert len(names) == 2 and all(name.startswith("told.") and len(name) > len("told.") for name in names)
+
     async def test_create_in_a_namespace_that_is_not_there(self, world: World, own: Cluster) -> None:
         body = with_metadata(config_map(world, "a"), namespace=f"{world.namespace}-absent")
         with pytest.raises(NotFound):

@@ -123,7 +123,8 @@ class MemoryServer:
     def ref(self, body: Object) -> Ref:
         metadata = body["metadata"]
         where = metadata.get("namespace", "")
-        return Ref(body["apiVersion"], body["kind"], where, metadata["name"], metadata.get("uid", ""))
+        name = metadata.get("name") or metadata["generateName"]
+        return Ref(body["apiVersion"], body["kind"], where, name, metadata.get("uid", ""))
 
     def permitted(self, user: str, verb: str, group: str, resource: str, namespace: str, name: str) -> bool:
         return any(
@@ -160,9 +161,8 @@ class MemoryServer:
 
     def create(self, body: Object, *, dry_run: bool) -> Object:
         kind = self.kind(body["apiVersion"], body["kind"])
+        body = self._named(body)
         metadata = body["metadata"]
-        if "generateName" in metadata:
-            raise NotModelled("generateName")
         name, namespace = metadata["name"], metadata.get("namespace", "")
         key = self._key(kind, namespace, name)
         if metadata.get("resourceVersion") or not _NAME.fullmatch(name):
@@ -235,6 +235,13 @@ class MemoryServer:
         else:
             self._objects[key] = copy.deepcopy(result)
         return copy.deepcopy(result)
+
+    def _named(self, body: Object) -> Object:
+        """A real server's five characters are random; these are counted, so that each run is the same."""
+        metadata = body["metadata"]
+        if metadata.get("name") or "generateName" not in metadata:
+            return body
+        return {**body, "metadata": {**metadata, "name": f"{metadata['generateName']}{self._uids:05d}"}}
 
     def _stamped(self, kind: Kind, body: Object) -> Object:
         self._uids += 1
