@@ -91,10 +91,11 @@ def write(turn: Turn, step: Step, record: StepRecord) -> Move | None:
 
 
 def finish(turn: Turn, step: Step, record: StepRecord, outcome: Written) -> None:
-    found = " (found written)" if outcome.found else ""
-    turn.put_step(replace(record, state=StepState.Done, message=clip(outcome.summary), done_at=turn.now, epoch=turn.epoch))
+    """What is found written says no more than that it is there: what it changes stands in its intent."""
+    result = f"{record.message} (found written)" if outcome.found else outcome.summary
+    turn.put_step(replace(record, state=StepState.Done, message=clip(result), done_at=turn.now, epoch=turn.epoch))
     turn.say(turn.key("step", turn.option.name, step.name, "result"), f"{step.action} {turn.plan.target(step.target)}",
-             expectation=step.expect, result=outcome.summary + found, next="verify")  # fmt: skip
+             expectation=step.expect, result=result, next="verify")  # fmt: skip
 
 
 def refuse(turn: Turn, step: Step, refused: Denied) -> None:
