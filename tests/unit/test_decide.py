@@ -240,6 +240,21 @@ def test_abort_with_an_open_intent_observes_and_never_writes() -> None:
     assert writes[-1].fence and play.written == [] and play.status.steps[0].state is StepState.Failed
 
 
+@pytest.mark.parametrize("arrived", [True, False])
+def test_new_leader_fences_an_open_intent_and_observes_before_anything_is_written(arrived: bool) -> None:
+    play = Play(plan=plan(option("restart")), answers={moves.Write: moves.Later("Timeout", "no answer", 1.0)})
+    play.tick()
+    token = play.status.steps[0].token
+    play.written += [token] if arrived else []
+    del play.answers[moves.Write]
+    seen = len(play.performed)
+    play.epoch = 2
+    play.until(Phase.Resolved)
+    writes = [effect.fence for effect in play.performed[seen:] if isinstance(effect, moves.Write)]
+    assert writes == ([True] if arrived else [True, False]), "an open intent of another leader is fenced, then observed"
+    assert play.written == [token] and play.status.steps[0].epoch == 2
+
+
 def test_deleted_incident_is_aborted_and_gives_back() -> None:
     play = Play(plan=plan(option("restart")))
     play.until(Phase.Verifying, Phase.Holding)
