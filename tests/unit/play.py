@@ -112,9 +112,7 @@ class Play:
     def step(self, effect: Effect | None = None, outcome: Outcome | None = None) -> Move:
         """One decision, stored."""
         held = None if self.status.phase in (Phase.Opened, Phase.Waiting) else self.plan
-        snapshot = Snapshot(
-            self.facts, self.status, held, tuple(self.decisions), self.epoch, effect, outcome, self.store_error
-        )
+        snapshot = Snapshot(self.facts, self.status, held, tuple(self.decisions), self.epoch, effect, outcome, self.store_error)
         move = decide(snapshot, self.now)
         if not self.store_error and move.status != self.status:
             self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]
@@ -136,19 +134,16 @@ class Play:
         end = self.now + limit
         move = self.tick()
         while self.status.phase not in phases:
-            assert move.wake_at is not None, (
-                f"{self.status.phase} waits for {self.status.waits_for!r} without a wake time"
-            )
+            assert move.wake_at is not None, f"{self.status.phase} waits for {self.status.waits_for!r} without a wake time"
             assert move.wake_at <= end, f"still {self.status.phase} at {end}: {self.status.message}"
             self.now = max(move.wake_at, self.now + timedelta(milliseconds=1))
             move = self.tick()
         return move
 
-    def say(
-        self, verb: Verb, by: str = "bob", role: str = "", option: str = "", digest: str = DIGEST, **changes: Any
-    ) -> Decision:
+    def say(self, verb: Verb, by: str = "bob", role: str = "", option: str = "", digest: str = DIGEST, **changes: Any) -> Decision:
         number = len(self.decisions) + 1
-        decision = Decision(name=f"d{number}", uid=f"uid-d{number}", incident_uid="uid-inc", verb=verb, role=role, by=by,
+        decision = Decision(namespace="aureus", name=f"d{number}", uid=f"uid-d{number}", incident="frontend-502",
+                            incident_uid="uid-inc", verb=verb, role=role, by=by,
                             reason="because", option=option, plan_digest=digest, created_at=self.now, recorded=False)  # fmt: skip
         decision = replace(decision, **changes)
         self.decisions.append(decision)

@@ -98,8 +98,10 @@ def decision_of(obj: Object) -> Decision:
     """Raises `Refused` (Invalid)."""
     spec, metadata = spec_of(DecisionSpec, obj), obj["metadata"]
     return Decision(
+        namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
+        incident=spec.incident_ref.name,
         incident_uid=spec.incident_ref.uid,
         verb=spec.verb,
         role=spec.role or "",

@@ -18,8 +18,10 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
+    namespace: str
     name: str
     uid: str
+    incident: str
     incident_uid: str
     verb: Verb
     role: str

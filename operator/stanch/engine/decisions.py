@@ -33,11 +33,18 @@ def take_one(turn: Turn) -> Mark | None:
     decision = waiting[0]
     if decision.uid in turn.status.decisions:
         return Mark(decision.name, "Counted", "recorded in the timeline")
-    taken = HANDLERS[decision.verb](turn, decision)
+    taken = misdirected(turn, decision) or HANDLERS[decision.verb](turn, decision)
     turn.set(decisions=(*turn.status.decisions, decision.uid)[-REMEMBERED:])
     turn.say(turn.key("decision", decision.uid), f"{decision.verb} {decision.option}".strip(), actor=decision.by,
              expectation=decision.reason, result=taken.message if taken.counted else f"no effect: {taken.message}")  # fmt: skip
     return Mark(decision.name, "Counted" if taken.counted else "NoEffect", taken.message)
+
+
+def misdirected(turn: Turn, decision: Decision) -> Taken | None:
+    """One incident's Decision says nothing about a later one of the same name."""
+    if decision.incident_uid == turn.facts.uid:
+        return None
+    return Taken(False, f"it is about an incident with UID {decision.incident_uid}; the one of this name has {turn.facts.uid}")
 
 
 def approve(turn: Turn, decision: Decision) -> Taken:

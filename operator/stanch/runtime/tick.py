@@ -73,7 +73,8 @@ class Ticker:
         return self.world.clock.now()
 
     def snapshot(self, case: Case, effect: Effect | None, outcome: Outcome | None, problem: str) -> Snapshot:
-        decisions = self.world.decisions.of(case.facts.uid, without=case.unmarkable)
+        about = case.facts.namespace, case.facts.name
+        decisions = self.world.decisions.of(about, without=case.unmarkable)
         return Snapshot(case.facts, case.status, case.plan, decisions, self.world.epoch(), effect, outcome, problem)
 
     async def store(self, case: Case, move: Move) -> str:
