@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import Failure, NotFound, Refused, Retryable
 from stanch.engine.ports import HttpReply, Object
+from tests.unit.memory.objects import copied
 from tests.unit.memory.server import MemoryServer, Write
 
 _CHUNK = 65536
@@ -47,12 +47,12 @@ class MemoryCluster:
         subresource: str = "",
         dry_run: bool = False,
     ) -> Object:
-        write = Write(0, self._user, "patch", ref, copy.deepcopy(dict(patch)), subresource)
+        write = Write(0, self._user, "patch", ref, copied(patch), subresource)
         server = self._server
         return await self._writing(write, lambda: server.patch(ref, patch, resource_version, subresource, dry_run=dry_run), dry_run)
 
     async def create(self, body: Object, *, dry_run: bool = False) -> Object:
-        write = Write(0, self._user, "create", self._server.ref(body), copy.deepcopy(body))
+        write = Write(0, self._user, "create", self._server.ref(body), copied(body))
         return await self._writing(write, lambda: self._server.create(body, dry_run=dry_run), dry_run)
 
     async def delete(self, ref: Ref, *, resource_version: str = "") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +17,19 @@ class NotModelled(BaseException):
     """The in-memory cluster cannot say what a real one would do here. Not an Exception, so that nobody handles it."""
 
 
+def copied(value: Any) -> Any:
+    """A deep copy of JSON, several times as fast as one of anything."""
+    if isinstance(value, Mapping):
+        return {name: copied(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(part) for part in value]
+    return value
+
+
 def merged(value: Any, patch: Any) -> Any:
     """RFC 7386: null deletes, objects merge, everything else replaces."""
     if not isinstance(patch, Mapping):
-        return copy.deepcopy(patch)
+        return copied(patch)
     result = dict(value) if isinstance(value, Mapping) else {}
     for name, part in patch.items():
         if part is None:

@@ -8,7 +8,6 @@ What else it does not model raises `NotModelled`.
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused
 from stanch.engine.ports import HttpReply, Object
 from tests.unit.memory.kinds import KINDS, Kind
-from tests.unit.memory.objects import SERVERS, NotModelled, counted, immutable, kept, merged, unmoved, within_the_model
+from tests.unit.memory.objects import SERVERS, NotModelled, copied, counted, immutable, kept, merged, unmoved, within_the_model
 from tests.unit.memory.selectors import fields_match, labels_match
 from tests.unit.memory.time import MemoryTime
 
@@ -77,7 +76,7 @@ class MemoryServer:
         namespace = body["metadata"].get("namespace", "")
         if namespace and (("", "Namespace", "", namespace) not in self._objects):
             self.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        stored = self._stamped(kind, copy.deepcopy(body))
+        stored = self._stamped(kind, copied(body))
         self._objects[self._key(kind, namespace, stored["metadata"]["name"])] = stored
         return self.ref(stored)
 
@@ -85,7 +84,7 @@ class MemoryServer:
         """Replaces the whole status, as a controller does, past permissions and hooks."""
         kind = self.kind(ref.api_version, ref.kind)
         stored = self.read(ref)
-        return self._store(kind, {**stored, "status": copy.deepcopy(dict(status))}, stored, dry_run=False)
+        return self._store(kind, {**stored, "status": copied(status)}, stored, dry_run=False)
 
     def remove(self, ref: Ref) -> None:
         """Takes an object away, whatever its finalizers say."""
@@ -144,7 +143,7 @@ class MemoryServer:
             raise NotFound("NotFound", f'{kind.plural} "{ref.name}" not found')
         if ref.uid and stored["metadata"]["uid"] != ref.uid:
             raise NotFound("Replaced", f"{ref} was re-created: its UID is {stored['metadata']['uid']}, expected {ref.uid}")
-        return copy.deepcopy(stored)
+        return copied(stored)
 
     def select(self, api_version: str, kind_name: str, namespace: str, labels: str, fields: str) -> list[Object]:
         kind = self.kind(api_version, kind_name)
@@ -152,7 +151,7 @@ class MemoryServer:
             raise Refused("Invalid", f"{kind_name} is cluster-scoped; namespace {namespace!r} was given, expected none")
         found = [item for key, item in sorted(self._objects.items()) if key[:2] == (kind.group, kind.kind)]
         return [
-            copy.deepcopy(item)
+            copied(item)
             for item in found
             if namespace in {"", item["metadata"].get("namespace", "")}
             and labels_match(labels, item["metadata"].get("labels", {}))
@@ -171,12 +170,12 @@ class MemoryServer:
             raise NotFound("NotFound", f'namespaces "{namespace}" not found')
         if key in self._objects:
             raise Conflict("AlreadyExists", f'{kind.plural} "{name}" already exists')
-        made = {part: value for part, value in copy.deepcopy(body).items() if not (kind.status and part == "status")}
+        made = {part: value for part, value in copied(body).items() if not (kind.status and part == "status")}
         made["metadata"] = {part: value for part, value in made["metadata"].items() if part not in SERVERS}
         stored = self._stamped(kind, made)
         if not dry_run:
             self._objects[key] = stored
-        return copy.deepcopy(stored)
+        return copied(stored)
 
     def patch(self, ref: Ref, patch: Mapping[str, Any], resource_version: str, subresource: str, *, dry_run: bool) -> Object:
         kind = self.kind(ref.api_version, ref.kind)
@@ -221,20 +220,20 @@ class MemoryServer:
     def _store(self, kind: Kind, wanted: Object, stored: Object, *, dry_run: bool) -> Object:
         """A change that changes nothing keeps its resourceVersion; one that takes the last finalizer off may delete."""
         if wanted == stored:
-            return copy.deepcopy(stored)
+            return copied(stored)
         metadata = dict(wanted["metadata"])
         if kind.generation and counted(kind, wanted) != counted(kind, stored):
             metadata["generation"] = metadata["generation"] + 1
         result = {**wanted, "metadata": metadata}
         if dry_run:
-            return copy.deepcopy(result)
+            return copied(result)
         metadata["resourceVersion"] = self._next_version()
         key = self._key(kind, metadata.get("namespace", ""), metadata["name"])
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             del self._objects[key]
         else:
-            self._objects[key] = copy.deepcopy(result)
-        return copy.deepcopy(result)
+            self._objects[key] = copied(result)
+        return copied(result)
 
     def _named(self, body: Object) -> Object:
         """A real server's five characters are random; these are counted, so that each run is the same."""
