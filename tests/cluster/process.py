@@ -7,12 +7,15 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from .paths import write
 from .run import wait_for
+
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,22 @@ class Process:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Ctrl-C waits: a process that was started but not recorded could not be ended later."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    """Ctrl-C waits: a process that was started but not recorded could not be ended later.
+
+    By handlers and not by the signal mask: that one the process would inherit, and never hear that it is asked to stop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python interrupts only the main thread.
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in INTERRUPTS}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def _started(pid: int) -> int:
