@@ -12,9 +12,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import cache
+from typing import Any, TypeVar
 
 import structlog
 
@@ -25,8 +26,9 @@ from stanch.checks.registry import CHECKS
 from stanch.controller.declared import Declared
 from stanch.controller.http import serve
 from stanch.controller.ingest import Sinks, watch
+from stanch.domain.decision import Decision
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Failure, Retryable
+from stanch.engine.errors import Failure, Refused, Retryable
 from stanch.engine.ports import Object, Web
 from stanch.kube.client import ApiServer, connect
 from stanch.kube.identity import ApiClusters
@@ -35,7 +37,7 @@ from stanch.kube.secrets import SecretStore
 from stanch.kube.web import AllowedWeb
 from stanch.packs.store import open_packs
 from stanch.runtime.announce import Announcer
-from stanch.runtime.decisions import DecisionIndex
+from stanch.runtime.decisions import DecisionIndex, about
 from stanch.runtime.effects import Effects
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import KeyQueue
@@ -46,6 +48,8 @@ from stanch.runtime.workers import Workers
 from stanch.runtime.world import World
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 LEASE_API = "coordination.k8s.io/v1"
 # A tick that has not ended after this many seconds is a worker that hangs.
@@ -65,18 +69,22 @@ def run(settings: Settings) -> int:
 def configure_logging(log_format: str) -> None:
     console = log_format == "console"
     renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    said = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks,
+    ]
+    structlog.configure(processors=[*said, renderer], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # Libraries speak through logging; their lines have the same form.
+    formatter = structlog.stdlib.ProcessorFormatter(
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *said],
     )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # kopf logs every event of every object; what matters of it stanch says itself.
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     logging.getLogger("kopf").setLevel(logging.ERROR)
 
 
@@ -90,6 +98,7 @@ class Operator:
         self.term: Term | None = None
         self.sweeper: Sweeper | None = None
         self.workers: Workers | None = None
+        self.waits_for = "the API server"
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
@@ -97,24 +106,44 @@ class Operator:
             loop.add_signal_handler(number, self.stop.set)
         settings = self.settings
         async with AsyncExitStack() as stack:
-            api = await stack.enter_async_context(connect(settings.kubeconfig, settings.context))
             port = await stack.enter_async_context(serve(settings.http_port, self.metrics.registry, self.healthy, self.ready))
             log.info("operator.started", identity=self.identity, http_port=port, packs=settings.packs)
-            return await self.lead(api)
+            api = await self.unless_stopped(self.reach(stack))
+            return await self.lead(api) if api else 0
+
+    async def reach(self, stack: AsyncExitStack) -> ApiServer:
+        """Tries until the API server answers: to end instead would cost its supervisor's back-off after each outage."""
+        while True:
+            try:
+                api = await stack.enter_async_context(connect(self.settings.kubeconfig, self.settings.context))
+            except Retryable as failure:
+                if self.waits_for != str(failure):
+                    log.warning("operator.waiting", reason=failure.reason, message=failure.message)
+                self.waits_for = str(failure)
+                await asyncio.sleep(failure.after)
+            else:
+                self.waits_for = ""
+                return api
+
+    async def unless_stopped(self, wanted: Coroutine[Any, Any, T]) -> T | None:
+        """What `wanted` gives; None when the process is told to stop before."""
+        task, stopped = asyncio.ensure_future(wanted), asyncio.ensure_future(self.stop.wait())
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return None
 
     async def lead(self, api: ApiServer) -> int:
         clusters = ApiClusters(api)
         lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, "stanch-leader")
         election = Election(clusters.own, lease, self.identity, api.clock)
         async with AsyncExitStack() as stack:
-            leading = asyncio.ensure_future(stack.enter_async_context(election.lead()))
-            stopped = asyncio.ensure_future(self.stop.wait())
-            await asyncio.wait({leading, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            if not leading.done():
-                leading.cancel()
+            self.term = await self.unless_stopped(stack.enter_async_context(election.lead()))
+            if self.term is None:
                 return 0
-            self.term = leading.result()
             self.metrics.leader.set(1)
             log.info("operator.leading", epoch=self.term.epoch)
             return await self.work(api, clusters, self.term)
@@ -167,13 +196,15 @@ class Operator:
 
     def sink_decision(self, world: World) -> Callable[[Object, bool], None]:
         def told(obj: Object, gone: bool) -> None:
-            decision = codec.decision_of(obj)
+            decision = legible(obj)
+            if decision is None:
+                return
             if gone:
                 world.decisions.drop(decision)
                 return
             world.decisions.put(decision)
             if not decision.recorded:
-                self.queue.add((obj["metadata"]["namespace"], obj["spec"]["incidentRef"]["name"]))
+                self.queue.add(about(decision))
 
         return told
 
@@ -189,7 +220,7 @@ class Operator:
         """A follower is ready too: it is there to take over."""
         self.metrics.queue.set(len(self.queue))
         self.metrics.timers.set(self.queue.timers)
-        return ""
+        return f"waits for {self.waits_for}" if self.waits_for else ""
 
 
 def webs() -> Callable[[tuple[str, ...]], Web]:
@@ -206,4 +237,14 @@ async def prime(world: World, namespaces: tuple[str, ...]) -> None:
     """Knows every unrecorded Decision before the first tick: an Abort must not come after the write that it stops."""
     for namespace in namespaces or ("",):
         async for obj in world.clusters.own.list(API_VERSION, "Decision", namespace):
-            world.decisions.put(codec.decision_of(obj))
+            if decision := legible(obj):
+                world.decisions.put(decision)
+
+
+def legible(obj: Object) -> Decision | None:
+    """None for one that this version cannot read (a later one's): it must not keep the operator from all others."""
+    try:
+        return codec.decision_of(obj)
+    except Refused as failure:
+        log.error("decision.illegible", reason=failure.reason, message=failure.message)
+        return None

@@ -1,0 +1,88 @@
+"""The operator's start and its log, in this process: an API server that is away, one that comes, and how libraries are heard."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+
+from stanch.app import Operator, legible
+from stanch.engine.errors import Refused
+from stanch.runtime.settings import Settings
+
+
+def settings(folder: Path, server: str) -> Settings:
+    kubeconfig = folder / "kubeconfig"
+    body = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": server}}],
+        "users": [{"name": "it", "user": {"token": "t"}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    }  # fmt: skip
+    kubeconfig.write_text(yaml.safe_dump(body))
+    return Settings(kubeconfig=str(kubeconfig), packs=str(folder / "packs"), http_port=0)
+
+
+@asynccontextmanager
+async def serving(handle: object) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def test_an_api_server_that_is_away_is_waited_for(tmp_path: Path) -> None:
+    """Two times it does not serve; the third time it does, and refuses the Lease: so much further the operator has come."""
+    seen: list[tuple[str, str]] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append((request.path, operator.ready()))
+        if len(seen) < 3:
+            return web.Response(status=503, headers={"Retry-After": "0"})
+        return web.json_response({}, status=200 if request.path == "/version" else 403)
+
+    async with serving(handle) as server:
+        operator = Operator(settings(tmp_path, server))
+        with pytest.raises(Refused):
+            await operator.run()
+    assert [path for path, _ in seen[:3]] == ["/version"] * 3 and seen[3][0].startswith("/apis/coordination.k8s.io")
+    assert "503" in seen[2][1], "while it waits, /readyz says for what"
+    assert operator.ready() == ""
+
+
+async def test_told_to_stop_while_it_waits_for_the_api_server_it_stops(tmp_path: Path) -> None:
+    async def handle(_: web.Request) -> web.Response:
+        operator.stop.set()
+        return web.Response(status=503)
+
+    async with serving(handle) as server:
+        operator = Operator(settings(tmp_path, server))
+        assert await operator.run() == 0
+
+
+def test_every_line_of_the_log_is_json_whoever_speaks() -> None:
+    code = (
+        "import logging, structlog; from stanch.app import configure_logging; configure_logging('json');"
+        "logging.getLogger('kopf').error('line one\\nline two %s', 3); structlog.get_logger().info('ours', title='a\\nb')"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stderr
+    theirs, ours = (json.loads(line) for line in said.splitlines())
+    assert (theirs["event"], theirs["logger"], theirs["level"]) == ("line one\nline two 3", "kopf", "error")
+    assert ours["title"] == "a\nb"
+
+
+def test_a_decision_of_a_later_version_keeps_the_operator_from_nothing() -> None:
+    said = {"incidentRef": {"name": "a", "uid": "u"}, "verb": "Foretell", "by": "alice", "reason": "because"}
+    metadata = {"namespace": "aureus", "name": "d", "uid": "u", "creationTimestamp": "2026-11-21T03:00:00Z"}
+    assert legible({"kind": "Decision", "metadata": metadata, "spec": said}) is None
+    assert legible({"kind": "Decision", "metadata": metadata, "spec": said | {"verb": "Note"}})
