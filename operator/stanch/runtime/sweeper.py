@@ -15,7 +15,7 @@ import structlog
 from stanch.api import codec
 from stanch.api.base import API_VERSION
 from stanch.domain.incident import SETTLED, Status
-from stanch.engine.errors import Failure
+from stanch.engine.errors import Failure, Refused
 from stanch.engine.ports import Cluster, Object
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import Key, KeyQueue
@@ -26,6 +26,14 @@ log = structlog.get_logger()
 def quiet(status: Status) -> bool:
     """Whether an incident needs nothing more from stanch by itself."""
     return status.phase in SETTLED and not status.locked and status.pack.sealed >= status.pack.head.seq
+
+
+def wants_tick(obj: Object) -> bool:
+    """One whose status cannot be read does: the tick says what is wrong with it, and the sweep goes on to the others."""
+    try:
+        return not quiet(codec.status_of(obj))
+    except Refused:
+        return True
 
 
 @dataclass
@@ -70,7 +78,7 @@ class Sweeper:
         key, version = key_of(obj), obj["metadata"]["resourceVersion"]
         if self._told.get(key) != version:
             untold[key] = version
-        if not quiet(codec.status_of(obj)):
+        if wants_tick(obj):
             self.queue.add(key)
 
     def _judge(self, proven: Iterable[Key]) -> None:
