@@ -54,7 +54,11 @@ def test_restart_does_not_help_and_going_back_does(scene: Scene) -> None:
 
 def assess(pack: Path) -> None:
     """E-02, E-08: pods, events by time, logs of before with time stamps in their names, the health endpoint."""
-    logs = [path for path in (pack / "logs" / "before-1").glob("frontend-*_frontend-*.log") if "frontend v2 starting" in path.read_text()]
+    logs = [
+        path
+        for path in (pack / "logs" / "before-1").glob("frontend-*_frontend-*.log")
+        if "frontend v2 starting" in path.read_text()
+    ]
     assert len(logs) == 2, "one log for each pod of the release (pods that are still ending have theirs beside)"
     stamp = datetime.strptime(logs[0].stem.rsplit("-", 1)[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     entries = [json.loads(path.read_text()) for path in sorted((pack / "chain").glob("*.json"))]

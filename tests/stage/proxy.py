@@ -36,10 +36,10 @@ class Written:
 
 
 def counts(request: web.Request, body: bytes, status: int) -> bool:
-    """Whether this was a write of the incident's path: committed, no dry run, no question, nothing of the leader's Lease."""
+    """Whether this was a write of the incident's path: committed, no dry run, no question, nothing of leader or Playbook."""
     asked = "dryRun" in request.query or "/authorization.k8s.io/" in request.path
-    leading = "stanch-leader" in request.path or b'"stanch-leader"' in body
-    return request.method in WRITES and status < 300 and not asked and not leading
+    beside = "stanch-leader" in request.path or b'"stanch-leader"' in body or "/playbooks/" in request.path
+    return request.method in WRITES and status < 300 and not asked and not beside
 
 
 @dataclass
