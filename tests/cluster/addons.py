@@ -59,9 +59,9 @@ def _fake(number: int) -> dict[str, object]:
     name = f"fake-{number:04d}"
     size = {"cpu": "32", "memory": "256Gi", "pods": "110"}
     return {
-        "apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": name, "annotations": {FAKE: "fake"},
-                     "labels": {"type": "kwok", "kubernetes.io/hostname": name}},
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "annotations": {FAKE: "fake"}, "labels": {"type": "kwok", "kubernetes.io/hostname": name}},
         "spec": {"taints": [{"key": FAKE, "value": "fake", "effect": "NoSchedule"}]},
         "status": {"allocatable": size, "capacity": size},
     }

@@ -53,11 +53,13 @@ class Image:
         config = json.dumps(self._config(layer), sort_keys=True).encode()
         names = hashlib.sha256(config).hexdigest() + ".json", "layer.tar"
         manifest = [{"Config": names[0], "RepoTags": [self.ref], "Layers": [names[1]]}]
-        return _tar({
-            names[0]: Entry(config, mode=0o644),
-            names[1]: Entry(layer, mode=0o644),
-            "manifest.json": Entry(json.dumps(manifest).encode(), mode=0o644),
-        })
+        return _tar(
+            {
+                names[0]: Entry(config, mode=0o644),
+                names[1]: Entry(layer, mode=0o644),
+                "manifest.json": Entry(json.dumps(manifest).encode(), mode=0o644),
+            }
+        )
 
     def _config(self, layer: bytes) -> dict[str, object]:
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", **self.env}

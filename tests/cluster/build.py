@@ -88,8 +88,7 @@ def _build(binary: Binary, folder: Path) -> None:
     """Build beside the goal and rename, so that a half-written program is never run."""
     part = folder / f".{binary.name}.{os.getpid()}.part"
     try:
-        _go("build", "-trimpath", "-ldflags", _ldflags(), "-o", str(part), binary.package,
-            cwd=SOURCE / binary.module)
+        _go("build", "-trimpath", "-ldflags", _ldflags(), "-o", str(part), binary.package, cwd=SOURCE / binary.module)
         part.replace(folder / binary.name)
     finally:
         part.unlink(missing_ok=True)

@@ -60,8 +60,7 @@ class ClusterUnderTest:
 
         Raises ClusterError with what kubectl said.
         """
-        where = [f"--kubeconfig={self.kubeconfig}",
-                 f"--cache-dir={paths.state_dir(self.name) / 'kubectl-cache'}"]
+        where = [f"--kubeconfig={self.kubeconfig}", f"--cache-dir={paths.state_dir(self.name) / 'kubectl-cache'}"]
         return run([str(self.cluster.kubectl), *where, *arguments], stdin=input or "", timeout=timeout)
 
 

@@ -34,11 +34,9 @@ def _single(ref: str, binary: Path) -> Image:
 
 
 def _frontend(base: dict[str, Entry], version: str) -> Image:
-    scripts = {f"bin/{name}": Entry((SOURCE / "frontend" / name).read_bytes())
-               for name in ("start", "answer")}
+    scripts = {f"bin/{name}": Entry((SOURCE / "frontend" / name).read_bytes()) for name in ("start", "answer")}
     files = {**base, **scripts, "etc/frontend": Entry()}
-    return Image(f"{FRONTEND}:{version}", files, ("/bin/start",),
-                 env={"FRONTEND_VERSION": version}, port=8080)
+    return Image(f"{FRONTEND}:{version}", files, ("/bin/start",), env={"FRONTEND_VERSION": version}, port=8080)
 
 
 def _tools(base: dict[str, Entry]) -> Image:

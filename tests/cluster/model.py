@@ -63,8 +63,5 @@ class Provider(Protocol):
 def checked_name(name: str) -> str:
     """The name itself, when it can serve in host names, paths and link names."""
     if not NAME.fullmatch(name):
-        raise ClusterError(
-            f"cluster name {name!r}: use 1 to 20 of a-z, 0-9 and '-', "
-            "with a letter or digit at both ends"
-        )
+        raise ClusterError(f"cluster name {name!r}: use 1 to 20 of a-z, 0-9 and '-', with a letter or digit at both ends")
     return name

@@ -41,12 +41,12 @@ class Process:
             return
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as out, _undisturbed():
-            started = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                       start_new_session=True, cwd="/")
+            started = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/")
             write(self.record, json.dumps({"pid": started.pid, "started": _started(started.pid)}))
         # For a moment after its start the kernel shows no arguments of it yet.
-        wait_for(f"{argv[0]} (process {started.pid}): started",
-                 lambda: self.pid is not None or started.poll() is not None, 10, 0.01)
+        wait_for(
+            f"{argv[0]} (process {started.pid}): started", lambda: self.pid is not None or started.poll() is not None, 10, 0.01
+        )
 
     def kill(self, target: int | None = None) -> None:
         """End it at once, by ending `target` where that takes it along, and wait for its end."""

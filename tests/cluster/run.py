@@ -38,8 +38,15 @@ def run(
     try:
         with _source(stdin) as source:
             done = subprocess.run(
-                argv, env=env, cwd=cwd, stdin=source, text=True, timeout=timeout,
-                capture_output=True, check=False, errors="replace",
+                argv,
+                env=env,
+                cwd=cwd,
+                stdin=source,
+                text=True,
+                timeout=timeout,
+                capture_output=True,
+                check=False,
+                errors="replace",
             )
     except FileNotFoundError as missing:
         raise ClusterError(f"{argv[0]}: no such program; is it installed?") from missing

@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Mode, OptionState, Phase, StepState, Verdict
 from stanch.domain.plan import EvidencePlan, OnFailure, OnMissing
 from stanch.domain.timeline import GENESIS, File
 from stanch.engine import moves
-
 from tests.unit.play import DIGEST, NO, T0, UNKNOWN, YES, Play, approval, facts, option, plan
 
 
@@ -22,7 +22,8 @@ def kinds(play: Play) -> list[str]:
 def test_an_option_that_helps_resolves_the_incident_in_order() -> None:
     play = Play()
     play.until(Phase.Resolved)
-    assert kinds(play) == ["Resolve", "Capture", "Prepare", "Write", *["Read"] * kinds(play).count("Read"), "Capture", "Release", "Seal"]  # fmt: skip
+    looks = ["Read"] * kinds(play).count("Read")
+    assert kinds(play) == ["Resolve", "Capture", "Prepare", "Write", *looks, "Capture", "Release", "Seal"]
     assert play.status.options[0].state is OptionState.Confirmed
     assert play.status.pack.sealed == play.status.pack.head.seq == len(play.chain)
     assert not play.status.locked
@@ -45,9 +46,7 @@ def test_nothing_is_written_before_evidence_and_intent_are_stored() -> None:
 
     def check(effect: moves.Write) -> moves.Outcome:
         assert play.status.evidence.captures >= 1
-        assert play.status.steps[-1].state is StepState.Intended, (
-            "the intent is in the stored status when the write happens"
-        )
+        assert play.status.steps[-1].state is StepState.Intended, "the intent is in the stored status when the write happens"
         return play._write(effect)
 
     play.answers[moves.Write] = check

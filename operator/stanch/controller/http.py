@@ -34,7 +34,7 @@ async def _listen(site: web.TCPSite, port: int) -> None:
     try:
         await site.start()
     except OSError as error:
-        raise Refused("PortUnusable", f"port {port} for probes and metrics: {error.strerror}; choose another --http-port") from error
+        raise Refused("PortUnusable", f"port {port} for probes: {error.strerror}; choose another --http-port") from error
 
 
 def _probe(probe: Probe):

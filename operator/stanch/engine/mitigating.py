@@ -69,7 +69,8 @@ def intend(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared)
             message=clip(outcome.summary), intended_at=turn.now,
         )
     )  # fmt: skip
-    turn.say(turn.key("step", turn.option.name, step.name, "intent", str(attempts)), f"{step.action} {turn.plan.target(step.target)}",
+    key = turn.key("step", turn.option.name, step.name, "intent", str(attempts))
+    turn.say(key, f"{step.action} {turn.plan.target(step.target)}",
              expectation=step.expect, next=outcome.summary)  # fmt: skip
 
 

@@ -78,7 +78,7 @@ class Clusters(Protocol):
 class Web(Protocol):
     """HTTP to places outside the API server, allow-listed by `controller` configuration, never by a playbook."""
 
-    async def get(self, url: str, *, timeout: float, limit_bytes: int = 65536) -> HttpReply:
+    async def get(self, url: str, *, timeout: float, limit_bytes: int = 65536) -> HttpReply:  # noqa: ASYNC109
         """GET without following redirects. Not allow-listed: `Refused`. No answer: `Retryable`."""
 
 

@@ -29,8 +29,7 @@ def token_file(state: Path, node: str) -> Path:
     """The API server's file of tokens, made once."""
     path = state / "tokens.csv"
     if not path.exists():
-        groups = {CONTROLLER_MANAGER: "", SCHEDULER: "", PROXY: "",
-                  ADMIN: "system:masters", node_user(node): "system:nodes"}
+        groups = {CONTROLLER_MANAGER: "", SCHEDULER: "", PROXY: "", ADMIN: "system:masters", node_user(node): "system:nodes"}
         write(path, "".join(_row(user, group) for user, group in groups.items()))
     return path
 
@@ -55,12 +54,17 @@ def admin_kubeconfig(state: Path, context: str, server: str, authority: Path) ->
 
 def kubeconfig(context: str, cluster: dict[str, str], user: dict[str, str]) -> str:
     """A kubeconfig of one cluster, one user, one context, as JSON (which is YAML)."""
-    return json.dumps({
-        "apiVersion": "v1", "kind": "Config", "current-context": context,
-        "clusters": [{"name": context, "cluster": cluster}],
-        "users": [{"name": context, "user": user}],
-        "contexts": [{"name": context, "context": {"cluster": context, "user": context}}],
-    }, indent=1)
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "clusters": [{"name": context, "cluster": cluster}],
+            "users": [{"name": context, "user": user}],
+            "contexts": [{"name": context, "context": {"cluster": context, "user": context}}],
+        },
+        indent=1,
+    )
 
 
 def _row(user: str, group: str) -> str:

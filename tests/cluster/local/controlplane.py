@@ -68,9 +68,24 @@ class ControlPlane:
             self.component_kubeconfig(user)
         config = write(self.state / "kwokctl.yaml", self._config())
         # A kubeconfig of "" keeps kwokctl from adding a context to the user's own file.
-        run([*space.enter, str(self.binaries / "kwokctl"), "--name", self.name, "create", "cluster",
-             "--config", str(config), "--kubeconfig", "", "--wait", "60s"],
-            env=self._environment(), timeout=180)
+        run(
+            [
+                *space.enter,
+                str(self.binaries / "kwokctl"),
+                "--name",
+                self.name,
+                "create",
+                "cluster",
+                "--config",
+                str(config),
+                "--kubeconfig",
+                "",
+                "--wait",
+                "60s",
+            ],
+            env=self._environment(),
+            timeout=180,
+        )
         write(self._made_of, self._fingerprint())
 
     def component_kubeconfig(self, user: str) -> Path:
@@ -79,8 +94,7 @@ class ControlPlane:
 
     def wait_ready(self, kubectl: list[str]) -> None:
         """Wait until the API server says that it is ready; raises ClusterError."""
-        wait_for(f"{self.server}/readyz: ok",
-                 lambda: succeeds([*kubectl, "get", "--raw", "/readyz"]), 60)
+        wait_for(f"{self.server}/readyz: ok", lambda: succeeds([*kubectl, "get", "--raw", "/readyz"]), 60)
 
     def pid_files(self) -> list[Path]:
         """One file for each part that was started, named for its program."""
@@ -119,25 +133,43 @@ class ControlPlane:
                 pid_file.unlink()
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "KWOK_WORKDIR": str(self.state / "kwok"),
-                "KUBECONFIG": str(self.state / "kwok" / "unused-kubeconfig")}
+        return {
+            **os.environ,
+            "KWOK_WORKDIR": str(self.state / "kwok"),
+            "KUBECONFIG": str(self.state / "kwok" / "unused-kubeconfig"),
+        }
 
     def _config(self) -> str:
         options = {
-            "runtime": "binary", "kubeVersion": kubernetes_version(), "securePort": True,
-            "kubeAuthorization": True, "kubeAdmission": True, "kubeApiserverPort": PORT,
-            "kubeApiserverCertSANs": [self.network.node, self.network.api_service, "localhost",
-                                      "kubernetes.default.svc", "kubernetes.default"],
-            "bindAddress": "127.0.0.1", "kubeAuditPolicy": str(self._policy), **self._programs(),
+            "runtime": "binary",
+            "kubeVersion": kubernetes_version(),
+            "securePort": True,
+            "kubeAuthorization": True,
+            "kubeAdmission": True,
+            "kubeApiserverPort": PORT,
+            "kubeApiserverCertSANs": [
+                self.network.node,
+                self.network.api_service,
+                "localhost",
+                "kubernetes.default.svc",
+                "kubernetes.default",
+            ],
+            "bindAddress": "127.0.0.1",
+            "kubeAuditPolicy": str(self._policy),
+            **self._programs(),
             # As long as Kubernetes' own defaults; kwokctl's are five times that.
             "nodeLeaseDurationSeconds": 40,
             "kubeControllerManagerNodeMonitorPeriodMilliseconds": 5_000,
             "kubeControllerManagerNodeMonitorGracePeriodMilliseconds": 50_000,
         }
-        return json.dumps({
-            "apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokctlConfiguration",
-            "options": options, "componentsPatches": self._patches(),
-        })
+        return json.dumps(
+            {
+                "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+                "kind": "KwokctlConfiguration",
+                "options": options,
+                "componentsPatches": self._patches(),
+            }
+        )
 
     def _programs(self) -> dict[str, str]:
         return {
@@ -151,15 +183,11 @@ class ControlPlane:
 
     def _patches(self) -> list[dict[str, object]]:
         return [
-            _patch("kube-apiserver", self._apiserver(),
-                   {"bind-address": "0.0.0.0", "audit-log-path": str(self.audit_log)}),
-            _patch("kube-controller-manager", CONTROLLERS,
-                   {"kubeconfig": self._user_file(access.CONTROLLER_MANAGER)}),
-            _patch("kube-scheduler", {"leader-elect": "false"},
-                   {"kubeconfig": self._user_file(access.SCHEDULER)}),
+            _patch("kube-apiserver", self._apiserver(), {"bind-address": "0.0.0.0", "audit-log-path": str(self.audit_log)}),
+            _patch("kube-controller-manager", CONTROLLERS, {"kubeconfig": self._user_file(access.CONTROLLER_MANAGER)}),
+            _patch("kube-scheduler", {"leader-elect": "false"}, {"kubeconfig": self._user_file(access.SCHEDULER)}),
             # As flags: given in a KwokConfiguration, they cost kwok its other defaults.
-            _patch("kwok-controller", {"manage-nodes-with-annotation-selector": f"{FAKE}=fake"},
-                   {"manage-all-nodes": "false"}),
+            _patch("kwok-controller", {"manage-nodes-with-annotation-selector": f"{FAKE}=fake"}, {"manage-all-nodes": "false"}),
         ]
 
     def _apiserver(self) -> dict[str, str]:
@@ -173,9 +201,11 @@ class ControlPlane:
         }
 
 
-
 def _patch(name: str, added: dict[str, str], replaced: dict[str, str]) -> dict[str, object]:
-    return {"name": name, "extraArgs": [
-        *({"key": key, "value": value} for key, value in added.items()),
-        *({"key": key, "value": value, "override": True} for key, value in replaced.items()),
-    ]}
+    return {
+        "name": name,
+        "extraArgs": [
+            *({"key": key, "value": value} for key, value in added.items()),
+            *({"key": key, "value": value, "override": True} for key, value in replaced.items()),
+        ],
+    }

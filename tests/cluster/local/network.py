@@ -78,8 +78,7 @@ def connect(network: Network, pid: int, enter: list[str]) -> None:
     """Lay the cable to the namespaces that `pid` lives in; what is there already stays."""
     if not succeeds([*enter, "ip", "link", "show", "eth0"]):
         disconnect(network)  # the end of a cable whose other end has gone
-        run(["ip", "link", "add", network.link, "type", "veth",
-             "peer", "name", "eth0", "netns", str(pid)])
+        run(["ip", "link", "add", network.link, "type", "veth", "peer", "name", "eth0", "netns", str(pid)])
     run([*enter, "ip", "address", "replace", f"{network.node}/30", "dev", "eth0"])
     run([*enter, "ip", "link", "set", "eth0", "up"])
     run(["ip", "address", "replace", f"{network.host}/30", "dev", network.link])
@@ -105,13 +104,13 @@ def _number(record: Path) -> int:
 
 
 def _first_free(taken: set[int]) -> Network:
-    used = [ipaddress.ip_network(route["dst"]) for route in json.loads(run(["ip", "-j", "-4", "route"]))
-            if route["dst"] != "default"]
+    used = [
+        ipaddress.ip_network(route["dst"]) for route in json.loads(run(["ip", "-j", "-4", "route"])) if route["dst"] != "default"
+    ]
     for number in range(256):
         if number not in taken and not _overlaps(Network(number), used):
             return Network(number)
-    raise ClusterError("10.213.x, 10.214.x, 10.215.x: all in use here; take clusters down, "
-                       "or routes to these networks")
+    raise ClusterError("10.213.x, 10.214.x, 10.215.x: all in use here; take clusters down, or routes to these networks")
 
 
 def _overlaps(network: Network, used: list[ipaddress.IPv4Network]) -> bool:

@@ -58,8 +58,7 @@ class Node:
         write(self.state / "node/containerd.toml", config)
         write(self.state / "node/cni/10-pods.conflist", json.dumps(_pod_network(self.network)))
         space.spawn("containerd", ["containerd", "--config", f"{DATA}/containerd.toml"])
-        wait_for(f"{self.state / 'logs/containerd.log'}: containerd answers",
-                 lambda: succeeds([*space.enter, *CTR, "version"]), 30)
+        wait_for(f"{self.state / 'logs/containerd.log'}: containerd answers", lambda: succeeds([*space.enter, *CTR, "version"]), 30)
 
     def import_images(self, space: Space, archives: list[Path]) -> None:
         """Make the archives' images known, each archive once; raises ClusterError."""
@@ -81,10 +80,16 @@ class Node:
         config = write(self.state / "kubelet.json", json.dumps(self._kubelet(control)))
         user = control.component_kubeconfig(access.node_user(self.name))
         self._doubt(kubectl)
-        space.spawn("kubelet", [
-            str(self.binaries / "kubelet"), f"--config={config}", f"--kubeconfig={user}",
-            f"--hostname-override={self.name}", f"--node-ip={self.network.node}",
-        ])
+        space.spawn(
+            "kubelet",
+            [
+                str(self.binaries / "kubelet"),
+                f"--config={config}",
+                f"--kubeconfig={user}",
+                f"--hostname-override={self.name}",
+                f"--node-ip={self.network.node}",
+            ],
+        )
 
     def start_proxy(self, space: Space, control: ControlPlane) -> None:
         """Start kube-proxy, which makes Services work in these namespaces and from the host."""
@@ -94,44 +99,73 @@ class Node:
 
     def wait_ready(self, kubectl: list[str]) -> None:
         """Wait until the API server knows the node as ready; raises ClusterError."""
-        wait_for(f"{self.state / 'logs/kubelet.log'}: node {self.name} is registered",
-                 lambda: succeeds([*kubectl, "get", "node", self.name]), 60)
+        wait_for(
+            f"{self.state / 'logs/kubelet.log'}: node {self.name} is registered",
+            lambda: succeeds([*kubectl, "get", "node", self.name]),
+            60,
+        )
         run([*kubectl, "wait", "--for=condition=Ready", f"node/{self.name}", "--timeout=60s"])
 
     def _doubt(self, kubectl: list[str]) -> None:
         """Take back what an earlier kubelet said last, so that Ready is the new one's word."""
         unknown = {"type": "Ready", "status": "Unknown", "reason": "KubeletStarting"}
-        succeeds([*kubectl, "patch", "node", self.name, "--subresource=status",
-                  "--patch", json.dumps({"status": {"conditions": [unknown]}})])
+        succeeds(
+            [
+                *kubectl,
+                "patch",
+                "node",
+                self.name,
+                "--subresource=status",
+                "--patch",
+                json.dumps({"status": {"conditions": [unknown]}}),
+            ]
+        )
 
     def _kubelet(self, control: ControlPlane) -> dict[str, object]:
         few = "1%"
         return {
-            "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-            "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True},
-                               "x509": {"clientCAFile": str(control.pki / "ca.crt")}},
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+                "x509": {"clientCAFile": str(control.pki / "ca.crt")},
+            },
             "authorization": {"mode": "Webhook"},
             "containerRuntimeEndpoint": f"unix://{SOCKET}",
-            "cgroupDriver": "cgroupfs", "cgroupRoot": f"/{cgroup_name(self.cluster)}",
-            "enforceNodeAllocatable": [], "failSwapOn": False, "oomScoreAdj": 0,
-            "clusterDomain": "cluster.local", "clusterDNS": [self.network.dns], "resolvConf": "",
-            "podLogsDir": f"{DATA}/pod-logs", "volumePluginDir": f"{DATA}/volume-plugins",
+            "cgroupDriver": "cgroupfs",
+            "cgroupRoot": f"/{cgroup_name(self.cluster)}",
+            "enforceNodeAllocatable": [],
+            "failSwapOn": False,
+            "oomScoreAdj": 0,
+            "clusterDomain": "cluster.local",
+            "clusterDNS": [self.network.dns],
+            "resolvConf": "",
+            "podLogsDir": f"{DATA}/pod-logs",
+            "volumePluginDir": f"{DATA}/volume-plugins",
             # Mounted ConfigMaps show their changes within seconds.
             "syncFrequency": "5s",
             # Images cannot be pulled again, so none is ever removed for space.
             "imageGCHighThresholdPercent": 100,
-            "evictionHard": {"memory.available": "50Mi", "nodefs.available": few,
-                             "nodefs.inodesFree": few, "imagefs.available": few},
+            "evictionHard": {
+                "memory.available": "50Mi",
+                "nodefs.available": few,
+                "nodefs.inodesFree": few,
+                "imagefs.available": few,
+            },
         }
 
     def _proxy(self, user: Path) -> dict[str, object]:
         return {
-            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration",
-            "mode": "nftables", "clusterCIDR": self.network.pods, "hostnameOverride": self.name,
-            "clientConnection": {"kubeconfig": str(user)}, "oomScoreAdj": 0,
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+            "kind": "KubeProxyConfiguration",
+            "mode": "nftables",
+            "clusterCIDR": self.network.pods,
+            "hostnameOverride": self.name,
+            "clientConnection": {"kubeconfig": str(user)},
+            "oomScoreAdj": 0,
             # Zero leaves the machine's connection tracking as it is.
-            "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s",
-                          "tcpCloseWaitTimeout": "0s"},
+            "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
             "nftables": {"minSyncPeriod": "0.2s", "syncPeriod": "30s"},
         }
 
@@ -140,6 +174,5 @@ def _pod_network(network: Network) -> dict[str, object]:
     """Point to point, not a bridge: every packet is routed, so Services need no br_netfilter."""
     ranges = [[{"subnet": network.pods}]]
     # Addresses are kept below /run: they are all free again when the node starts anew.
-    ipam = {"type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}],
-            "dataDir": "/run/cni-addresses"}
+    ipam = {"type": "host-local", "ranges": ranges, "routes": [{"dst": "0.0.0.0/0"}], "dataDir": "/run/cni-addresses"}
     return {"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "ptp", "ipam": ipam}]}

@@ -38,14 +38,26 @@ class Space:
         if pid is None:
             raise ClusterError(f"{self.state}: the cluster does not run; bring it up")
         spaces = f"/proc/{pid}/ns"
-        return ["nsenter", f"--net={spaces}/net", f"--mount={spaces}/mnt",
-                f"--pid={spaces}/pid_for_children", "--"]
+        return ["nsenter", f"--net={spaces}/net", f"--mount={spaces}/mnt", f"--pid={spaces}/pid_for_children", "--"]
 
     def start(self) -> int:
         """Make the namespaces unless they are there; returns the holder's process number."""
         self._holder.start(
-            ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-             "--", "sh", str(INIT), str(self.state)], self._log)
+            [
+                "unshare",
+                "--net",
+                "--mount",
+                "--pid",
+                "--fork",
+                "--kill-child",
+                "--mount-proc",
+                "--",
+                "sh",
+                str(INIT),
+                str(self.state),
+            ],
+            self._log,
+        )
         wait_for(f"{self._log}: namespaces set up", self._initialised, 20, 0.05)
         pid = self.pid
         assert pid is not None, "it was there a moment ago"
@@ -65,8 +77,7 @@ class Space:
         for file in (log, self.pid_file(name)):
             file.parent.mkdir(parents=True, exist_ok=True)
         # In a session of its own, Ctrl-C cannot come between the start and the record of it.
-        run([*self.enter, "setsid", "--wait", "sh", "-c", SPAWN, "sh", str(log),
-             str(self.pid_file(name)), *argv])
+        run([*self.enter, "setsid", "--wait", "sh", "-c", SPAWN, "sh", str(log), str(self.pid_file(name)), *argv])
 
     def pid_file(self, name: str) -> Path:
         """Where the number (as seen inside) of a spawned program is kept."""

@@ -41,8 +41,10 @@ class Assets:
             return None
         missing = [p for p in ("etcd", "kube-apiserver", "kubectl") if not (Path(value) / p).exists()]
         if missing:
-            raise ClusterError(f"KUBEBUILDER_ASSETS={value}: lacks {', '.join(missing)}; unset it, "
-                               "or point it to what `setup-envtest use -p path` prints")
+            raise ClusterError(
+                f"KUBEBUILDER_ASSETS={value}: lacks {', '.join(missing)}; unset it, "
+                "or point it to what `setup-envtest use -p path` prints"
+            )
         return cls(f"{cluster}-api"[-20:], Path(value))
 
     def up(self, fake_nodes: int = 0) -> Cluster:
@@ -55,9 +57,15 @@ class Assets:
             self._etcd.start(self._etcd_command(ports), self.state / "logs/etcd.log")
             self._apiserver.start(self._apiserver_command(ports), self.state / "logs/kube-apiserver.log")
             self._wait_ready()
-        return Cluster(self.cluster, self.name, paths.kubeconfig(self.cluster), self.folder / "kubectl",
-                       can_run_pods=False, audit_log=self.state / "audit.log",
-                       host_address=_own_address())
+        return Cluster(
+            self.cluster,
+            self.name,
+            paths.kubeconfig(self.cluster),
+            self.folder / "kubectl",
+            can_run_pods=False,
+            audit_log=self.state / "audit.log",
+            host_address=_own_address(),
+        )
 
     def down(self) -> None:
         """End both processes and remove what they left."""
@@ -88,30 +96,62 @@ class Assets:
 
     def _etcd_command(self, ports: dict[str, int]) -> list[str]:
         client, peer = (f"http://{HERE}:{ports[p]}" for p in ("etcd", "peer"))
-        return [str(self.folder / "etcd"), *self._etcd.marks, f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
-                f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
-                f"--initial-cluster=default={peer}"]
+        return [
+            str(self.folder / "etcd"),
+            *self._etcd.marks,
+            f"--listen-client-urls={client}",
+            f"--advertise-client-urls={client}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=default={peer}",
+        ]
 
     def _apiserver_command(self, ports: dict[str, int]) -> list[str]:
         key = self.state / "server.key"
         policy = paths.write(self.state / "audit-policy.yaml", json.dumps(audit.POLICY))
-        return [str(self.folder / "kube-apiserver"), *self._apiserver.marks, f"--audit-policy-file={policy}",
-                f"--etcd-servers=http://{HERE}:{ports['etcd']}",
-                f"--bind-address={HERE}", f"--secure-port={ports['api']}",
-                f"--tls-cert-file={self.state / 'server.crt'}", f"--tls-private-key-file={key}",
-                f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
-                "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-                f"--token-auth-file={self.state / 'tokens.csv'}", "--authorization-mode=RBAC",
-                "--disable-admission-plugins=ServiceAccount", "--service-cluster-ip-range=10.0.0.0/24",
-                "--allow-privileged=true"]
+        return [
+            str(self.folder / "kube-apiserver"),
+            *self._apiserver.marks,
+            f"--audit-policy-file={policy}",
+            f"--etcd-servers=http://{HERE}:{ports['etcd']}",
+            f"--bind-address={HERE}",
+            f"--secure-port={ports['api']}",
+            f"--tls-cert-file={self.state / 'server.crt'}",
+            f"--tls-private-key-file={key}",
+            f"--service-account-key-file={key}",
+            f"--service-account-signing-key-file={key}",
+            "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+            f"--token-auth-file={self.state / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--disable-admission-plugins=ServiceAccount",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--allow-privileged=true",
+        ]
 
     def _certificate(self) -> None:
         """One certificate, its own authority, for one address."""
         if not (self.state / "server.crt").exists():
             self.state.mkdir(parents=True, exist_ok=True)
-            run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650",
-                 "-subj", "/CN=kube-apiserver", "-addext", f"subjectAltName=IP:{HERE},DNS:localhost",
-                 "-keyout", str(self.state / "server.key"), "-out", str(self.state / "server.crt.part")])
+            run(
+                [
+                    "openssl",
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "rsa:2048",
+                    "-nodes",
+                    "-days",
+                    "3650",
+                    "-subj",
+                    "/CN=kube-apiserver",
+                    "-addext",
+                    f"subjectAltName=IP:{HERE},DNS:localhost",
+                    "-keyout",
+                    str(self.state / "server.key"),
+                    "-out",
+                    str(self.state / "server.crt.part"),
+                ]
+            )
             (self.state / "server.crt.part").replace(self.state / "server.crt")
 
     def _ports(self) -> dict[str, int]:
@@ -121,16 +161,13 @@ class Assets:
             ports = _free_ports(("api", "etcd", "peer"))
             token = secrets.token_hex(24)
             paths.write(self.state / "tokens.csv", f'{token},kubernetes-admin,admin,"system:masters"\n')
-            server = {"server": f"https://{HERE}:{ports['api']}",
-                      "certificate-authority-data": encoded(self.state / "server.crt")}
-            paths.write(paths.kubeconfig(self.cluster),
-                        kubeconfig(f"stanch-{self.cluster}", server, {"token": token}))
+            server = {"server": f"https://{HERE}:{ports['api']}", "certificate-authority-data": encoded(self.state / "server.crt")}
+            paths.write(paths.kubeconfig(self.cluster), kubeconfig(f"stanch-{self.cluster}", server, {"token": token}))
             paths.write(record, json.dumps(ports))
         return dict(json.loads(record.read_text()))
 
     def _wait_ready(self) -> None:
-        readyz = [str(self.folder / "kubectl"), f"--kubeconfig={paths.kubeconfig(self.cluster)}",
-                  "get", "--raw", "/readyz"]
+        readyz = [str(self.folder / "kubectl"), f"--kubeconfig={paths.kubeconfig(self.cluster)}", "get", "--raw", "/readyz"]
         wait_for(f"{self.state / 'logs/kube-apiserver.log'}: ready", lambda: succeeds(readyz), 60)
 
     @property

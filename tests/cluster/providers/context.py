@@ -27,8 +27,7 @@ class NamedContext:
         default = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
         source = Path(file or default).expanduser()
         if not source.is_file():
-            raise ClusterError(f"STANCH_KUBE_CONTEXT={text}: no file {source}; "
-                               "give it as context@/path/to/kubeconfig")
+            raise ClusterError(f"STANCH_KUBE_CONTEXT={text}: no file {source}; give it as context@/path/to/kubeconfig")
         return cls(cluster, context, source)
 
     def up(self, fake_nodes: int = 0) -> Cluster:
@@ -37,8 +36,7 @@ class NamedContext:
         add_fake_nodes(self._kubectl, fake_nodes)
         # A copy with nothing else in it: nobody who uses it can end up in another context.
         alone = run([*self._kubectl, "config", "view", "--minify", "--flatten", "--raw"])
-        return Cluster(self.cluster, self.name, write(kubeconfig(self.cluster), alone),
-                       Path(self._kubectl[0]), can_run_pods=True)
+        return Cluster(self.cluster, self.name, write(kubeconfig(self.cluster), alone), Path(self._kubectl[0]), can_run_pods=True)
 
     def down(self) -> None:
         """Forget our note of it; the cluster itself is the user's and stays as it is."""

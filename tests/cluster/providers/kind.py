@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 KIND = "v0.30.0"
 # An image is good for the kind that it was built for, and the digest is what says so.
-NODE_IMAGE = ("kindest/node:v1.34.0@sha256:"
-              "7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a")
+NODE_IMAGE = "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
 
 
 class Kind:
@@ -50,8 +49,7 @@ class Kind:
         with step("[2/2] images"):
             for archive in workload_archives(docker=True):
                 self.load_image(archive)
-        return Cluster(self.cluster, self.name, kind.kubeconfig_path, kind.kubectl_path,
-                       can_run_pods=True, host_address=_gateway())
+        return Cluster(self.cluster, self.name, kind.kubeconfig_path, kind.kubectl_path, can_run_pods=True, host_address=_gateway())
 
     def down(self) -> None:
         """Delete the cluster, its kubeconfig with it."""
@@ -63,14 +61,12 @@ class Kind:
 
     def load_image(self, archive: Path) -> None:
         """Make the images of a docker-archive known to the node; raises ClusterError."""
-        run([self._program(), "load", "image-archive", str(archive), "--name", self.cluster],
-            timeout=300)
+        run([self._program(), "load", "image-archive", str(archive), "--name", self.cluster], timeout=300)
 
     def status(self) -> Status:
         """Whether kind knows the cluster."""
         known = self.cluster in run([self._program(), "get", "clusters"]).split()
-        return Status(self.cluster, self.name, "up" if known else "down", {},
-                      str(kubeconfig(self.cluster)) if known else None)
+        return Status(self.cluster, self.name, "up" if known else "down", {}, str(kubeconfig(self.cluster)) if known else None)
 
     def _program(self) -> str:
         kind = self._kind()
@@ -86,15 +82,19 @@ class Kind:
         try:
             from pytest_kind import KindCluster
         except ImportError as missing:
-            raise ClusterError("pytest-kind: not installed; use the project's environment, "
-                               "as `uv run python -m tests.cluster …` does") from missing
+            raise ClusterError(
+                "pytest-kind: not installed; use the project's environment, as `uv run python -m tests.cluster …` does"
+            ) from missing
         tools = cache_root() / "kind"
         tools.mkdir(parents=True, exist_ok=True)
         goal = kubeconfig(self.cluster)
         goal.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.chdir(tools):  # it makes a folder where it stands
             return KindCluster(
-                self.cluster, goal, NODE_IMAGE, kind_path=tools / f"kind-{KIND}",
+                self.cluster,
+                goal,
+                NODE_IMAGE,
+                kind_path=tools / f"kind-{KIND}",
                 kubectl_path=tools / f"kubectl-{kubernetes_version()}",
             )
 

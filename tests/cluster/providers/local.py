@@ -21,8 +21,16 @@ from ..model import Cluster, ClusterError, Status, checked_name
 from ..progress import step
 from ..run import locked, say
 
-PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller",
-         "containerd", "kubelet", "kube-proxy")
+PARTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kwok-controller",
+    "containerd",
+    "kubelet",
+    "kube-proxy",
+)
 
 
 class Local:
@@ -61,8 +69,7 @@ class Local:
         whole = all(found == "running" for found in parts.values())
         state = "down" if not self.state.exists() else "up" if whole else "broken"
         kubeconfig = paths.kubeconfig(self.cluster)
-        return Status(self.cluster, self.name, state, parts,
-                      str(kubeconfig) if kubeconfig.exists() else None)
+        return Status(self.cluster, self.name, state, parts, str(kubeconfig) if kubeconfig.exists() else None)
 
     def _up(self, binaries: Path, archives: list[Path], fake_nodes: int) -> Cluster:
         control = self._control(binaries)
@@ -94,8 +101,7 @@ class Local:
         """Some parts are not waited for: say so when one ended at once."""
         stopped = [part for part, found in self._parts().items() if found != "running"]
         if stopped:
-            raise ClusterError(f"cluster {self.cluster}: {', '.join(stopped)} ended by itself; "
-                               f"see the logs below {self.state}")
+            raise ClusterError(f"cluster {self.cluster}: {', '.join(stopped)} ended by itself; see the logs below {self.state}")
 
     def _remove(self) -> None:
         self.space.stop()
@@ -111,9 +117,7 @@ class Local:
         pid = self.space.start()
         network.connect(net, pid, self.space.enter)
 
-    def _start_control_and_runtime(
-        self, control: ControlPlane, node: Node, archives: list[Path]
-    ) -> None:
+    def _start_control_and_runtime(self, control: ControlPlane, node: Node, archives: list[Path]) -> None:
         """Both at once: each waits mostly for its own disk and its own sockets."""
         with ThreadPoolExecutor(max_workers=1) as side:
             runtime = side.submit(self._start_runtime, node, archives)
@@ -144,8 +148,13 @@ class Local:
 
     def _cluster(self, control: ControlPlane) -> Cluster:
         return Cluster(
-            self.cluster, self.name, paths.kubeconfig(self.cluster), control.binaries / "kubectl",
-            can_run_pods=True, audit_log=control.audit_log, host_address=control.network.host,
+            self.cluster,
+            self.name,
+            paths.kubeconfig(self.cluster),
+            control.binaries / "kubectl",
+            can_run_pods=True,
+            audit_log=control.audit_log,
+            host_address=control.network.host,
         )
 
     @property
