@@ -383,3 +383,16 @@ def test_digest_of_the_plan_is_what_people_see() -> None:
     play = needs()
     play.tick()
     assert play.status.plan_digest == DIGEST
+
+
+def test_the_sentence_for_the_person_on_call_says_why_each_option_did_not_help() -> None:
+    play = Play(readings={"health": NO})
+    play.until(Phase.Escalated)
+    assert play.status.message == "No option helped. restart denied: health: 502; undo denied: health: 502"
+
+
+def test_evidence_that_blocks_after_a_change_does_not_say_that_nothing_was_changed() -> None:
+    play = Play(readings={"health": NO})
+    play.answers[moves.Capture] = lambda effect: moves.Denied("Forbidden", "no") if play.written else play._capture(effect)
+    play.until(Phase.Escalated)
+    assert play.status.message.startswith("Nothing further was changed: evidence is incomplete")

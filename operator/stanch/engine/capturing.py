@@ -49,7 +49,8 @@ def accept(turn: Turn, problem: str) -> bool:
         # A capture that failed as a whole must not be tried for ever: its time counts as the evidence's.
         turn.set(evidence=replace(turn.status.evidence, at=turn.now))
     else:
-        turn.go(Event.EvidenceBlocked, "EvidenceIncomplete", f"Nothing was changed: evidence is incomplete ({problem})",
+        further = "further " if any(step.state is StepState.Done for step in turn.status.steps) else ""
+        turn.go(Event.EvidenceBlocked, "EvidenceIncomplete", f"Nothing {further}was changed: evidence is incomplete ({problem})",
                 waits_for="Resume, Close or Abort")  # fmt: skip
     return proceed
 

@@ -10,7 +10,10 @@ from stanch.domain.plan import Option
 from stanch.engine.expressions import Failed, evaluate_condition
 from stanch.engine.moves import Move
 from stanch.engine.transitions import Event
-from stanch.engine.turn import Turn
+from stanch.engine.turn import Turn, clip
+
+# Of eight options each still says why in the one sentence for the person on call.
+CAUSE = 110
 
 
 def diagnosing(turn: Turn) -> Move | None:
@@ -89,7 +92,9 @@ def exhausted(turn: Turn) -> None:
     tried = ", ".join(f"{record.name} {record.state.lower()}" for record in turn.status.options) or "none"
     turn.say(turn.key("exhausted"), "Escalate", expectation="an option that helps", result=f"options: {tried}",
              next="people decide: Resume, Close or Abort")  # fmt: skip
-    turn.go(Event.OptionsExhausted, "OptionsExhausted", f"No option helped ({tried})", waits_for="Resume, Close or Abort")
+    causes = "; ".join(f"{record.name} {record.state.lower()}: {clip(record.message, CAUSE)}" for record in turn.status.options)
+    turn.go(Event.OptionsExhausted, "OptionsExhausted", f"No option helped. {causes or 'There was none'}",
+            waits_for="Resume, Close or Abort")  # fmt: skip
 
 
 def granted(turn: Turn, option: Option) -> tuple[ApprovalRecord, ...]:

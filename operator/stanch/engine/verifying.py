@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from stanch.domain.duration import spell
 from stanch.domain.incident import CheckRecord, OptionState, Verdict
 from stanch.domain.plan import Check
 from stanch.engine.mitigating import fail
@@ -58,8 +59,8 @@ def confirm(turn: Turn, readings: Readings) -> None:
     hold = max((check.hold_for for check in turn.option.verify), default=timedelta())
     note(turn, readings)
     turn.say(turn.key("verify", turn.option.name, "confirmed"), "Verify", expectation=f"{len(readings.of)} checks confirmed",
-             result=summary(readings), next=f"hold for {hold}" if hold else "mitigated")  # fmt: skip
-    turn.go(Event.ChecksConfirmed, "ChecksConfirmed", f"Option {turn.option.name}: all checks confirmed, holding {hold}")
+             result=summary(readings), next=f"hold for {spell(hold)}" if hold else "mitigated")  # fmt: skip
+    turn.go(Event.ChecksConfirmed, "ChecksConfirmed", f"Option {turn.option.name}: all checks confirmed, holding {spell(hold)}")
     turn.set(hold_until=turn.now + hold)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import structlog
 
 from stanch.domain.incident import Phase, Status
@@ -9,6 +11,7 @@ from stanch.domain.plan import Ref
 from stanch.engine.chain import time_text
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
+from stanch.engine.turn import MESSAGE, clip
 from stanch.runtime.case import Case
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.world import World
@@ -20,10 +23,10 @@ CHANGES = frozenset({Phase.Mitigating, Phase.Mitigated})
 
 
 class Announcer:
-    def __init__(self, world: World, metrics: Metrics, component: str) -> None:
+    def __init__(self, world: World, metrics: Metrics, instance: str) -> None:
         self.world = world
         self.metrics = metrics
-        self.component = component
+        self.instance = instance
 
     async def announce(self, case: Case, before: Status, after: Status) -> None:
         log.info("phase",
@@ -33,7 +36,7 @@ class Announcer:
         if after.phase in CHANGES:
             about += [target.ref for target in after.targets]
         for ref in about:
-            await self.emit(event(ref, case, after, self.component, time_text(self.world.clock.now().replace(microsecond=0))))
+            await self.emit(event(ref, case, after, self.instance, self.world.clock.now()))
 
     async def emit(self, body: Object) -> None:
         try:
@@ -42,7 +45,7 @@ class Announcer:
             log.warning("event.lost", reason=str(failure))
 
 
-def event(ref: Ref, case: Case, status: Status, component: str, at: str) -> Object:
+def event(ref: Ref, case: Case, status: Status, instance: str, now: datetime) -> Object:
     """https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/"""
     involved = {
         "apiVersion": ref.api_version,
@@ -51,10 +54,25 @@ def event(ref: Ref, case: Case, status: Status, component: str, at: str) -> Obje
         "name": ref.name,
         "uid": ref.uid,
     }
+    at = time_text(now.replace(microsecond=0))
     return {
         "apiVersion": "v1", "kind": "Event",
-        "metadata": {"generateName": f"{ref.name[:200]}.", "namespace": ref.namespace},
+        "metadata": {"generateName": ordered_name(ref, now), "namespace": ref.namespace},
         "involvedObject": involved, "reason": str(status.phase), "type": "Warning" if status.phase in WARNS else "Normal",
-        "message": f"Incident {case.ref.name}: {status.message}"[:1024], "firstTimestamp": at, "lastTimestamp": at, "count": 1,
-        "source": {"component": component}, "reportingComponent": "stanch.dev/operator", "reportingInstance": component,
+        "message": sentence(case, status), "firstTimestamp": at, "lastTimestamp": at, "count": 1,
+        "source": {"component": "stanch"}, "reportingComponent": "stanch.dev/operator", "reportingInstance": instance,
     }  # fmt: skip
+
+
+def ordered_name(ref: Ref, now: datetime) -> str:
+    """Times of Events are whole seconds; names that follow the microseconds let `kubectl describe` show the order within one.
+
+    The API server keeps 58 characters of a generateName.
+    """
+    return f"{ref.name[:42]}.{int(now.timestamp() * 1_000_000):x}-"
+
+
+def sentence(case: Case, status: Status) -> str:
+    """What happened, and last, never cut, who is waited for."""
+    waits = f"; waits for {status.waits_for}" if status.waits_for else ""
+    return clip(f"Incident {case.ref.name}: {status.message}", MESSAGE - len(waits)) + waits
