@@ -94,7 +94,7 @@ async def write(world: World, case: Case, effect: Write) -> Outcome:
     _, action, ref, cluster = parts(world, case, effect.option, effect.step)
     prepared = case.prepared
     fresh = prepared is not None and prepared.token == effect.token and not effect.fence
-    seen = await cluster.get(ref) if fresh else await fence(cluster, ref, world.epoch())
+    seen = await cluster.get(ref) if fresh else await fence(cluster, ref, world.epoch(), effect.resource_version)
     if action.observe(seen, effect.token):
         return Written("observed on the target", found=True)
     if not fresh:
@@ -106,6 +106,10 @@ async def write(world: World, case: Case, effect: Write) -> Outcome:
     return Written(prepared.change.summary, found=False)
 
 
-async def fence(cluster: Cluster, ref: Ref, epoch: int) -> dict:
-    """Moves the target's version on, so that a write still under way from an earlier leader meets a 409."""
-    return await cluster.patch(ref, {"metadata": {"annotations": {EPOCH: str(epoch)}}})
+async def fence(cluster: Cluster, ref: Ref, epoch: int, prepared_on: str) -> dict:
+    """Moves the target's version on, so that a write still under way from an earlier life meets a 409.
+
+    Named after the version that the write was prepared on too: a second fence of one epoch would otherwise change nothing,
+    and a version that did not move would let that write in after it was observed not to be there.
+    """
+    return await cluster.patch(ref, {"metadata": {"annotations": {EPOCH: f"{epoch}-{prepared_on}"}}})
