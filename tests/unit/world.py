@@ -18,7 +18,7 @@ from stanch.api import codec
 from stanch.api.base import API_VERSION
 from stanch.checks.registry import CHECKS
 from stanch.domain.decision import Verb
-from stanch.domain.incident import Status, StepRecord, StepState
+from stanch.domain.incident import Phase, Status, StepRecord, StepState
 from stanch.domain.plan import Ref
 from stanch.domain.timeline import Entry, Line
 from stanch.engine.chain import decode
@@ -209,12 +209,14 @@ class Life:
             return 30.0
         return None if wake_at is None else max((wake_at - self.site.server.time.now()).total_seconds(), 0.0)
 
-    async def live(self, rounds: int = 300) -> None:
-        """Ticks at each wake time until nothing more is to be done by itself."""
+    async def live(self, until: Phase | None = None, rounds: int = 300) -> None:
+        """Ticks at each wake time until a phase, or until nothing more is to be done by itself."""
         for _ in range(rounds):
             delay = await self.tick()
+            if self.site.gone or (until and self.site.status.phase is until):
+                return None
             if delay is None:
-                return None if self.site.gone else self.site.not_silent()
+                return self.site.not_silent()
             self.site.passes(delay + 0.001)
         raise AssertionError(f"the incident does not come to rest: {self.site.status}")
 

@@ -89,7 +89,8 @@ class GatedCluster:
             yield item
 
     async def patch(self, ref: Ref, patch: Mapping[str, Any], *, dry_run: bool = False, **how: str) -> Object:
-        op = Op("read" if dry_run else "write", f"patch {ref} {' '.join(sorted(patch))}")
+        what = f"patch {ref} {' '.join(sorted(patch))}"
+        op = Op("read", f"dry-run {what}") if dry_run else Op("write", what)
         return await self._passage.do(op, lambda: self._cluster.patch(ref, patch, dry_run=dry_run, **how))
 
     async def create(self, body: Object, *, dry_run: bool = False) -> Object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stanch.domain.incident import StepState
+from stanch.domain.incident import StepRecord, StepState
 from stanch.engine.capturing import record
 from stanch.engine.mitigating import open_intent
 from stanch.engine.moves import (
@@ -49,36 +49,57 @@ def after(turn: Turn) -> Move | None:
 
 def aborting(turn: Turn) -> Move | None:
     """An intent that is open is observed first: the record must say what was written and what was not."""
-    if intent := open_intent(turn):
-        if outcome := turn.take(Write, Written):
-            turn.put_step(replace(intent, state=StepState.Done, message=clip(outcome.summary), done_at=turn.now))
-        elif failed := turn.take(Write, Stale, Denied):
-            turn.put_step(replace(intent, state=StepState.Failed, message=f"aborted before it was written: {failed.message}"))
-        elif later := turn.take(Write, Later):
-            return turn.move(wake_in=turn.after(later))
-        else:
-            return turn.move(Write(intent.option, intent.name, intent.token, intent.resource_version, fence=True))
+    if (intent := open_intent(turn)) and (move := observe(turn, intent)):
+        return move
     written = [f"{r.option}/{r.name}" for r in turn.status.steps if r.state is StepState.Done]
     turn.say(turn.key("aborted"), "Abort", result=f"written: {', '.join(written) or 'nothing'}", next="none")
     turn.go(Event.AbortDone, "Aborted", turn.status.message)
     return None
 
 
+def observe(turn: Turn, intent: StepRecord) -> Move | None:
+    if not turn.has_plan:
+        why = "aborted; its plan is gone, so whether it was written is not known"
+        turn.put_step(replace(intent, state=StepState.Failed, message=why))
+    elif turn.take(Write, Written):
+        turn.put_step(replace(intent, state=StepState.Done, done_at=turn.now))
+    elif failed := turn.take(Write, Stale, Denied):
+        turn.put_step(replace(intent, state=StepState.Failed, message=clip(f"aborted before it was written: {failed.message}")))
+    elif later := turn.take(Write, Later):
+        return turn.move(wake_in=turn.after(later))
+    else:
+        return turn.move(Write(intent.option, intent.name, intent.token, intent.resource_version, fence=True))
+    return None
+
+
 def settled(turn: Turn) -> Move | None:
-    """Resolved, Closed, Aborted, Failed: give back, seal, rest."""
-    if turn.status.locked:
-        if turn.take(Release, Done):
-            turn.set(locked=False)
-        elif later := turn.take(Release, Later, Denied):
-            return turn.move(wake_in=turn.after(later))
-        else:
-            return turn.move(Release())
-    if turn.status.pack.uri and turn.status.pack.sealed < turn.status.pack.head.seq:
-        if sealed := turn.take(Seal, Sealed):
-            pack = replace(turn.status.pack, sealed=turn.status.pack.head.seq, manifest=f"sha256:{sealed.manifest.sha256}")
-            turn.set(pack=pack)
-        elif later := turn.take(Seal, Later, Denied):
-            return turn.move(wake_in=turn.after(later))
-        else:
-            return turn.move(Seal(turn.status.pack.head))
-    return turn.move()
+    """Resolved, Closed, Aborted, Failed: give back, seal, rest. A deleted Incident goes with its finalizer: sealed before."""
+    if turn.take(Release, Done):
+        turn.set(locked=False)
+    ways = (sealing, releasing) if turn.facts.deleted else (releasing, sealing)
+    moves = (way(turn) for way in ways)
+    return next((move for move in moves if move is not None), None) or turn.move()
+
+
+def releasing(turn: Turn) -> Move | None:
+    if not turn.status.locked:
+        return None
+    if later := turn.take(Release, Later, Denied):
+        return turn.move(wake_in=turn.after(later))
+    return turn.move(Release())
+
+
+def sealing(turn: Turn) -> Move | None:
+    was = turn.status.pack
+    if was.sealed >= was.head.seq:
+        return None
+    if turn.facts.deleted and turn.take(Seal, Denied):
+        return None  # another try changes nothing, and the locks of an incident that goes must not stay
+    if later := turn.take(Seal, Later, Denied):
+        return turn.move(wake_in=turn.after(later))
+    sealed = turn.take(Seal, Sealed)
+    if sealed is None:
+        return turn.move(Seal(was.head))
+    manifest = f"sha256:{sealed.manifest.sha256}"
+    turn.set(pack=replace(was, sealed=was.head.seq, manifest=manifest, uri=was.uri or sealed.uri))
+    return None

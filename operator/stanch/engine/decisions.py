@@ -32,7 +32,8 @@ def take_one(turn: Turn) -> Mark | None:
         return None
     decision = waiting[0]
     if decision.uid in turn.status.decisions:
-        return Mark(decision.name, "Counted", "recorded in the timeline")
+        # Whether it counted is not kept beside its UID: the timeline says it.
+        return Mark(decision.name, "", "recorded in the timeline, which says what came of it")
     taken = misdirected(turn, decision) or HANDLERS[decision.verb](turn, decision)
     turn.set(decisions=(*turn.status.decisions, decision.uid)[-REMEMBERED:])
     turn.say(turn.key("decision", decision.uid), f"{decision.verb} {decision.option}".strip(), actor=decision.by,
@@ -83,8 +84,11 @@ def ineligible(turn: Turn, decision: Decision) -> str:
         return "who opened the incident does not approve it"
     if decision.role not in option.approval.roles:
         return f"option {option.name} asks for {', '.join(option.approval.roles)}, not for {decision.role}"
-    if any(record.by == decision.by for record in choosing.granted(turn, option)):
+    granted = choosing.granted(turn, option)
+    if any(record.by == decision.by for record in granted):
         return f"{decision.by} approved it already"
+    if sum(record.role == decision.role for record in granted) >= option.approval.roles[decision.role]:
+        return f"enough people approved it as {decision.role} already"
     return ""
 
 

@@ -72,7 +72,7 @@ class Seal:
 
 @dataclass(frozen=True)
 class Mark:
-    """Write on the Decision itself what became of it."""
+    """Write on the Decision itself what became of it. `effect` empty: it was recorded, with what effect the timeline says."""
 
     decision: str
     effect: str
@@ -133,7 +133,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Sealed:
+    """`uri` says where the pack is: an incident that was never planned has not told it before."""
+
     manifest: File
+    uri: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stanch.domain.incident import Mode, Phase
-from stanch.engine.moves import Denied, Later, Move, Resolve, Resolved
+from stanch.engine.moves import Denied, Done, Later, Move, Release, Resolve, Resolved
 from stanch.engine.transitions import Event
-from stanch.engine.turn import Turn
+from stanch.engine.turn import Turn, clip
 
 REPLAN_EVERY = timedelta(seconds=30)
 
@@ -32,6 +32,9 @@ def waiting(turn: Turn) -> Move | None:
 
 
 def plan(turn: Turn) -> Move | None:
+    if turn.status.locked:
+        # Resumed: the next plan may be about other objects, and those of the last one would stay locked for good.
+        return give_back(turn)
     if later := turn.take(Resolve, Later):
         turn.set(reason=later.reason, message=later.message)
         return turn.move(wake_in=timedelta(seconds=later.after))
@@ -41,6 +44,16 @@ def plan(turn: Turn) -> Move | None:
         fix(turn, resolved)
         return None
     return turn.move(Resolve(turn.status.attempt))
+
+
+def give_back(turn: Turn) -> Move | None:
+    if turn.take(Release, Done):
+        turn.set(locked=False)
+        return None
+    if later := turn.take(Release, Later, Denied):
+        turn.set(reason=later.reason, message=clip(later.message))
+        return turn.move(wake_in=turn.after(later))
+    return turn.move(Release())
 
 
 def refuse(turn: Turn, denied: Denied) -> None:

@@ -32,12 +32,12 @@ async def seal(world: World, case: Case, effect: Seal) -> Outcome:
     since = case.status.phase_since
     assert since is not None
     manifest = await case.pack.seal(effect.head, pack_facts(case), since)
-    return Sealed(manifest)
+    return Sealed(manifest, case.pack.uri)
 
 
 async def mark(world: World, case: Case, effect: Mark) -> Outcome:
     ref = Ref(API_VERSION, "Decision", case.ref.namespace, effect.decision)
-    status = DecisionStatus(world.clock.now(), Standing(effect.effect), effect.message)
+    status = DecisionStatus(world.clock.now(), Standing(effect.effect) if effect.effect else None, effect.message)
     patch = {"status": codec.decision_status_to_json(status)}
     written = await world.clusters.own.patch(ref, patch, subresource="status")
     world.decisions.put(codec.decision_of(written))

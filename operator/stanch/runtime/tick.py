@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -25,6 +25,7 @@ Announce = Callable[[Case, Status, Status], Awaitable[None]]
 Perform = Callable[[Case, Effect], Awaitable[Outcome]]
 # A walk that needs more effects than this in one go is a fault of ours; it goes on with the next tick.
 EFFECTS = 100
+MARK_RETRY = timedelta(seconds=10)
 
 
 class Ticker:
@@ -50,7 +51,10 @@ class Ticker:
         case = Case(raw, self.world.packs.of(facts.namespace, facts.name, facts.uid))
         # What is said in chats and tickets instead of names of people: it leads to the incident and to each of its log lines.
         with bound_contextvars(incident=facts.name, namespace=facts.namespace, correlation_id=facts.uid):
-            return await self.walk(case)
+            try:
+                return await self.walk(case)
+            except NotFound:
+                return None  # deleted meanwhile: nobody asks for anything any more
 
     async def walk(self, case: Case) -> datetime | None:
         effect: Effect | None = None
@@ -65,12 +69,21 @@ class Ticker:
                 effect = outcome = None
                 continue
             if move.effect is None:
-                return move.wake_at
+                return self.again(case, move)
             self.world.epoch()  # raises when another process leads by now: nothing more is done in its place
-            effect, outcome = move.effect, await self.perform(case, move.effect)
-            if isinstance(effect, Mark):
-                case.unmarkable.add(effect.decision)
+            if isinstance(move.effect, Mark):
+                # What came of the effect before was not looked at yet, and still is when the Decision is marked.
+                case.unmarkable.add(move.effect.decision)
+                await self.perform(case, move.effect)
+            else:
+                effect, outcome = move.effect, await self.perform(case, move.effect)
         return self.world.clock.now()
+
+    def again(self, case: Case, move: Move) -> datetime | None:
+        """When to look again: at the move's wake time, and soon where a Decision could not be marked."""
+        unmarked = self.world.decisions.of((case.facts.namespace, case.facts.name))
+        marking = self.world.clock.now() + MARK_RETRY if unmarked else None
+        return min((at for at in (move.wake_at, marking) if at), default=None)
 
     def snapshot(self, case: Case, effect: Effect | None, outcome: Outcome | None, problem: str) -> Snapshot:
         about = case.facts.namespace, case.facts.name
@@ -113,8 +126,10 @@ class Ticker:
             self._plans[case.facts.uid] = case.plan = known
 
     async def read_plan(self, uid: str, status: Status) -> Plan | None:
+        """None: it is gone, was changed, or is none that this version can read. Not being let to read it says none of these."""
         try:
-            data = await self.world.vault.get(plan_name(uid, status.plan_digest), status.plan_digest)
-        except Refused:
+            return codec.plan_of(await self.world.vault.get(plan_name(uid, status.plan_digest), status.plan_digest))
+        except Refused as failure:
+            if failure.reason == "Forbidden":
+                raise
             return None
-        return codec.plan_of(data)
