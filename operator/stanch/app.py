@@ -156,7 +156,7 @@ class Operator:
         self.workers = Workers(self.queue, ticker.tick, api.clock, self.metrics, self.settings.workers)
         self.sweeper = Sweeper(clusters.own, self.queue, self.metrics, self.settings.namespaces)
         declared = Declared(clusters.own, api.clock)
-        sinks = Sinks(self.sink_incident, self.sink_decision(world), declared.playbook)
+        sinks = Sinks(self.sink_incident, self.sink_decision(world), declared.told)
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
         parts.append(watch(sinks, api.login, self.settings.namespaces))
         return await self.first_of([asyncio.ensure_future(part) for part in parts])

@@ -1,4 +1,4 @@
-"""Tells the authors of Playbooks what is wrong with them: the condition `Ready`, from lint, before any incident needs one."""
+"""Tells authors of Playbooks and ResponsePolicies what is wrong with them: the condition `Ready`, before an incident needs one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from stanch.api import codec
-from stanch.api.kinds import PlaybookSpec
+from stanch.api.kinds import KINDS, PlaybookSpec
 from stanch.api.lint import Severity, lint
 from stanch.domain.conditions import Condition, merge
 from stanch.domain.objects import DeclaredStatus
@@ -17,7 +17,7 @@ from stanch.engine.ports import Clock, Cluster, Object
 
 log = structlog.get_logger()
 
-Key = tuple[str, str]
+Key = tuple[str, str, str]
 
 
 class Declared:
@@ -27,9 +27,9 @@ class Declared:
         self._changed: dict[Key, Object] = {}
         self._wake = asyncio.Event()
 
-    def playbook(self, obj: Object, gone: bool) -> None:
-        """The watch told about a Playbook; only the latest state of each is kept."""
-        key = (obj["metadata"]["namespace"], obj["metadata"]["name"])
+    def told(self, obj: Object, gone: bool) -> None:
+        """The watch told about an object; only the latest state of each is kept."""
+        key = (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         if gone:
             self._changed.pop(key, None)
         elif (obj.get("status") or {}).get("observedGeneration") != obj["metadata"]["generation"]:
@@ -46,14 +46,14 @@ class Declared:
 
     async def _judge(self, obj: Object) -> None:
         metadata = obj["metadata"]
-        ref = Ref(obj["apiVersion"], obj["kind"], metadata["namespace"], metadata["name"], metadata["uid"])
+        ref = Ref(obj["apiVersion"], obj["kind"], metadata.get("namespace", ""), metadata["name"], metadata["uid"])
         status = {"status": codec.declared_status_to_json(self._status(obj))}
         try:
             await self._own.patch(ref, status, resource_version=metadata["resourceVersion"], subresource="status")
         except (Conflict, NotFound):
             return  # it has changed or is gone: the watch tells about that too
         except Failure as failure:
-            log.warning("playbook.unjudged", playbook=metadata["name"], namespace=metadata["namespace"], reason=str(failure))
+            log.warning("declared.unjudged", kind=ref.kind, name=ref.name, namespace=ref.namespace, reason=str(failure))
 
     def _status(self, obj: Object) -> DeclaredStatus:
         reason, message = judgement(obj)
@@ -64,12 +64,14 @@ class Declared:
 
 def judgement(obj: Object) -> tuple[str, str]:
     """Reason and message of the condition `Ready`: the first error, and how many more there are."""
+    model = next(kind.spec for kind in KINDS if kind.name == obj["kind"])
     try:
-        problems = lint(codec.spec_of(PlaybookSpec, obj))
+        spec = codec.spec_of(model, obj)
     except Refused as failure:
         return "Invalid", failure.message
-    errors = [problem for problem in problems if problem.severity is Severity.Error]
+    problems = lint(spec) if isinstance(spec, PlaybookSpec) else ()
+    errors = [problem for problem in problems if problem.severity is Severity.error]
     if not errors:
-        return "Valid", "Can be run"
+        return "Valid", "Can be used"
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return "Invalid", f"{errors[0].path}: {errors[0].message}; {errors[0].hint}{more}"

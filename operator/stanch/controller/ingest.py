@@ -1,4 +1,4 @@
-"""Watches Incidents, Decisions and Playbooks through kopf, and hands each event on.
+"""Watches the four kinds through kopf, and hands each event on.
 
 kopf is used as ingest and runner only: `on.event` handlers that never write. Its timers, daemons, indices, annotations
 and finalizers are not used; state lives in `/status`, time in `runtime.queue`.
@@ -30,7 +30,7 @@ class Sinks:
 
     incident: Told
     decision: Told
-    playbook: Told
+    declared: Told
 
 
 async def watch(sinks: Sinks, login: Login, namespaces: tuple[str, ...]) -> None:
@@ -90,7 +90,8 @@ def _register(registry: kopf.OperatorRegistry, sinks: Sinks, login: Login, loop:
         asked = asyncio.run_coroutine_threadsafe(login(), loop)
         return kopf.ConnectionInfo(**await asyncio.wrap_future(asked))
 
-    for plural, told in (("incidents", sinks.incident), ("decisions", sinks.decision), ("playbooks", sinks.playbook)):
+    of = {"incidents": sinks.incident, "decisions": sinks.decision, "playbooks": sinks.declared, "responsepolicies": sinks.declared}
+    for plural, told in of.items():
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(_handler(told, loop))
 
 
