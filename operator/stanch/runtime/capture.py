@@ -20,9 +20,16 @@ async def capture(world: World, case: Case, effect: Capture) -> Outcome:
     plan = case.plan
     cluster = world.clusters.acting_as(plan.namespace, plan.service_account)
     place = Place(cluster, case.pack, world.clock, plan.namespace, effect.label)
-    collecting = collect(planned(plan.evidence.sources, plan.targets), place, plan.evidence.budget)
-    result, before = await asyncio.gather(collecting, baseline(world, case, effect))
-    return Captured(result.at, result.files, result.bytes, tuple(result.missing), result.listing, before)
+    sources = planned(plan.evidence.sources, plan.targets)
+    try:
+        async with asyncio.TaskGroup() as both:
+            collecting = both.create_task(collect(sources, place, plan.evidence.budget))
+            reading = both.create_task(baseline(world, case, effect))
+    except BaseExceptionGroup as group:
+        # One failed and the other was ended with it: nothing writes on into a pack that is told to have failed.
+        raise group.exceptions[0] from group
+    result = collecting.result()
+    return Captured(result.at, result.files, result.bytes, tuple(result.missing), result.listing, reading.result())
 
 
 async def baseline(world: World, case: Case, effect: Capture) -> Mapping[str, Verdict]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from stanch.checks.reading import unread
 from stanch.domain.incident import Verdict
 from stanch.domain.plan import Check
+from stanch.engine.errors import Failure
 from stanch.engine.moves import Outcome, Read, Readings
 from stanch.engine.parts import CheckScope, Reading
 from stanch.runtime.case import Case
@@ -38,5 +40,7 @@ async def read_one(world: World, case: Case, check: Check) -> Reading:
     try:
         async with asyncio.timeout(PATIENCE):
             return await kind.read(scope, kind.params.model_validate(check.params))
+    except Failure as failure:
+        return unread(failure)
     except TimeoutError:
         return Reading(Verdict.Inconclusive, f"no answer within {PATIENCE:g} s")
