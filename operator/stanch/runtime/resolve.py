@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import yaml
 
 from stanch.api import codec
 from stanch.api.choice import Chosen
+from stanch.domain.incident import Status
 from stanch.domain.plan import Approval, Check, EvidencePlan, Option, Pin, Plan, Ref, Source, Step, Target
 from stanch.engine.errors import NotFound, Refused
 from stanch.engine.moves import Outcome, Resolve, Resolved
@@ -18,7 +19,7 @@ from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
 from stanch.runtime.case import Case, plan_name
 from stanch.runtime.matching import find_playbook, find_policy
-from stanch.runtime.targets import resolve_targets
+from stanch.runtime.targets import Found, of_object, resolve_targets
 from stanch.runtime.world import World
 from stanch.runtime.write import INCIDENT_LABEL
 
@@ -33,13 +34,15 @@ async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     playbook_pin, playbook = await find_playbook(own, facts, case.spec)
     account = await find_account(own, facts.namespace, playbook.service_account_name)
     cluster = world.clusters.acting_as(facts.namespace, account)
-    targets = await resolve_targets(cluster, facts, playbook.targets)
+    found = await resolve_targets(cluster, facts, playbook.targets)
+    targets = tuple(target for group in found.values() for target in group)
     plan = Plan(
         incident_uid=facts.uid, attempt=effect.attempt, playbook=playbook_pin, service_account=account,
-        namespace=facts.namespace, targets=targets, evidence=evidence_of(playbook, targets),
-        options=tuple([await option_of(world, cluster, spec, targets) for spec in playbook.options]),
+        namespace=facts.namespace, targets=targets, evidence=evidence_of(playbook, found),
+        options=tuple([await option_of(world, cluster, spec, found) for spec in playbook.options]),
         allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
     )  # fmt: skip
+    fits(plan)
     digest = await keep(world, case, plan)
     case.plan = plan
     return Resolved(plan, digest, policy_pin, policy.close_role or "", await diagnose(cluster, targets), case.pack.uri)
@@ -60,58 +63,69 @@ async def keep(world: World, case: Case, plan: Plan) -> str:
     return await world.vault.put(plan_name(case.facts.uid, codec.digest(data)), data, {INCIDENT_LABEL: case.facts.uid})
 
 
-def evidence_of(playbook: Any, targets: tuple[Target, ...]) -> EvidencePlan:
+def fits(plan: Plan) -> None:
+    """Raises `Refused` (PlanTooLarge) where the status could not tell of every step and check."""
+    bounds = {field.name: field.metadata["max_length"] for field in fields(Status) if field.name in ("steps", "checks")}
+    steps = sum(len(option.steps) for option in plan.options)
+    checks = len({check.name for option in plan.options for check in option.verify})
+    for what, count, most in (("steps", steps, bounds["steps"]), ("checks", checks, bounds["checks"])):
+        if count > most:
+            why = f"{plan.playbook.name} comes to {count} {what} on {len(plan.targets)} objects, expected {most} or fewer"
+            raise Refused("PlanTooLarge", f"{why}: narrow its selectors, or split it")
+
+
+def evidence_of(playbook: Any, found: Found) -> EvidencePlan:
     evidence = playbook.evidence
-    sources = tuple(source for item in evidence.collect for source in sources_of(item.chosen, targets))
+    sources = tuple(source for item in evidence.collect for source in sources_of(item.chosen, found))
     return EvidencePlan(sources, evidence.budget, evidence.on_failure)
 
 
-def sources_of(chosen: Chosen, targets: tuple[Target, ...]) -> list[Source]:
+def sources_of(chosen: Chosen, found: Found) -> list[Source]:
     if not chosen.target:
         return [Source(chosen.kind, chosen.params)]
-    return [Source(chosen.kind, chosen.params, target.name) for target in objects(targets, chosen.target)]
+    return [Source(chosen.kind, chosen.params, target.name) for target in found[chosen.target]]
 
 
-def objects(targets: tuple[Target, ...], name: str) -> tuple[Target, ...]:
-    """The objects behind one of the playbook's targets: itself, or each that its selector found."""
-    return tuple(target for target in targets if target.name == name or target.name.startswith(f"{name}."))
-
-
-async def option_of(world: World, cluster: Cluster, spec: Any, targets: tuple[Target, ...]) -> Option:
-    steps = [step for item in spec.steps for step in steps_of(item, targets)]
-    checks = [check for item, name in zip(spec.verify, spec.check_names(), strict=True) for check in checks_of(item, name, targets)]
+async def option_of(world: World, cluster: Cluster, spec: Any, found: Found) -> Option:
+    steps = [planned for item in spec.steps for planned in steps_of(item, found)]
+    checks = [check for item, name in zip(spec.verify, spec.check_names(), strict=True) for check in checks_of(item, name, found)]
     approval = Approval(dict(spec.approval.roles), spec.approval.timeout) if spec.approval else None
-    proven = [await prove(world, cluster, step, targets) for step in steps]
+    proven = [await prove(world, cluster, step, ref) for step, ref in steps]
     return Option(
         name=spec.name, steps=tuple(proven), verify=tuple(checks), when=spec.when or "", risk=spec.risk,
         approval=approval, on_failure=spec.on_failure, timeout=spec.timeout,
     )  # fmt: skip
 
 
-def steps_of(spec: Any, targets: tuple[Target, ...]) -> list[Step]:
+def steps_of(spec: Any, found: Found) -> list[tuple[Step, Ref]]:
     """One step an object: each has its own intent, token and before-image."""
-    chosen, found = spec.chosen, objects(targets, spec.chosen.target)
-    suffix = {target.name: f".{target.ref.name}" if len(found) > 1 else "" for target in found}
-    return [Step(spec.name + suffix[t.name], chosen.kind, t.name, chosen.params, spec.expect) for t in found]
+    chosen, targets = spec.chosen, found[spec.chosen.target]
+    names = [of_object(spec.name, target.ref.name, len(targets) > 1) for target in targets]
+    return [
+        (Step(name, chosen.kind, target.name, chosen.params, spec.expect), target.ref)
+        for name, target in zip(names, targets, strict=True)
+    ]
 
 
-def checks_of(spec: Any, name: str, targets: tuple[Target, ...]) -> list[Check]:
+def checks_of(spec: Any, name: str, found: Found) -> list[Check]:
     chosen = spec.chosen
     if not chosen.target:
         return [Check(name, chosen.kind, chosen.params, "", spec.within, spec.hold_for)]
-    found = objects(targets, chosen.target)
-    suffix = {target.name: f".{target.ref.name}" if len(found) > 1 else "" for target in found}
-    return [Check(name + suffix[t.name], chosen.kind, chosen.params, t.name, spec.within, spec.hold_for) for t in found]
+    targets = found[chosen.target]
+    names = [of_object(name, target.ref.name, len(targets) > 1) for target in targets]
+    return [
+        Check(each, chosen.kind, chosen.params, target.name, spec.within, spec.hold_for)
+        for each, target in zip(names, targets, strict=True)
+    ]
 
 
-async def prove(world: World, cluster: Cluster, step: Step, targets: tuple[Target, ...]) -> Step:
+async def prove(world: World, cluster: Cluster, step: Step, ref: Ref) -> Step:
     """Asks the server whether it would admit the write from this identity, and keeps the difference it would make.
 
     A step that the action itself refuses now (no earlier revision) may be possible when its turn comes: it stays in the
     plan, unproven, and says why. A write that the server would not admit refuses the whole plan.
     """
     action = world.actions[step.action]
-    ref = next(target.ref for target in targets if target.name == step.target)
     params = action.params.model_validate(step.params)
     before = await action.read(cluster, ref, params)
     try:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from stanch.api.names import object_name
 from stanch.domain.incident import Facts
 from stanch.domain.plan import Ref, Target
 from stanch.engine.errors import NotFound, Refused
+from stanch.engine.paths import safe_name
 from stanch.engine.ports import Cluster, Object
 
+NAME = 63
 
-async def resolve_targets(cluster: Cluster, facts: Facts, specs: list[Any]) -> tuple[Target, ...]:
-    """One `Target` an object; where a selector finds several, each is named `target.object`. Raises `Refused`."""
-    found: list[Target] = []
-    for spec in specs:
-        objects = await objects_of(cluster, facts, spec)
-        for obj in objects:
-            name = spec.name if len(objects) == 1 else f"{spec.name}.{obj['metadata']['name']}"
-            found.append(Target(name, ref_of(spec, obj)))
-    return tuple(found)
+
+Found = Mapping[str, tuple[Target, ...]]
+
+
+async def resolve_targets(cluster: Cluster, facts: Facts, specs: list[Any]) -> Found:
+    """The objects behind each of the playbook's targets, by its name. Raises `Refused`.
+
+    One `Target` an object; where a selector finds several, each is named `target.object`.
+    """
+    return {spec.name: targets_of(spec, await objects_of(cluster, facts, spec)) for spec in specs}
+
+
+def targets_of(spec: Any, objects: list[Object]) -> tuple[Target, ...]:
+    several = len(objects) > 1
+    return tuple(Target(of_object(spec.name, obj["metadata"]["name"], several), ref_of(spec, obj)) for obj in objects)
+
+
+def of_object(name: str, object_name: str, several: bool) -> str:
+    """`name`, or `name.object` where there are several: the same each time, within the 63 characters that a status takes."""
+    return safe_name(f"{name}.{object_name}", NAME) if several else name
 
 
 def ref_of(spec: Any, obj: Object) -> Ref:
