@@ -36,9 +36,10 @@ class Written:
 
 
 def counts(request: web.Request, body: bytes, status: int) -> bool:
-    """Whether this was a write of the incident's path: committed, no dry run, no question, nothing of leader or Playbook."""
+    """Whether this was a write of the incident's path: committed, no dry run, no question, nothing of leader, Playbook or policy."""
     asked = "dryRun" in request.query or "/authorization.k8s.io/" in request.path
-    beside = "stanch-leader" in request.path or b'"stanch-leader"' in body or "/playbooks/" in request.path
+    declared = "/playbooks/" in request.path or "/responsepolicies/" in request.path
+    beside = "stanch-leader" in request.path or b'"stanch-leader"' in body or declared
     return request.method in WRITES and status < 300 and not asked and not beside
 
 

@@ -396,3 +396,10 @@ def test_evidence_that_blocks_after_a_change_does_not_say_that_nothing_was_chang
     play.answers[moves.Capture] = lambda effect: moves.Denied("Forbidden", "no") if play.written else play._capture(effect)
     play.until(Phase.Escalated)
     assert play.status.message.startswith("Nothing further was changed: evidence is incomplete")
+
+
+def test_a_refusal_longer_than_a_status_takes_is_told_once() -> None:
+    play = Play(answers={moves.Resolve: moves.Denied("Forbidden", "no " * 1000)})
+    for _ in range(3):
+        play.now = play.tick().wake_at
+    assert play.status.phase is Phase.Waiting and len(play.lines) == 1

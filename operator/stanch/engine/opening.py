@@ -24,8 +24,8 @@ def opened(turn: Turn) -> Move | None:
 def waiting(turn: Turn) -> Move | None:
     """Looks again by itself, quietly: the same refusal is neither a new line of the timeline nor a write."""
     if denied := turn.take(Resolve, Denied):
-        if denied.message != turn.status.message:
-            turn.set(reason=denied.reason, message=denied.message)
+        if clip(denied.message) != turn.status.message:
+            turn.set(reason=denied.reason, message=clip(denied.message))
             refuse(turn, denied)
         return turn.move(wake_in=REPLAN_EVERY)
     return plan(turn)
@@ -36,7 +36,7 @@ def plan(turn: Turn) -> Move | None:
         # Resumed: the next plan may be about other objects, and those of the last one would stay locked for good.
         return give_back(turn)
     if later := turn.take(Resolve, Later):
-        turn.set(reason=later.reason, message=later.message)
+        turn.set(reason=later.reason, message=clip(later.message))
         return turn.move(wake_in=timedelta(seconds=later.after))
     if resolved := turn.take(Resolve, Resolved):
         if turn.in_phase(Phase.Waiting):
