@@ -36,7 +36,7 @@ class Written:
 
 
 def counts(request: web.Request, body: bytes, status: int) -> bool:
-    """Whether this was a write of the incident's path: committed, no dry run, no question, nothing of leader, Playbook or policy."""
+    """Whether this was a write of the incident's path: committed, no dry run, no question, not of leader, Playbook, policy."""
     asked = "dryRun" in request.query or "/authorization.k8s.io/" in request.path
     declared = "/playbooks/" in request.path or "/responsepolicies/" in request.path
     beside = "stanch-leader" in request.path or b'"stanch-leader"' in body or declared
