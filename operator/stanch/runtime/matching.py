@@ -51,7 +51,9 @@ async def default_policy(own: Cluster) -> Object:
     if len(defaults) == 1:
         return defaults[0]
     names = ", ".join(obj["metadata"]["name"] for obj in defaults) or "none"
-    raise Refused("PolicyAmbiguous", f"{len(defaults)} policies are marked default ({names}), expected one: set policyRef")
+    # policyRef is fixed once an Incident is open: only these two help this one.
+    mend = f"set spec.default on one ResponsePolicy only, or label the namespace {POLICY_LABEL}=NAME"
+    raise Refused("PolicyAmbiguous", f"{len(defaults)} policies are marked default ({names}), expected one: {mend}")
 
 
 async def find_playbook(own: Cluster, facts: Facts, spec: dict[str, Any]) -> tuple[Pin, Any]:
