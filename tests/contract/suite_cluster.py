@@ -178,7 +178,8 @@ class ClusterContract:
         for body in (thing(world, "a", replicas=1), deployment(world, "a")):
             made = ref(await own.create(body))
             await own.patch(made, {"metadata": {"labels": {"a": "b"}}})
-            await own.patch(made, {"status": {"observedGeneration": 1}}, subresource="status")
+            if made.kind == "Thing":  # a Deployment's controller writes its status at the same time
+                await own.patch(made, {"status": {"observedGeneration": 1}}, subresource="status")
             assert (await own.get(made))["metadata"]["generation"] == 1
             await own.patch(made, {"spec": {"replicas": 2}})
             assert (await own.get(made))["metadata"]["generation"] == 2
@@ -218,9 +219,9 @@ class ClusterContract:
 
     async def test_a_name_can_be_left_to_the_server(self, world: World, own: Cluster) -> None:
         body = config_map(world, "-")
-        body["metadata"] |= {"name": "", "generateName": "told."}
+        body["metadata"] |= {"name": "", "generateName": "told-"}
         names = {(await own.create(body))["metadata"]["name"] for _ in range(2)}
-        assert len(names) == 2 and all(name.startswith("told.") and len(name) > len("told.") for name in names)
+        assert len(names) == 2 and all(name.startswith("told-") and len(name) > len("told-") for name in names)
 
     async def test_create_in_a_namespace_that_is_not_there(self, world: World, own: Cluster) -> None:
         body = with_metadata(config_map(world, "a"), namespace=f"{world.namespace}-absent")
