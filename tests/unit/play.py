@@ -9,7 +9,7 @@ from typing import Any
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import Facts, Mode, Phase, Status, Verdict
-from stanch.domain.plan import Approval, Check, Option, Pin, Plan, Ref, Step, Target
+from stanch.domain.plan import Approval, Check, Occasion, Option, Pin, Plan, Ref, Step, Target
 from stanch.domain.timeline import Entry, File
 from stanch.engine import moves
 from stanch.engine.decide import decide
@@ -41,6 +41,7 @@ def option(name: str, **changes: Any) -> Option:
 def plan(*options: Option, **changes: Any) -> Plan:
     base = Plan(incident_uid="uid-inc", attempt=1, playbook=Pin("frontend-down", "uid-pb", 3),
                 service_account=Pin("remediator", "uid-sa"), namespace="aureus", targets=(Target("app", APP),),
+                occasion=Occasion("availability", "P0", "frontend"),
                 options=options or (option("restart"), option("undo")))  # fmt: skip
     return replace(base, **changes)
 

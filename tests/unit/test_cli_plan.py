@@ -14,7 +14,7 @@ from stanch.cli import plan as plans
 from stanch.cli.ending import Ending
 from stanch.cli.output import Format
 from stanch.domain.incident import Phase
-from stanch.domain.plan import Check, EvidencePlan, OnFailure, OnMissing, Plan, Risk, Source, Step
+from stanch.domain.plan import Check, EvidencePlan, OnFailure, OnMissing, Plan, Purpose, Risk, Source, Step
 from stanch.kube.secrets import SecretStore
 from stanch.runtime.case import plan_name
 from tests.unit.cli_kit import ESCAPE, Person, created, incident, parsed, session
@@ -38,7 +38,8 @@ def a_plan() -> Plan:
         on_failure=OnFailure.Stop,
     )  # fmt: skip
     evidence = EvidencePlan((Source("logs", {}, "app"), Source("events")), timedelta(seconds=20), OnMissing.Block)
-    return plan(option("restart"), undo, evidence=evidence)
+    purpose = Purpose("502 on every page", "", "The database is down too", ("IR-4", "IR-5"))
+    return plan(option("restart"), undo, evidence=evidence, purpose=purpose)
 
 
 class Story:
@@ -69,6 +70,14 @@ class Story:
 def keep(folder: Path, story: Story, data: bytes | None = None) -> None:
     (folder / "plans").mkdir()
     (folder / "plans" / f"1-{story.digest[7:19]}.json").write_bytes(data or story.data)
+
+
+async def test_whoever_approves_sees_when_the_playbook_is_the_wrong_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    story = Story(tmp_path)
+    keep(tmp_path, story)
+    shown = (await story.show(capsys)).splitlines()
+    assert "Not when: The database is down too" in shown and "Controls: IR-4, IR-5" in shown
+    assert not any(line.startswith("Use when") for line in shown), "what the playbook does not say takes no line"
 
 
 async def test_shows_everything_that_would_be_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

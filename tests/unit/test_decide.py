@@ -143,6 +143,15 @@ def test_condition_skips_an_option_and_a_condition_without_value_skips_it_too() 
         assert play.written == []
 
 
+def test_condition_is_about_the_incident_as_it_was_planned() -> None:
+    play = Play(plan=plan(option("restart"), option("undo", when="incident.severity == 'P0'")))
+    play.readings = {"health": NO}
+    play.tick()
+    play.facts = replace(play.facts, severity="P3", generation=2)
+    play.until(Phase.Escalated)
+    assert play.status.options[1].state is not OptionState.Skipped
+
+
 def test_refused_plan_waits_for_a_person_and_is_looked_at_again_quietly() -> None:
     play = Play(answers={moves.Resolve: moves.Denied("PlaybookAmbiguous", "a and b match")})
     move = play.tick()

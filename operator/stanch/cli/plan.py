@@ -18,7 +18,7 @@ from stanch.cli.session import Session
 from stanch.domain.decision import Verb
 from stanch.domain.duration import spell
 from stanch.domain.incident import Facts, OptionState, Status
-from stanch.domain.plan import Check, OnFailure, Option, Plan, Source, Step
+from stanch.domain.plan import Check, OnFailure, Option, Plan, Purpose, Source, Step
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
 from stanch.packs.local import Unreadable, read, walk
@@ -100,6 +100,7 @@ def lines(found: Planned) -> Iterator[str]:
     yield f"Plan {status.plan_digest} (attempt {plan.attempt}), read from {found.source}"
     yield text(f"Incident {plan.namespace}/{found.facts.name}, {found.facts.severity}, {found.facts.mode}: {found.facts.title}")
     yield f"Playbook {plan.playbook.name}, generation {plan.playbook.generation}, as ServiceAccount {plan.service_account.name}"
+    yield from of_purpose(plan.purpose)
     for target in plan.targets:
         yield f"Target {target.name}: {target.ref}, UID {target.ref.uid}"
     sources = ", ".join(source(one) for one in plan.evidence.sources)
@@ -108,6 +109,13 @@ def lines(found: Planned) -> Iterator[str]:
         yield ""
         yield from of_option(number, option, status)
     yield from to_approve(found)
+
+
+def of_purpose(purpose: Purpose) -> Iterator[str]:
+    """What the playbook says about itself, where it says it: whoever approves should see when it is the wrong one."""
+    controls = ", ".join(purpose.controls)
+    said = {"For": purpose.summary, "Use when": purpose.when_to_use, "Not when": purpose.when_not_to_use, "Controls": controls}
+    yield from (text(f"{label}: {value}") for label, value in said.items() if value)
 
 
 def source(one: Source) -> str:

@@ -128,6 +128,26 @@ class EvidencePlan(Record):
 
 
 @dataclass(frozen=True)
+class Occasion(Record):
+    """What the incident said when it was planned: conditions are about this, whatever is edited later."""
+
+    type: str = doc("Type of incident.", default="", max_length=63)
+    severity: str = doc("Severity.", default="", max_length=63)
+    component: str = doc("Component; empty: none.", default="", max_length=SHORT)
+    labels: Mapping[str, str] = doc("Labels.", factory=dict)
+
+
+@dataclass(frozen=True)
+class Purpose(Record):
+    """What the playbook says about itself, for those who approve and for those who audit."""
+
+    summary: str = doc("The symptom, in one line.", default="", max_length=256)
+    when_to_use: str = doc("When the playbook is the right one.", default="", max_length=TEXT)
+    when_not_to_use: str = doc("When it is the wrong one.", default="", max_length=TEXT)
+    controls: tuple[str, ...] = doc("Identifiers of controls that it implements.", default=())
+
+
+@dataclass(frozen=True)
 class Plan(Record):
     """Everything that may be done for one incident, fixed when it was opened."""
 
@@ -139,6 +159,8 @@ class Plan(Record):
     targets: tuple[Target, ...] = doc("All that the plan may touch.", default=())
     evidence: EvidencePlan = doc("What is captured first.", factory=EvidencePlan)
     options: tuple[Option, ...] = doc("Ordered ways to mitigate.", default=())
+    occasion: Occasion = doc("What the incident said.", factory=Occasion)
+    purpose: Purpose = doc("What the playbook says about itself.", factory=Purpose)
     allowed_origins: tuple[str, ...] = doc("Where HTTP checks may go beside the cluster, from the policy.", default=())
 
     def option(self, name: str) -> Option:

@@ -40,7 +40,7 @@ def holds(turn: Turn, option: Option) -> bool:
 
 
 def variables(turn: Turn) -> dict[str, object]:
-    """What `when` may speak of. `facts.<name>.age` is a duration, counted now from the recorded time."""
+    """What `when` may speak of, as it was when planned. `facts.<name>.age` is a duration, counted now from the recorded time."""
     facts: dict[str, dict[str, object]] = {}
     for name, value in turn.status.facts.items():
         head, _, tail = name.partition(".")
@@ -48,10 +48,9 @@ def variables(turn: Turn) -> dict[str, object]:
         group[tail] = value
         if tail == "at":
             group["age"] = turn.now - datetime.fromisoformat(value)
-    incident = {
-        "name": turn.facts.name, "type": turn.facts.type, "severity": turn.facts.severity,
-        "component": turn.facts.component, "labels": dict(turn.facts.labels),
-    }  # fmt: skip
+    said = turn.plan.occasion
+    incident = {"name": turn.facts.name, "type": said.type, "severity": said.severity, "component": said.component,
+                "labels": dict(said.labels)}  # fmt: skip
     return {"incident": incident, "facts": facts}
 
 

@@ -51,7 +51,7 @@ def pack_facts(case: Case) -> dict[str, Any]:
         "namespace": facts.namespace, "name": facts.name, "uid": facts.uid, "title": facts.title, "type": facts.type,
         "severity": facts.severity, "component": facts.component, "openedBy": facts.opened_by, "mode": str(facts.mode),
         "createdAt": facts.created_at, "phase": str(status.phase), "planDigest": status.plan_digest,
-        "impact": case.spec.get("impact", ""), "links": case.spec.get("links", []),
+        "startedAt": case.spec.get("startedAt", ""), "impact": case.spec.get("impact", ""), "links": case.spec.get("links", []),
         "playbook": status.playbook.name if status.playbook else "",
     }  # fmt: skip
     refs = {target.name: target.ref for target in status.targets}

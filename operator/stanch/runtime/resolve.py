@@ -11,7 +11,7 @@ import yaml
 from stanch.api import codec
 from stanch.api.choice import Chosen
 from stanch.domain.incident import Status
-from stanch.domain.plan import Approval, Check, EvidencePlan, Option, Pin, Plan, Ref, Source, Step, Target
+from stanch.domain.plan import Approval, Check, EvidencePlan, Occasion, Option, Pin, Plan, Purpose, Ref, Source, Step, Target
 from stanch.engine.errors import NotFound, Refused
 from stanch.engine.moves import Outcome, Resolve, Resolved
 from stanch.engine.ports import Cluster, Object
@@ -40,6 +40,7 @@ async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
         incident_uid=facts.uid, attempt=effect.attempt, playbook=playbook_pin, service_account=account,
         namespace=facts.namespace, targets=targets, evidence=evidence_of(playbook, found),
         options=tuple([await option_of(world, cluster, spec, found) for spec in playbook.options]),
+        occasion=Occasion(facts.type, facts.severity, facts.component, dict(facts.labels)), purpose=purpose_of(playbook),
         allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
     )  # fmt: skip
     fits(plan)
@@ -72,6 +73,11 @@ def fits(plan: Plan) -> None:
         if count > most:
             why = f"{plan.playbook.name} comes to {count} {what} on {len(plan.targets)} objects, expected {most} or fewer"
             raise Refused("PlanTooLarge", f"{why}: narrow its selectors, or split it")
+
+
+def purpose_of(playbook: Any) -> Purpose:
+    not_to_use = playbook.when_not_to_use or ""
+    return Purpose(playbook.summary, playbook.when_to_use or "", not_to_use, tuple(playbook.controls))
 
 
 def evidence_of(playbook: Any, found: Found) -> EvidencePlan:
