@@ -154,11 +154,14 @@ class Site:
         if write.ref.kind != "Deployment":
             return
         status, lines = self.status, [line.key for line in self.lines]
-        (step,) = [step for step in status.steps if step.state is StepState.Intended]
+        if "spec" not in write.body:
+            # A fence: it changes nothing, and that of a leader which was held up may come late.
+            assert any("/intent/" in line for line in lines), "the target was touched before anything was intended"
+            return
+        token = write.body["metadata"]["annotations"][TOKEN]
+        (step,) = [step for step in status.steps if step.state is StepState.Intended and step.token == token]
         assert f"{status.attempt}/step/{step.option}/{step.name}/intent/{step.attempts}" in lines, "written before its intent"
-        if "spec" in write.body:
-            assert write.body["metadata"]["annotations"][TOKEN] == step.token
-            self._evidence_first(status, step)
+        self._evidence_first(status, step)
 
     def _evidence_first(self, status: Status, step: StepRecord) -> None:
         captured = [line for line in self.lines if line.files and line.files[0].path.startswith("captures/")]
