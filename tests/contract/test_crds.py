@@ -233,7 +233,6 @@ PLAYBOOKS: dict[str, tuple[Spoil, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.requirement("A-15")
 @pytest.mark.parametrize("fault", PLAYBOOKS)
 def test_a_bad_playbook_is_refused(cluster: Any, namespace: str, fault: str) -> None:
     spoil, says = PLAYBOOKS[fault]
