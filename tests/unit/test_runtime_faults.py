@@ -15,7 +15,7 @@ import pytest
 
 from stanch.domain.incident import OptionState, Phase
 from stanch.engine.errors import Conflict, Failure, Refused, Retryable
-from tests.unit.world import Life, Site
+from tests.unit.world import Edit, Life, Site, lean, quick
 from tests.unit.world_gates import Gate, Op
 
 # Waiting would be told to the evidence, which waits for real.
@@ -46,8 +46,8 @@ class FailAt(Gate):
             raise self.failure
 
 
-async def operations(kind: str) -> list[Op]:
-    life = Life(Site())
+async def operations(kind: str, edit: Edit = quick) -> list[Op]:
+    life = Life(Site(edit))
     await life.live()
     return [op for op in life.passage.log if op.kind == kind]
 
@@ -67,11 +67,13 @@ def ended_well(site: Site) -> str:
     return str(status.phase)
 
 
-async def each_fails(numbers: list[Op], failure: Failure, late: bool = False, folder: Path | None = None) -> Counter[str]:
+async def each_fails(
+    numbers: list[Op], failure: Failure, late: bool = False, edit: Edit = quick, folder: Path | None = None
+) -> Counter[str]:
     """Each of these operations fails once. How often the incident came to which end. With a folder the packs are verified."""
     ends: Counter[str] = Counter()
     for op in numbers:
-        site = Site()
+        site = Site(edit)
         gate = FailAt(op.kind, op.number, failure, late)
         try:
             await Life(site, gate=gate).live()
@@ -93,7 +95,7 @@ async def each_fails(numbers: list[Op], failure: Failure, late: bool = False, fo
     (Refused("Forbidden", "not permitted"), False),
 ])  # fmt: skip
 async def test_write_that_fails(failure: Failure, late: bool) -> None:
-    ends = await each_fails(await operations("write"), failure, late)
+    ends = await each_fails(await operations("write", lean), failure, late, lean)
     assert ends.total() > 30
     # What may pass by itself costs nobody's help.
     assert set(ends) == {"Resolved"} or not isinstance(failure, Retryable)
@@ -108,7 +110,7 @@ async def test_read_that_fails() -> None:
 async def test_file_of_the_pack_that_fails(late: bool, tmp_path: Path) -> None:
     """Evidence that cannot be stored stops the change that it should have come before, and people are called (E-04)."""
     files = some_of(await operations("store"), lambda op: op.what.split("/")[0])
-    ends = await each_fails(files, AGAIN, late, tmp_path)
+    ends = await each_fails(files, AGAIN, late, folder=tmp_path)
     assert ends["Resolved"] > 10 and ends["Escalated"] > 5
 
 
