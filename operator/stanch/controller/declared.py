@@ -12,7 +12,7 @@ from stanch.api.lint import Severity, lint
 from stanch.domain.conditions import Condition, merge
 from stanch.domain.objects import DeclaredStatus
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Conflict, Failure, NotFound, Refused
+from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
 from stanch.engine.ports import Clock, Cluster, Object
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ class Declared:
 
     def told(self, obj: Object, gone: bool) -> None:
         """The watch told about an object; only the latest state of each is kept."""
-        key = (obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+        key = key_of(obj)
         if gone:
             self._changed.pop(key, None)
         elif (obj.get("status") or {}).get("observedGeneration") != obj["metadata"]["generation"]:
@@ -52,14 +52,25 @@ class Declared:
             await self._own.patch(ref, status, resource_version=metadata["resourceVersion"], subresource="status")
         except (Conflict, NotFound):
             return  # it has changed or is gone: the watch tells about that too
+        except Retryable as failure:
+            # The watch does not tell of it again: only a change does.
+            asyncio.get_running_loop().call_later(failure.after, self._again, obj)
         except Failure as failure:
             log.warning("declared.unjudged", kind=ref.kind, name=ref.name, namespace=ref.namespace, reason=str(failure))
+
+    def _again(self, obj: Object) -> None:
+        self._changed.setdefault(key_of(obj), obj)
+        self._wake.set()
 
     def _status(self, obj: Object) -> DeclaredStatus:
         reason, message = judgement(obj)
         generation = obj["metadata"]["generation"]
         ready = Condition("Ready", "True" if reason == "Valid" else "False", reason, message, generation)
         return DeclaredStatus(generation, merge((), (ready,), self._clock.now()))
+
+
+def key_of(obj: Object) -> Key:
+    return obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
 def judgement(obj: Object) -> tuple[str, str]:
