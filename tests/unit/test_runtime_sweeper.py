@@ -1,0 +1,92 @@
+"""The sweeper beside a watch that tells, tells late, or is silent; and incidents that rest, or only seem to."""
+
+from __future__ import annotations
+
+import pytest
+
+from stanch.engine.errors import Retryable
+from stanch.runtime.metrics import Metrics
+from stanch.runtime.queue import KeyQueue
+from stanch.runtime.sweeper import Sweeper
+from tests.unit.memory import MemoryClusters
+from tests.unit.world import KEY, NAMESPACE, Life, Site
+
+
+def sweeper_of(site: Site) -> Sweeper:
+    return Sweeper(MemoryClusters(site.server).own, KeyQueue(), Metrics(), (NAMESPACE,))
+
+
+async def test_watch_that_tells_is_not_silent_and_one_that_stops_is_found() -> None:
+    site = Site()
+    sweeper = sweeper_of(site)
+    sweeper.told(site.incident)
+    for _ in range(3):
+        await sweeper.sweep()
+    assert not sweeper.silent
+    await Life(site).tick()  # the Incident changes, and nobody is told
+    await sweeper.sweep()
+    assert not sweeper.silent, "it may be on its way"
+    await sweeper.sweep()
+    assert sweeper.silent and sweeper.metrics.registry.get_sample_value("stanch_watch_silent") == 1.0
+
+
+async def test_incident_that_changes_all_the_time_does_not_make_the_watch_look_silent() -> None:
+    site = Site()
+    sweeper = sweeper_of(site)
+    for number in range(4):
+        site.server.patch(site.incident_ref, {"metadata": {"labels": {"count": str(number)}}}, "", "", dry_run=False)
+        await sweeper.sweep()
+    assert not sweeper.silent, "a list may always be ahead of the watch, by another change each time"
+
+
+async def test_watch_that_tells_again_is_not_silent_any_more() -> None:
+    site = Site()
+    sweeper = sweeper_of(site)
+    await sweeper.sweep()
+    await sweeper.sweep()
+    assert sweeper.silent
+    sweeper.told(site.incident)
+    await sweeper.sweep()
+    assert not sweeper.silent
+
+
+async def test_incident_that_is_gone_is_forgotten() -> None:
+    site = Site()
+    sweeper = sweeper_of(site)
+    sweeper.told(site.incident)
+    sweeper.told(site.incident, gone=True)
+    site.server.remove(site.incident_ref)
+    await sweeper.sweep()
+    await sweeper.sweep()
+    assert not sweeper.silent and len(sweeper.queue) == 0
+
+
+async def test_open_incident_is_looked_at_and_a_resolved_one_rests_once_it_is_sealed() -> None:
+    site = Site()
+    sweeper, life = sweeper_of(site), Life(site)
+    await sweeper.sweep()
+    assert await sweeper.queue.get() == KEY
+    sweeper.queue.done(KEY)
+    await life.live()
+    await sweeper.sweep()
+    assert len(sweeper.queue) == 0
+    status = site.incident["status"]
+    site.server.set_status(site.incident_ref, {**status, "pack": {**status["pack"], "sealed": 1}})
+    await sweeper.sweep()
+    assert len(sweeper.queue) == 1, "what is not sealed is owed"
+
+
+async def test_list_that_fails_leaves_what_was_known() -> None:
+    site = Site()
+    sweeper = sweeper_of(site)
+    await sweeper.sweep()
+    site.server.before_read.append(fails)
+    with pytest.raises(Retryable):
+        await sweeper.sweep()
+    site.server.before_read.clear()
+    await sweeper.sweep()
+    assert sweeper.silent, "the sweep before the failed one counts"
+
+
+def fails(verb: str, ref: object) -> None:
+    raise Retryable("Timeout", "no answer")
