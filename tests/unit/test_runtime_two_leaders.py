@@ -155,6 +155,23 @@ async def test_write_of_a_leader_that_was_held_up_meets_a_conflict() -> None:
     assert site.frontend.mitigations and site.status.phase is Phase.Resolved
 
 
+@pytest.mark.parametrize("back_after", [10, 40, 1000])
+async def test_status_of_a_leader_that_was_held_up_overwrites_nothing(back_after: int) -> None:
+    site = Site()
+    stale = Leader(site, 1)
+    await stale.until("create secret/stanch-before")
+    await stale.steps(1)
+    assert stale.gate.waiting[0][0].what == "patch incident/frontend-502 status", "its intent"
+    new = await take_over(site, stale)
+    await new.steps(back_after)
+    before = site.status
+    await stale.finish()
+    assert site.status == before
+    await new.finish()
+    await new.life.live()
+    assert site.status.phase is Phase.Resolved and len(site.frontend.mitigations) == 2
+
+
 class TwoLeaders(RuleBasedStateMachine):
     """Two lives of the operator at a time, a person, and time."""
 
