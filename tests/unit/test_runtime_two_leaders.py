@@ -8,7 +8,7 @@ it asks (`Term.holds`), not before; or never, which no clock would allow and whi
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Coroutine
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +27,7 @@ from stanch.packs.findings import ProblemKind
 from stanch.runtime.case import Case
 from stanch.runtime.write import lock
 from tests.unit.world import NAMESPACE, Life, Site, incident
-from tests.unit.world_gates import Gate, Op
+from tests.unit.world_gates import Held
 
 T = TypeVar("T")
 # Where being held up is worst: around lock, intent and write.
@@ -40,29 +40,6 @@ MOMENTS = (
 SELDOM = st.sampled_from([False] * 7 + [True])
 # Turns of the loop in which a life that is not held would have come to its next operation.
 STILL = 25
-
-
-class Held(Gate):
-    """Holds each operation before it takes effect, until it is let go; once `free`, none."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[Op, asyncio.Future[None]]] = deque()
-        self.free = False
-
-    async def before(self, op: Op) -> None:
-        if not self.free:
-            future = asyncio.get_running_loop().create_future()
-            self.waiting.append((op, future))
-            await future
-
-    def let_one(self) -> None:
-        _, future = self.waiting.popleft()
-        future.set_result(None)
-
-    def let_all(self) -> None:
-        self.free = True
-        while self.waiting:
-            self.let_one()
 
 
 class Leader:

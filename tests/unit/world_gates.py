@@ -7,7 +7,7 @@ and its answer is still under way.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,6 +39,29 @@ class Gate:
     async def before(self, op: Op) -> None: ...
 
     async def after(self, op: Op) -> None: ...
+
+
+class Held(Gate):
+    """Holds each operation before it takes effect, until it is let go; once `free`, none."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Op, asyncio.Future[None]]] = deque()
+        self.free = False
+
+    async def before(self, op: Op) -> None:
+        if not self.free:
+            future = asyncio.get_running_loop().create_future()
+            self.waiting.append((op, future))
+            await future
+
+    def let_one(self) -> None:
+        _, future = self.waiting.popleft()
+        future.set_result(None)
+
+    def let_all(self) -> None:
+        self.free = True
+        while self.waiting:
+            self.let_one()
 
 
 @dataclass
