@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from stanch.domain.incident import Phase, StepState
 from stanch.engine.errors import Retryable
+from tests.unit.memory import Write
 from tests.unit.world import KEY, Life, Site
 from tests.unit.world_gates import Gate, Op
 
@@ -103,3 +106,36 @@ async def test_status_of_a_later_version_is_left_to_it() -> None:
     before = site.incident
     assert await Life(site).tick() == 30.0
     assert site.incident == before
+
+
+def between_intent_and_write(site: Site, meddle: Callable[[], object]) -> None:
+    """`meddle` acts once, after the first intent is stored and before it is carried out."""
+
+    def hook(write: Write) -> None:
+        if (
+            write.ref.kind == "Incident"
+            and hook in site.server.after_write
+            and any(s.state is StepState.Intended for s in site.status.steps)
+        ):
+            site.server.after_write.remove(hook)
+            meddle()
+
+    site.server.after_write.append(hook)
+
+
+async def test_status_that_a_controller_writes_during_its_rollout_is_no_conflict() -> None:
+    site = Site()
+    between_intent_and_write(site, lambda: site.server.set_status(site.frontend.ref, {"observedGeneration": 2, "readyReplicas": 0}))
+    await Life(site).tick()
+    assert [step.attempts for step in site.status.steps] == [1] and len(site.frontend.mitigations) == 1
+
+
+@pytest.mark.parametrize(
+    "patch", [{"metadata": {"annotations": {"who": "bob"}}}, {"spec": {"replicas": 7}}], ids=["annotation", "spec"]
+)
+async def test_what_somebody_declares_meanwhile_is_read_again_before_anything_is_written(patch: dict) -> None:
+    site = Site()
+    between_intent_and_write(site, lambda: site.frontend.edit(patch))
+    await Life(site).tick()
+    assert [step.attempts for step in site.status.steps] == [2] and len(site.frontend.mitigations) == 1
+    assert any("changed by somebody else" in line.result for line in site.lines)

@@ -12,7 +12,7 @@ from stanch.engine.chain import canonical
 from stanch.engine.errors import NotFound
 from stanch.engine.moves import Later, Outcome, Prepare, Prepared, Stale, Write, Written
 from stanch.engine.parts import Action, Before, Change
-from stanch.engine.ports import Cluster, Holder
+from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.lease import target_lease
 from stanch.runtime import case as cases
 from stanch.runtime.case import Case
@@ -100,10 +100,17 @@ async def write(world: World, case: Case, effect: Write) -> Outcome:
     if not fresh:
         return Stale("it was not written")
     assert prepared is not None
-    if seen["metadata"]["resourceVersion"] != prepared.resource_version:
+    if essence(seen) != essence(prepared.before.target):
         return Stale(f"{ref} was changed by somebody else meanwhile")
-    await action.apply(cluster, prepared.change, prepared.resource_version)
+    await action.apply(cluster, prepared.change, seen["metadata"]["resourceVersion"])
     return Written(prepared.change.summary, found=False)
+
+
+def essence(obj: Object) -> Object:
+    """The object as people and GitOps declare it. While a rollout is under way its controller writes the status many times a
+    second; the change was prepared on none of that. A fence is an annotation, so a stale leader still sees another object."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name not in ("resourceVersion", "managedFields")}
+    return {name: value for name, value in obj.items() if name != "status"} | {"metadata": metadata}
 
 
 async def fence(cluster: Cluster, ref: Ref, epoch: int, prepared_on: str) -> dict:
