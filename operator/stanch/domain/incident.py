@@ -129,6 +129,10 @@ class EvidenceRecord(Record):
     bytes: int = doc("Bytes captured.", default=0, ge=0)
     missing: tuple[str, ...] = doc("What could not be captured, and why (the first few).", default=(), max_length=16)
     missing_count: int = doc("How many things could not be captured.", default=0, ge=0)
+    # Counted before a capture's first file is written: whoever goes on later, or again, never writes into its folder.
+    begun: int = doc("How many captures were begun; each has its number in its folder's name.", default=0, ge=0)
+    began: datetime | None = doc("When the capture under way was first tried; its budget counts from here.", default=None)
+    again_at: datetime | None = doc("When it is tried again, where it could not be stored.", default=None)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stanch.domain.incident import StepRecord, StepState
-from stanch.engine.capturing import record
+from stanch.engine.capturing import attempt, failure, record
 from stanch.engine.mitigating import open_intent
 from stanch.engine.moves import (
     Capture,
@@ -37,10 +37,10 @@ def after(turn: Turn) -> Move | None:
     """Evidence from after the mitigation. That it is incomplete is recorded, and holds nobody up any more."""
     if outcome := turn.take(Capture, Captured):
         record(turn, outcome)
-    elif failed := turn.take(Capture, Denied, Later):
-        turn.say(turn.key("evidence", "after"), "Capture evidence afterwards", result=f"{failed.reason}: {failed.message}")
+    elif problem := failure(turn):
+        turn.say(turn.key("evidence", "after"), "Capture evidence afterwards", result=problem)
     else:
-        return turn.move(Capture(f"after-{turn.status.evidence.captures + 1}"))
+        return attempt(turn, "after")
     turn.say(turn.key("resolved"), "Resolve", expectation=turn.facts.title, result=f"option {turn.status.option} helped",
              next="seal the pack; a person's Close ends the incident")  # fmt: skip
     turn.go(Event.Recovered, "Resolved", f"Option {turn.status.option} helped; verified, held, sealed", waits_for="Close")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
+from stanch.domain.incident import OptionState, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Step
 from stanch.engine import capturing
-from stanch.engine.moves import Capture, Denied, Later, Move, Prepare, Prepared, Stale, Write, Written
+from stanch.engine.moves import Denied, Later, Move, Prepare, Prepared, Stale, Write, Written
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
@@ -43,7 +43,7 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
         intend(turn, step, record, outcome)
         return None
     if not capturing.fresh(turn) and not capturing.captured(turn):
-        return None if turn.in_phase(Phase.Escalated) else turn.move(Capture(capturing.label(turn)))
+        return capturing.attempt(turn, "before")
     if refused := turn.take(Prepare, Denied):
         refuse(turn, step, refused)
         return None

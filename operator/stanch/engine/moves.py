@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stanch.domain.decision import Decision
 from stanch.domain.incident import Facts, Status, Verdict
@@ -21,9 +21,11 @@ class Resolve:
 
 @dataclass(frozen=True)
 class Capture:
-    """Capture evidence into the folder `label`; with `baseline`, read the checks of every option too."""
+    """Capture evidence into the folder `label`, for no longer than `budget`; with `baseline`, read the checks of every option
+    too."""
 
     label: str
+    budget: timedelta
     baseline: bool = False
 
 

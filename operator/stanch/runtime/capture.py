@@ -23,7 +23,7 @@ async def capture(world: World, case: Case, effect: Capture) -> Outcome:
     sources = planned(plan.evidence.sources, plan.targets)
     try:
         async with asyncio.TaskGroup() as both:
-            collecting = both.create_task(collect(sources, place, plan.evidence.budget))
+            collecting = both.create_task(collect(sources, place, effect.budget))
             reading = both.create_task(baseline(world, case, effect))
     except BaseExceptionGroup as group:
         # One failed and the other was ended with it: nothing writes on into a pack that is told to have failed.
