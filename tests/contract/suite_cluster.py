@@ -16,7 +16,7 @@ import pytest
 from stanch.domain.access import Rule
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
-from stanch.engine.ports import Clock, Cluster, Clusters, HttpReply, Object
+from stanch.engine.ports import Clock, Cluster, Clusters, HttpCall, HttpReply, Object
 
 THING = "contract.stanch.dev/v1"
 
@@ -31,7 +31,7 @@ class World(Protocol):
     async def permit(self, service_account: str, *rules: Rule) -> None:
         """Grants in this namespace."""
 
-    async def serve(self, service: str, answer: Callable[[str], HttpReply]) -> Ref:
+    async def serve(self, service: str, answer: Callable[[HttpCall], HttpReply]) -> Ref:
         """A Service, port name `http`, whose backend answers a path so."""
 
     async def refuse(self, service: str) -> Ref:
@@ -301,26 +301,26 @@ class ClusterContract:
 
     @pytest.mark.parametrize("status", [200, 302, 404, 500, 502, 503])
     async def test_every_answer_of_a_backend_is_a_reply(self, world: World, own: Cluster, status: int) -> None:
-        service = await world.serve("web", lambda path: HttpReply(status, path.encode(), 0.0))
-        reply = await own.proxy(service, "http", "/health?deep=1")
-        assert (reply.status, reply.body) == (status, b"/health?deep=1")
+        service = await world.serve("web", lambda call: HttpReply(status, f"{call.path} {dict(call.query)}".encode(), 0.0))
+        reply = await own.proxy(service, "http", HttpCall("/health", query={"deep": "1"}))
+        assert (reply.status, reply.body) == (status, b"/health {'deep': '1'}")
 
     async def test_a_reply_is_cut_at_its_limit(self, world: World, own: Cluster) -> None:
         service = await world.serve("web", lambda _: HttpReply(200, b"x" * 100_000, 0.0))
-        assert (await own.proxy(service, "http", "/", limit_bytes=10)).body == b"x" * 10
+        assert (await own.proxy(service, "http", HttpCall("/"), limit_bytes=10)).body == b"x" * 10
 
     async def test_a_backend_that_is_not_reached_is_retryable(self, world: World, own: Cluster) -> None:
         with pytest.raises(Retryable):
-            await own.proxy(await world.refuse("dead"), "http", "/health", limit_bytes=10)
+            await own.proxy(await world.refuse("dead"), "http", HttpCall("/health"), limit_bytes=10)
 
     async def test_a_service_that_is_not_there_is_not_found(self, world: World, own: Cluster) -> None:
         with pytest.raises(NotFound):
-            await own.proxy(Ref("v1", "Service", world.namespace, "absent"), "http", "/")
+            await own.proxy(Ref("v1", "Service", world.namespace, "absent"), "http", HttpCall("/"))
 
     @pytest.mark.parametrize("path", ["health", "/../../../secrets", "/a/%2e%2e/b", "/.."])
     async def test_a_path_cannot_leave_the_proxy(self, world: World, own: Cluster, path: str) -> None:
         with pytest.raises(Refused, match="path"):
-            await own.proxy(Ref("v1", "Service", world.namespace, "web"), "http", path)
+            await own.proxy(Ref("v1", "Service", world.namespace, "web"), "http", HttpCall(path))
 
     # identities
 
@@ -348,7 +348,7 @@ class ClusterContract:
         with pytest.raises(Refused, match="Forbidden"):
             await read_log(acting, unpinned(pod), "app")
         with pytest.raises(Refused, match="Forbidden"):
-            await acting.proxy(Ref("v1", "Service", world.namespace, "web"), "http", "/")
+            await acting.proxy(Ref("v1", "Service", world.namespace, "web"), "http", HttpCall("/"))
 
     async def test_allowed(self, world: World, own: Cluster) -> None:
         group = THING.partition("/")[0]

@@ -9,7 +9,7 @@ import pytest
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound, Refused, Retryable
-from stanch.engine.ports import HttpReply
+from stanch.engine.ports import HttpCall, HttpReply
 from tests.contract.suite_cluster import THING, ClusterContract, deployment, ref, thing
 from tests.unit.memory import Crash, MemoryClusters, MemoryServer, NotModelled, custom
 
@@ -26,7 +26,7 @@ class MemoryWorld:
     async def permit(self, service_account: str, *rules: Rule) -> None:
         self.server.grant(self.namespace, service_account, *rules)
 
-    async def serve(self, service: str, answer: Callable[[str], HttpReply]) -> Ref:
+    async def serve(self, service: str, answer: Callable[[HttpCall], HttpReply]) -> Ref:
         self.server.backends[self.namespace, service, "http"] = answer
         return await self.refuse(service)
 

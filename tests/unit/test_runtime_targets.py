@@ -89,11 +89,17 @@ async def test_objects_with_the_longest_names_are_each_restarted_and_told_apart(
     assert all(step.state == "Done" and len(step.token) <= 253 for step in restarted)
 
 
+def checked_twice(playbook: Object) -> None:
+    on_every_object(playbook)
+    for option in playbook["spec"]["options"]:
+        option["verify"].append({"name": "ready", "readyShare": {"target": "app", "atLeast": 50}})
+
+
 async def test_plan_with_more_steps_or_checks_than_a_status_takes_is_refused_with_a_reason() -> None:
     """Found out later, it could not even be written down that it went wrong."""
-    site = Site(on_every_object)
+    site = Site(checked_twice)
     for number in range(17):
         site.server.add(workload(f"web-{number}"))
     assert await Life(site).tick() == 30.0
     assert site.status.phase is Phase.Waiting and site.status.waits_for == "alice"
-    assert site.status.reason == "PlanTooLarge" and "19 checks" in site.status.message
+    assert site.status.reason == "PlanTooLarge" and "37 checks" in site.status.message

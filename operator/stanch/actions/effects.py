@@ -6,8 +6,8 @@ The token is an annotation on the object itself. There with this step's value: t
 from __future__ import annotations
 
 from stanch.domain.plan import Ref
-from stanch.engine.parts import Change
-from stanch.engine.ports import Cluster, Object
+from stanch.engine.parts import Change, Effected, Stage
+from stanch.engine.ports import Object
 
 TOKEN = "stanch.dev/token"
 
@@ -17,11 +17,12 @@ def observe(obj: Object, token: str) -> bool:
     return annotations_of(obj).get(TOKEN) == token
 
 
-async def apply(cluster: Cluster, change: Change, resource_version: str) -> Object:
+async def apply(stage: Stage, change: Change, resource_version: str) -> Effected:
     """Writes by compare-and-swap. Raises `Conflict` when the object has moved on, and what `cluster.patch` raises."""
     if not resource_version:
         raise ValueError(f"{change.ref}: a compare-and-swap needs the version that the change was planned against")
-    return await cluster.patch(change.ref, change.patch, resource_version=resource_version)
+    await stage.cluster.patch(change.ref, change.patch, resource_version=resource_version)
+    return Effected(change.summary)
 
 
 def revert_token(token: str) -> str:

@@ -93,8 +93,8 @@ def of_option(option: Any, namespace: str, refs: Mapping[str, tuple[Ref, ...]]) 
     for step in option.steps:
         action = ACTIONS[step.chosen.kind]
         params = action.params.model_validate(step.chosen.params)
-        for ref in refs.get(step.chosen.target, ()):
-            yield from action.rules(params, ref)
+        for ref in refs.get(step.chosen.target, (None,)):
+            yield from action.rules(params, namespace, ref)
     for check in option.verify:
         kind = CHECKS[check.chosen.kind]
         params = kind.params.model_validate(check.chosen.params)

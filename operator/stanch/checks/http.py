@@ -20,7 +20,7 @@ from stanch.domain.record import SHORT, camel
 from stanch.engine.durations import Duration
 from stanch.engine.errors import Failure, Retryable
 from stanch.engine.parts import CheckKind, CheckScope, Reading
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import HttpCall, HttpReply, Object
 
 BODY_LIMIT = 65536
 LONGEST = timedelta(minutes=1)
@@ -122,11 +122,12 @@ async def read(scope: CheckScope, params: HttpParams) -> Reading:
 
 
 async def _ask(scope: CheckScope, params: HttpParams) -> HttpReply:
+    call = HttpCall(params.path)
     if params.url:
         wait = params.timeout.total_seconds()
-        return await scope.web.get(params.place, timeout=wait, limit_bytes=BODY_LIMIT)
+        return await scope.web.send(params.url, call, timeout=wait, limit_bytes=BODY_LIMIT)
     service = Ref("v1", "Service", scope.namespace, params.service)
-    return await scope.cluster.proxy(service, str(params.port), params.path, scheme=params.scheme.value, limit_bytes=BODY_LIMIT)
+    return await scope.cluster.proxy(service, str(params.port), call, scheme=params.scheme.value, limit_bytes=BODY_LIMIT)
 
 
 def judge(params: HttpParams, reply: HttpReply) -> Reading:

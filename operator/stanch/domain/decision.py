@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -31,3 +31,5 @@ class Decision:
     plan_digest: str
     created_at: datetime
     recorded: bool
+    step: str = ""
+    extend_by: timedelta | None = None

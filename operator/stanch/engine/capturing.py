@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import CheckRecord, EvidenceRecord, Phase, StepState, Verdict
+from stanch.domain.incident import CheckRecord, EvidenceRecord, Phase, StepState
 from stanch.domain.plan import OnMissing
 from stanch.engine.moves import Capture, Captured, Denied, Later, Move
+from stanch.engine.parts import Reading
 from stanch.engine.transitions import Event
-from stanch.engine.turn import Turn, clip
+from stanch.engine.turn import Turn, clip, spelled
 
 # A write may follow evidence of this age; older evidence says nothing about the pods that the write would end.
 FRESH = timedelta(seconds=60)
@@ -110,9 +111,15 @@ def record(turn: Turn, outcome: Captured) -> None:
         )
     )  # fmt: skip
     if outcome.baseline:
-        turn.set(checks=tuple(CheckRecord(name, Verdict(v), baseline=Verdict(v)) for name, v in outcome.baseline.items()))
+        turn.set(checks=tuple(first(name, seen) for name, seen in outcome.baseline.items()))
     turn.say(turn.key("evidence", outcome.listing.path), "Capture evidence", expectation="nothing is missing",
              result=f"{outcome.files} files, {outcome.bytes} bytes", files=(outcome.listing,))  # fmt: skip
+
+
+def first(name: str, seen: Reading) -> CheckRecord:
+    """A check's record before the first change: what it says now is what it will be compared with."""
+    value = spelled(seen.value)
+    return CheckRecord(name, seen.verdict, value, seen.verdict, value)
 
 
 def fresh(turn: Turn) -> bool:

@@ -70,7 +70,7 @@ def intend(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared)
         )
     )  # fmt: skip
     key = turn.key("step", turn.option.name, step.name, "intent", str(attempts))
-    turn.say(key, f"{step.action} {turn.plan.target(step.target)}",
+    turn.say(key, f"{step.action} {turn.about(step)}",
              expectation=step.expect, next=outcome.summary)  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def write(turn: Turn, step: Step, record: StepRecord) -> Move | None:
         return None
     if stale := turn.take(Write, Stale):
         turn.put_step(replace(record, state=StepState.Failed, message=clip(stale.message)))
-        turn.say(turn.key("step", turn.option.name, step.name, "stale"), f"{step.action} {turn.plan.target(step.target)}",
+        turn.say(turn.key("step", turn.option.name, step.name, "stale"), f"{step.action} {turn.about(step)}",
                  result=f"not written: {stale.message}", next="read it again, decide again")  # fmt: skip
         return None
     if refused := turn.take(Write, Denied):
@@ -95,7 +95,7 @@ def finish(turn: Turn, step: Step, record: StepRecord, outcome: Written) -> None
     """What is found written says no more than that it is there: what it changes stands in its intent."""
     result = f"{record.message} (found written)" if outcome.found else outcome.summary
     turn.put_step(replace(record, state=StepState.Done, message=clip(result), done_at=turn.now, epoch=turn.epoch))
-    turn.say(turn.key("step", turn.option.name, step.name, "result"), f"{step.action} {turn.plan.target(step.target)}",
+    turn.say(turn.key("step", turn.option.name, step.name, "result"), f"{step.action} {turn.about(step)}",
              expectation=step.expect, result=result, next="verify")  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from stanch.domain.duration import spell
 from stanch.domain.incident import CheckRecord, OptionState, Verdict
 from stanch.domain.plan import Check
 from stanch.engine.mitigating import fail
-from stanch.engine.moves import Later, Move, Read, Readings
+from stanch.engine.moves import Checks, Later, Move, Read, Readings
+from stanch.engine.parts import Reading
 from stanch.engine.transitions import Event
-from stanch.engine.turn import Turn, clip
+from stanch.engine.turn import Turn, clip, spelled
 
 POLL_AT_LEAST, POLL_AT_MOST = timedelta(seconds=1), timedelta(seconds=10)
 
@@ -19,7 +20,7 @@ POLL_AT_LEAST, POLL_AT_MOST = timedelta(seconds=1), timedelta(seconds=10)
 def verifying(turn: Turn) -> Move | None:
     readings = turn.take(Read, Readings, Later)
     if readings is None:
-        return turn.move(Read(turn.option.name))
+        return turn.move(Read(Checks.verify, turn.option.name))
     readings = known(turn, readings)
     if all(verdict(readings, check) is Verdict.Confirmed for check in turn.option.verify):
         confirm(turn, readings)
@@ -34,21 +35,21 @@ def known(turn: Turn, outcome: Readings | Later) -> Readings:
     """A reading for every check of the option: what could not be read is inconclusive."""
     of = outcome.of if isinstance(outcome, Readings) else {}
     why = outcome.message if isinstance(outcome, Later) else "not read"
-    unread = (Verdict.Inconclusive, why, False)
+    unread = Reading(Verdict.Inconclusive, why)
     return Readings({check.name: of.get(check.name, unread) for check in turn.option.verify})
 
 
 def verdict(readings: Readings, check: Check) -> Verdict:
-    return readings.of[check.name][0]
+    return readings.of[check.name].verdict
 
 
 def gave_up(turn: Turn, check: Check, readings: Readings) -> bool:
     """Whether this check has failed for good: it says so itself, its time is over, or the option's is."""
-    seen, _, final = readings.of[check.name]
-    if seen is Verdict.Confirmed:
+    seen = readings.of[check.name]
+    if seen.verdict is Verdict.Confirmed:
         return False
     over = turn.now >= turn.status.phase_since + check.within
-    return final or over or turn.now >= ends(turn)
+    return seen.final or over or turn.now >= ends(turn)
 
 
 def ends(turn: Turn):
@@ -68,13 +69,13 @@ def deny(turn: Turn, failed: list[Check], readings: Readings) -> None:
     note(turn, readings)
     denied = any(verdict(readings, check) is Verdict.Denied for check in failed)
     state = OptionState.Denied if denied else OptionState.Inconclusive
-    fail(turn, state, "; ".join(f"{check.name}: {readings.of[check.name][1]}" for check in failed))
+    fail(turn, state, "; ".join(f"{check.name}: {readings.of[check.name].message}" for check in failed))
 
 
 def holding(turn: Turn) -> Move | None:
     readings = turn.take(Read, Readings, Later)
     if readings is None:
-        return turn.move(Read(turn.option.name))
+        return turn.move(Read(Checks.verify, turn.option.name))
     return judge(turn, known(turn, readings))
 
 
@@ -82,7 +83,7 @@ def judge(turn: Turn, readings: Readings) -> Move | None:
     if broken := [check for check in turn.option.verify if verdict(readings, check) is Verdict.Denied]:
         deny(turn, broken, readings)
     elif unknown := [check for check in turn.option.verify if verdict(readings, check) is Verdict.Inconclusive]:
-        lose(turn, "; ".join(f"{check.name}: {readings.of[check.name][1]}" for check in unknown))
+        lose(turn, "; ".join(f"{check.name}: {readings.of[check.name].message}" for check in unknown))
     elif turn.now >= turn.status.hold_until:
         hold(turn, readings)
     else:
@@ -106,14 +107,18 @@ def hold(turn: Turn, readings: Readings) -> None:
 
 def note(turn: Turn, readings: Readings) -> None:
     """Keeps the latest reading of each check beside its baseline."""
-    baseline = {record.name: record.baseline for record in turn.status.checks}
+    before = {record.name: record for record in turn.status.checks}
     rest = tuple(record for record in turn.status.checks if record.name not in readings.of)
-    latest = tuple(CheckRecord(name, seen, baseline.get(name), clip(message)) for name, (seen, message, _) in readings.of.items())
-    turn.set(checks=(*rest, *latest))
+    turn.set(checks=(*rest, *(latest(name, seen, before.get(name)) for name, seen in readings.of.items())))
+
+
+def latest(name: str, seen: Reading, before: CheckRecord | None) -> CheckRecord:
+    record = before or CheckRecord(name, seen.verdict)
+    return replace(record, verdict=seen.verdict, value=spelled(seen.value), message=clip(seen.message))
 
 
 def summary(readings: Readings) -> str:
-    return "; ".join(f"{name}: {message}" for name, (_, message, _) in readings.of.items())
+    return "; ".join(f"{name}: {seen.message}" for name, seen in readings.of.items())
 
 
 def poll(turn: Turn) -> timedelta:

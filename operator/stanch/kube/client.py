@@ -57,6 +57,8 @@ class Request:
     doing: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Object | None = None
+    raw: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     content_type: str = "application/json"
     user: str = ""
     streamed: bool = False
@@ -109,7 +111,7 @@ class ApiServer:
                 request.method,
                 URL(self._configuration.host + request.target, encoded=True),
                 headers=headers,
-                data=None if request.body is None else json.dumps(request.body).encode(),
+                data=(request.raw or None) if request.body is None else json.dumps(request.body).encode(),
                 timeout=self._timeouts.of(request.streamed),
                 allow_redirects=False,
                 **self._pool.route,
@@ -139,6 +141,7 @@ class ApiServer:
         headers = {
             "Accept": "*/*" if request.foreign or request.streamed else "application/json",
             "User-Agent": "stanch",
+            **request.headers,
         }
         if request.body is not None:
             headers["Content-Type"] = request.content_type

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import HttpCall, HttpReply, Object
 from stanch.kube.client import MERGE_PATCH, ApiServer, Request, read_at_most
 from stanch.kube.discovery import Discovery, Resource, segment
 from stanch.kube.errors import Answer, of_answer, status_object
@@ -21,6 +21,8 @@ RESTARTS = 3
 CHUNK = 65536
 # A misspelt field must fail the write, not vanish from it and leave a step that did nothing.
 _STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+# Who asks is said by these alone: a call for a backend must not be able to say it.
+_RESERVED = re.compile(r"(?i)authorization$|host$|x-remote-|impersonate-")
 _NO_LOG = re.compile(
     r".*(previous terminated container .* not found|is waiting to start|unable to retrieve container logs)", re.DOTALL
 )
@@ -137,14 +139,17 @@ class ApiCluster:
         except Refused as failure:
             raise _no_log(failure) from failure
 
-    async def proxy(self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = CHUNK) -> HttpReply:
-        doing = f"GET {path} through {_place(service)}:{port}"
-        below = _backend_path(path)
+    async def proxy(self, service: Ref, port: str, call: HttpCall, *, scheme: str = "http", limit_bytes: int = CHUNK) -> HttpReply:
+        doing = f"{call.method} {call.path} through {_place(service)}:{port}"
+        below = _backend_path(call.path)
+        if taken := [name for name in call.headers if _RESERVED.match(name)]:
+            raise Refused("Invalid", f"{doing}: the header {taken[0]} is the API server's own and would not reach the service")
         # ':' parts the triple: quoted inside a name or port it stays one character of that name.
         triple = ":".join(segment(part) for part in (scheme, service.name, port))
         root = f"/api/v1/namespaces/{segment(service.namespace)}/services/{triple}/proxy"
         started = time.monotonic()
-        async with self._api.open(self._request("GET", root + below, doing, foreign=True)) as response:
+        said = {"query": call.query, "headers": call.headers, "raw": call.body}
+        async with self._api.open(self._request(call.method, root + below, doing, foreign=True, **said)) as response:
             # The API server's own refusal is recognised by its whole body, however little of a reply was asked for.
             body = await read_at_most(response.content, max(limit_bytes, CHUNK))
             answer = Answer(response.status, response.headers, body)

@@ -20,6 +20,7 @@ from stanch.engine.moves import (
     Release,
     Resolve,
     Seal,
+    Settle,
     Stale,
     Write,
 )
@@ -30,7 +31,7 @@ from stanch.runtime.metrics import Metrics
 from stanch.runtime.readings import read
 from stanch.runtime.resolve import resolve
 from stanch.runtime.world import World
-from stanch.runtime.write import prepare, write
+from stanch.runtime.write import prepare, settle, write
 
 log = structlog.get_logger()
 
@@ -39,6 +40,7 @@ PERFORMERS: Mapping[type, Callable[[World, Case, Any], Awaitable[Outcome]]] = {
     Capture: capture,
     Prepare: prepare,
     Write: write,
+    Settle: settle,
     Read: read,
     Release: release,
     Seal: seal,

@@ -14,6 +14,7 @@ from stanch.domain.incident import Status
 from stanch.domain.plan import Approval, Check, EvidencePlan, Occasion, Option, Pin, Plan, Purpose, Ref, Source, Step, Target
 from stanch.engine.errors import NotFound, Refused
 from stanch.engine.moves import Outcome, Resolve, Resolved
+from stanch.engine.parts import Change, EffectClass, Stage
 from stanch.engine.ports import Cluster, Object
 from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
@@ -36,12 +37,14 @@ async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     cluster = world.clusters.acting_as(facts.namespace, account)
     found = await resolve_targets(cluster, facts, playbook.targets)
     targets = tuple(target for group in found.values() for target in group)
+    origins = tuple(policy.http.allowed_origins) if policy.http else ()
+    stage = Stage(cluster, world.web(origins), case.pack, facts.namespace, "")
     plan = Plan(
         incident_uid=facts.uid, attempt=effect.attempt, playbook=playbook_pin, service_account=account,
         namespace=facts.namespace, targets=targets, evidence=evidence_of(playbook, found),
-        options=tuple([await option_of(world, cluster, spec, found) for spec in playbook.options]),
+        options=tuple([await option_of(world, stage, spec, found) for spec in playbook.options]),
         occasion=Occasion(facts.type, facts.severity, facts.component, dict(facts.labels)), purpose=purpose_of(playbook),
-        allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
+        allowed_origins=origins,
     )  # fmt: skip
     fits(plan)
     digest = await keep(world, case, plan)
@@ -92,11 +95,11 @@ def sources_of(chosen: Chosen, found: Found) -> list[Source]:
     return [Source(chosen.kind, chosen.params, target.name) for target in found[chosen.target]]
 
 
-async def option_of(world: World, cluster: Cluster, spec: Any, found: Found) -> Option:
+async def option_of(world: World, stage: Stage, spec: Any, found: Found) -> Option:
     steps = [planned for item in spec.steps for planned in steps_of(item, found)]
     checks = [check for item, name in zip(spec.verify, spec.check_names(), strict=True) for check in checks_of(item, name, found)]
     approval = Approval(dict(spec.approval.roles), spec.approval.timeout) if spec.approval else None
-    proven = [await prove(world, cluster, step, ref) for step, ref in steps]
+    proven = [await prove(world, stage, step, ref) for step, ref in steps]
     return Option(
         name=spec.name, steps=tuple(proven), verify=tuple(checks), when=spec.when or "", risk=spec.risk,
         approval=approval, on_failure=spec.on_failure, timeout=spec.timeout,
@@ -125,7 +128,7 @@ def checks_of(spec: Any, name: str, found: Found) -> list[Check]:
     ]
 
 
-async def prove(world: World, cluster: Cluster, step: Step, ref: Ref) -> Step:
+async def prove(world: World, stage: Stage, step: Step, ref: Ref | None) -> Step:
     """Asks the server whether it would admit the write from this identity, and keeps the difference it would make.
 
     A step that the action itself refuses now (no earlier revision) may be possible when its turn comes: it stays in the
@@ -133,13 +136,28 @@ async def prove(world: World, cluster: Cluster, step: Step, ref: Ref) -> Step:
     """
     action = world.actions[step.action]
     params = action.params.model_validate(step.params)
-    before = await action.read(cluster, ref, params)
+    before = await action.read(stage, ref, params)
     try:
         change = action.plan(before, params, "dry-run")
     except Refused as failure:
         return replace(step, preview=f"would be refused now: {failure.message}"[:PREVIEW])
-    after = await cluster.patch(change.ref, change.patch, dry_run=True)
+    if action.effect_class not in PROVABLE:
+        return replace(step, preview=preview({}, {}, change.summary, change.why))
+    dry_run = PROVABLE[action.effect_class]
+    after = await dry_run(stage.cluster, change)
     return replace(step, preview=preview(before.target, after, change.summary, change.why), proven=True)
+
+
+async def dry_patch(cluster: Cluster, change: Change) -> Object:
+    return await cluster.patch(change.ref, change.patch, dry_run=True)
+
+
+async def dry_create(cluster: Cluster, change: Change) -> Object:
+    return await cluster.create(dict(change.patch), dry_run=True)
+
+
+# Of the others nobody can tell beforehand whether they would be admitted (invariant 14).
+PROVABLE = {EffectClass.cas: dry_patch, EffectClass.named_create: dry_create}
 
 
 def preview(before: Object, after: Object, summary: str, why: str) -> str:
@@ -150,7 +168,7 @@ def preview(before: Object, after: Object, summary: str, why: str) -> str:
 
 
 def readable(obj: Object) -> list[str]:
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in NOISE}
+    metadata = {key: value for key, value in obj.get("metadata", {}).items() if key not in NOISE}
     shown = {"metadata": metadata, "spec": obj.get("spec", {})}
     return yaml.safe_dump(shown, sort_keys=True).splitlines()
 

@@ -10,10 +10,12 @@ from urllib.parse import unquote
 
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import Failure, NotFound, Refused, Retryable
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import HttpCall, HttpReply, Object
 from tests.unit.memory.objects import copied
 from tests.unit.memory.server import MemoryServer, Write
 
+# The verb that RBAC asks about for each method. https://kubernetes.io/docs/reference/access-authn-authz/authorization/
+PROXY_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _CHUNK = 65536
 T = TypeVar("T")
 
@@ -76,15 +78,16 @@ class MemoryCluster:
                     return
                 yield chunk
 
-    async def proxy(self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = _CHUNK) -> HttpReply:
+    async def proxy(self, service: Ref, port: str, call: HttpCall, *, scheme: str = "http", limit_bytes: int = _CHUNK) -> HttpReply:
+        path = call.path
         if not path.startswith("/") or {".", ".."} & set(unquote(path.partition("?")[0]).split("/")):
             raise Refused("Invalid", f"{path!r} cannot be a path: it climbs, or does not begin with '/'")
-        await self._reading("get", service, "proxy")
+        await self._reading(PROXY_VERBS[call.method], service, "proxy")
         self._server.read(service)
         backend = self._server.backends.get((service.namespace, service.name, port))
         if backend is None:
             raise Retryable("ServiceUnavailable", f'no endpoints available for service "{service.name}:{port}"')
-        reply = backend(path)
+        reply = backend(call)
         return HttpReply(reply.status, reply.body[:limit_bytes], reply.seconds)
 
     async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
@@ -140,8 +143,9 @@ class MemoryWeb:
 
     answers: dict[str, HttpReply | Failure] = field(default_factory=dict)
 
-    async def get(self, url: str, *, timeout: float, limit_bytes: int = _CHUNK) -> HttpReply:  # noqa: ASYNC109 (the port's)
+    async def send(self, origin: str, call: HttpCall, *, timeout: float, limit_bytes: int = _CHUNK) -> HttpReply:  # noqa: ASYNC109
         await asyncio.sleep(0)
+        url = origin + call.path
         answer = self.answers.get(url)
         if answer is None:
             raise Refused("NotAllowed", f"{url} is not among the places that the operator may ask")

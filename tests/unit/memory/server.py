@@ -17,7 +17,7 @@ from uuid import UUID
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import HttpCall, HttpReply, Object
 from tests.unit.memory.kinds import KINDS, Kind
 from tests.unit.memory.objects import SERVERS, NotModelled, copied, counted, immutable, kept, merged, unmoved, within_the_model
 from tests.unit.memory.selectors import fields_match, labels_match
@@ -46,7 +46,7 @@ class Write:
 
 
 Hook = Callable[[Write], None]
-Backend = Callable[[str], HttpReply]
+Backend = Callable[[HttpCall], HttpReply]
 
 
 class MemoryServer:
