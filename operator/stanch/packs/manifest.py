@@ -86,9 +86,9 @@ def decode_manifest(data: bytes) -> Manifest:
     manifest = Manifest(
         FORMAT_VERSION,
         number(raw["segment"], "segment", at_least=1),
-        _object(raw["incident"], "incident"),
+        object_in(raw["incident"], "incident"),
         parse_time(raw["sealedAt"]),
-        _head(raw["head"]),
+        head_in(raw["head"]),
         hash_text(raw["previous"], "previous") if raw["previous"] else "",
         _files(raw["files"]),
         hash_text(raw["hash"], "hash"),
@@ -98,8 +98,9 @@ def decode_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def _head(raw: object) -> Head:
-    known = _object(raw, "head")
+def head_in(raw: object) -> Head:
+    """A head of JSON; ValueError when it is none."""
+    known = object_in(raw, "head")
     if known.keys() != {"seq", "hash"}:
         raise ValueError("head: expected seq and hash")
     return Head(number(known["seq"], "head.seq", at_least=1), hash_text(known["hash"], "head.hash"))
@@ -122,7 +123,8 @@ def _allowed(path: str) -> str:
         raise ValueError(f"files: {refused.message}") from refused
 
 
-def _object(raw: object, name: str) -> dict[str, Any]:
+def object_in(raw: object, name: str) -> dict[str, Any]:
+    """ValueError when it is no object of JSON."""
     if not isinstance(raw, dict):
         raise ValueError(f"{name}: expected an object")
     return raw

@@ -1,9 +1,8 @@
 """The packs: one folder an incident, `<namespace>/<name>-<first 8 of its UID>/`, in a local folder or an object store.
 
 In it: `chain/000001.json` … (the timeline's entries), what evidence writes (`logs/`, `objects/`, …), and what a seal
-writes (`timeline.md`, `changes.json`, `approvals.json`, `manifest.json`; later segments `timeline-0002.md` and so
-on). Nothing is ever overwritten, with one exception: what a seal that was killed had derived, before any manifest
-vouched for it.
+writes (`seal.json`, `timeline.md`, `changes.json`, `approvals.json`, `manifest.json`; later segments `timeline-0002.md`
+and so on). Nothing is ever overwritten by other bytes.
 """
 
 from __future__ import annotations
