@@ -28,6 +28,9 @@ FOLLOWS: Mapping[Verb, str] = {
     Verb.Resume: "the incident is planned anew",
     Verb.Abort: "nothing further is written; an intent under way is observed first",
     Verb.Close: "the incident ends",
+    Verb.Confirm: "what waited for it goes on",
+    Verb.Extend: "the change is taken back that much later",
+    Verb.Revert: "the change is taken back now, where nobody has changed it meanwhile",
 }
 
 

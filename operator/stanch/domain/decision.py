@@ -14,6 +14,10 @@ class Verb(StrEnum):
     Resume = "Resume"
     Abort = "Abort"
     Close = "Close"
+    # About one step: what is so, how long its change stays yet, that it goes now.
+    Confirm = "Confirm"
+    Extend = "Extend"
+    Revert = "Revert"
 
 
 @dataclass(frozen=True)

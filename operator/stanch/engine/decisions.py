@@ -135,6 +135,11 @@ def close(turn: Turn, decision: Decision) -> Taken:
     return Taken(True, "closed")
 
 
+def about_step(turn: Turn, decision: Decision) -> Taken:
+    """Confirm, Extend, Revert."""
+    return Taken(False, f"nothing waits for {decision.verb} of {decision.option}/{decision.step}")
+
+
 HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
     Verb.Approve: approve,
     Verb.Reject: reject,
@@ -142,6 +147,9 @@ HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
     Verb.Resume: resume,
     Verb.Abort: abort,
     Verb.Close: close,
+    Verb.Confirm: about_step,
+    Verb.Extend: about_step,
+    Verb.Revert: about_step,
 }
 
 
