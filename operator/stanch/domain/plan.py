@@ -72,6 +72,15 @@ class Pin(Record):
 
 
 @dataclass(frozen=True)
+class Parameter(Record):
+    """One parameter of the playbook and the value that it has in this plan."""
+
+    name: str = doc("Name.", max_length=63)
+    type: FactType = doc("Type.")
+    value: str = doc("Value, as text of its type. Data, whatever it looks like.", max_length=TEXT)
+
+
+@dataclass(frozen=True)
 class Check(Record):
     """One verification, or one question of the diagnosis."""
 
@@ -82,6 +91,7 @@ class Check(Record):
     within: timedelta = doc("How long it may take to become true.", default=timedelta(minutes=2))
     hold_for: timedelta = doc("How long it must then stay true.", default=timedelta())
     fact: FactType | None = doc("In a diagnosis, the type of the fact that its value becomes.", default=None)
+    unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in, as JSON pointers.", default=(), max_length=64)
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,7 @@ class Step(Record):
     fact_type: FactType = doc("Type of that fact.", default=FactType.String)
     preview: str = doc("What the dry run said it would change.", default="", max_length=4096)
     proven: bool = doc("Whether the server's dry run admitted the write.", default=False)
+    unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in, as JSON pointers.", default=(), max_length=64)
 
 
 @dataclass(frozen=True)
@@ -204,6 +215,7 @@ class Plan(Record):
     observe_only: bool = doc("Whether the policy lets stanch plan and capture, and write nothing.", default=False)
     options: tuple[Option, ...] = doc("Ordered ways to mitigate.", default=())
     occasion: Occasion = doc("What the incident said.", factory=Occasion)
+    parameters: tuple[Parameter, ...] = doc("Parameters and their values.", default=(), max_length=32)
     purpose: Purpose = doc("What the playbook says about itself.", factory=Purpose)
     allowed_origins: tuple[str, ...] = doc("Where HTTP checks may go beside the cluster, from the policy.", default=())
 
