@@ -6,6 +6,7 @@ The token is an annotation on the object itself. There with this step's value: t
 from __future__ import annotations
 
 from stanch.domain.plan import Ref
+from stanch.engine.errors import Refused
 from stanch.engine.parts import Change, Effected, Stage
 from stanch.engine.ports import Object
 
@@ -25,9 +26,15 @@ async def apply(stage: Stage, change: Change, resource_version: str) -> Effected
     return Effected(change.summary)
 
 
-def revert_token(token: str) -> str:
-    """Marks the taking back of the write that `token` marks."""
-    return f"{token}.revert"
+def refuse_deleted(obj: Object, verb: str) -> None:
+    """Raises `Refused` (Terminating) for an object that is being deleted."""
+    if obj["metadata"].get("deletionTimestamp"):
+        raise Refused("Terminating", f"cannot {verb} {title_of(obj)}: it is being deleted")
+
+
+def title_of(obj: Object) -> str:
+    """As messages name it: `Deployment web`."""
+    return f"{obj['kind']} {obj['metadata']['name']}"
 
 
 def ref_of(obj: Object) -> Ref:
