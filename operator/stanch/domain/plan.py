@@ -91,7 +91,7 @@ class Check(Record):
     within: timedelta = doc("How long it may take to become true.", default=timedelta(minutes=2))
     hold_for: timedelta = doc("How long it must then stay true.", default=timedelta())
     fact: FactType | None = doc("In a diagnosis, the type of the fact that its value becomes.", default=None)
-    unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in, as JSON pointers.", default=(), max_length=64)
+    unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in: JSON pointers.", default=(), max_length=64)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Step(Record):
     fact_type: FactType = doc("Type of that fact.", default=FactType.String)
     preview: str = doc("What the dry run said it would change.", default="", max_length=4096)
     proven: bool = doc("Whether the server's dry run admitted the write.", default=False)
-    unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in, as JSON pointers.", default=(), max_length=64)
+    unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in: JSON pointers.", default=(), max_length=64)
 
 
 @dataclass(frozen=True)
