@@ -22,6 +22,8 @@ from stanch.engine.paths import check_path
 FORMAT_VERSION = 1
 MAX_MANIFEST = 16 * 1024 * 1024
 MAX_FILES = 50_000
+# Among the facts of the incident.
+CAPTURES_BEGUN = "capturesBegun"
 _MANIFEST = re.compile(r"manifest(?:-(\d{4}))?\.json", re.ASCII)
 _DERIVED = re.compile(r"[a-z]+(?:-\d{4})?\.(?:json|md)", re.ASCII)
 _FIELDS = {"formatVersion", "segment", "incident", "sealedAt", "head", "previous", "files", "hash"}
@@ -39,6 +41,12 @@ class Manifest(Record):
     previous: str
     files: tuple[File, ...]
     hash: str = field(default="")
+
+    @property
+    def captures_begun(self) -> int:
+        """How many captures had been begun when it was sealed; 0 where nobody said."""
+        begun = self.incident.get(CAPTURES_BEGUN, 0)
+        return begun if type(begun) is int else 0
 
     def own_hash(self) -> str:
         return digest(canonical(replace(self, hash="")))

@@ -31,6 +31,7 @@ from stanch.packs.manifest import (
 from stanch.packs.objects import Store
 from stanch.packs.render import markdown, title
 from stanch.packs.settled import settled
+from stanch.packs.strays import capture_number
 from stanch.packs.stream import Stream
 
 # Of a seal that others began, and of its own: more rounds than these mean that others seal as fast as we do.
@@ -56,7 +57,7 @@ async def seal(store: Store, prefix: str, head: Head, facts: Mapping[str, Any], 
         claim = await _claimed(store, prefix, wanted(sealed.segment + 1, head, facts, at))
         if claim.head != head and head.seq <= claim.head.seq:
             raise _too_late(head, claim.head.seq)
-        await _finish(store, prefix, claim, sealed.last)
+        await _finish(store, prefix, claim, sealed)
     raise Retryable("SealRaced", f"{prefix}: others sealed it {ROUNDS} times meanwhile")
 
 
@@ -78,13 +79,13 @@ async def _claimed(store: Store, prefix: str, mine: Claim) -> Claim:
     return decode_claim(there, mine.segment)
 
 
-async def _finish(store: Store, prefix: str, claim: Claim, last: File | None) -> None:
+async def _finish(store: Store, prefix: str, claim: Claim, before: _Sealed) -> None:
     """All that the claim owes. That its manifest is there by now is success: another leader wrote it."""
     await _derive_timeline(store, prefix, claim)
     await _derive_facts(store, prefix, claim)
-    files = sorted([file async for file in _files(store, prefix, claim.head)], key=lambda file: file.path)
+    files = sorted([file async for file in _files(store, prefix, claim.head, before)], key=lambda file: file.path)
     path = manifest_path(claim.segment)
-    await settled(store.create(prefix + path, encode_manifest(_manifest(claim, last, tuple(files)))), path)
+    await settled(store.create(prefix + path, encode_manifest(_manifest(claim, before.last, tuple(files)))), path)
 
 
 def _manifest(claim: Claim, last: File | None, files: tuple[File, ...]) -> Manifest:
@@ -99,6 +100,8 @@ class _Sealed:
         self.segment = 0
         self.seq = 0
         self.last: File | None = None
+        self.begun = 0
+        self.files: frozenset[str] = frozenset()
         self._of: dict[Head, File] = {}
 
     @classmethod
@@ -111,6 +114,10 @@ class _Sealed:
     def of(self, head: Head) -> File | None:
         return self._of.get(head)
 
+    def is_stray(self, path: str) -> bool:
+        """Whether it came after a seal into a capture that was over by then."""
+        return 0 < capture_number(path) <= self.begun and path not in self.files
+
     def _add(self, data: bytes) -> None:
         path = manifest_path(self.segment + 1)
         try:
@@ -119,6 +126,8 @@ class _Sealed:
             raise Refused("ManifestBroken", f"{path}: {error}; run stanch verify on the pack") from error
         self.segment += 1
         self.seq = manifest.head.seq
+        self.begun = manifest.captures_begun
+        self.files = frozenset(file.path for file in manifest.files)
         self.last = self._of[manifest.head] = File(path, hashlib.sha256(data).hexdigest(), len(data))
 
 
@@ -167,12 +176,12 @@ def _broken(seq: int, why: str) -> Refused:
     return Refused("ChainBroken", f"entry {seq}: {why}; run stanch verify on the pack")
 
 
-async def _files(store: Store, prefix: str, head: Head) -> AsyncIterator[File]:
-    """All files but manifests and entries past the head, hashed as the store gives them back."""
+async def _files(store: Store, prefix: str, head: Head, before: _Sealed) -> AsyncIterator[File]:
+    """All files but manifests, entries past the head and strays, hashed as the store gives them back."""
     found = 0
     async for key, _ in store.list(prefix.rstrip("/")):
         path = key.removeprefix(prefix)
-        if manifest_segment(path) or (entry_seq(path) or 0) > head.seq:
+        if manifest_segment(path) or (entry_seq(path) or 0) > head.seq or before.is_stray(path):
             continue
         found += 1
         if found > MAX_FILES:

@@ -11,6 +11,7 @@ from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Ref
 from stanch.engine.moves import Done, Mark, Outcome, Release, Seal, Sealed
 from stanch.kube.lease import target_lease
+from stanch.packs.manifest import CAPTURES_BEGUN
 from stanch.runtime.case import Case
 from stanch.runtime.world import World
 from stanch.runtime.write import FINALIZER
@@ -52,7 +53,7 @@ def pack_facts(case: Case) -> dict[str, Any]:
         "severity": facts.severity, "component": facts.component, "openedBy": facts.opened_by, "mode": str(facts.mode),
         "createdAt": facts.created_at, "phase": str(status.phase), "planDigest": status.plan_digest,
         "startedAt": case.spec.get("startedAt", ""), "impact": case.spec.get("impact", ""), "links": case.spec.get("links", []),
-        "playbook": status.playbook.name if status.playbook else "",
+        "playbook": status.playbook.name if status.playbook else "", CAPTURES_BEGUN: status.evidence.begun,
     }  # fmt: skip
     refs = {target.name: target.ref for target in status.targets}
     return {"incident": incident, "changes": [change(step) for step in status.steps], "approvals": list(status.approvals),
