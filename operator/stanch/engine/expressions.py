@@ -162,10 +162,15 @@ def _environment(declared: tuple[tuple[str, FactType], ...]) -> cel.Env:
 
 
 def _sentence(message: str, declared: Declared) -> str:
-    """The library's message without its drawing of the expression and its status code, and with what was expected."""
+    """The library's message, with what was expected."""
+    line = plain(message)
+    return f"{line}; known names: {', '.join((*declared, *NAMES))}" if "undeclared reference" in line else line
+
+
+def plain(message: str) -> str:
+    """The library's message without its drawing of the expression and its status code."""
     line = (
         re.sub(r"^[A-Z_]+: (ERROR: )?", "", message.split("\n", 1)[0]).replace("<input>:", "at ").removesuffix(" (in container '')")
     )
-    if missing := re.search(r'No value with name "(.+)" found', line):
-        return f"{missing[1]} is not known"
-    return f"{line}; known names: {', '.join((*declared, *NAMES))}" if "undeclared reference" in line else line
+    missing = re.search(r'No value with name "(.+)" found', line)
+    return f"{missing[1]} is not known" if missing else line
