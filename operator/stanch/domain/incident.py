@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from stanch.domain.conditions import Condition
@@ -72,6 +72,9 @@ class RevertState(StrEnum):
     Kept = "Kept"
     Abandoned = "Abandoned"
     Released = "Released"
+
+
+OPEN_REVERTS = frozenset({RevertState.Owed, RevertState.Intended, RevertState.Conflict, RevertState.Blocked})
 
 
 class RecoveryStage(StrEnum):
@@ -161,6 +164,8 @@ class RevertRecord(Record):
     attempts: int = doc("How often its write was prepared.", default=0, ge=0)
     resource_version: str = doc("Version of the object that it was prepared against.", default="", max_length=63)
     message: str = doc("What it took back, or why it did not.", default="", max_length=SHORT)
+    follows: str = doc("Step whose taking back this one follows.", default="", max_length=63)
+    retry_at: datetime | None = doc("When it is tried again after a failure.", default=None)
     done_at: datetime | None = doc("When its end was recorded.", default=None)
 
 
@@ -240,6 +245,9 @@ class Status(Record):
     diagnosed: bool = doc("Whether the diagnosis of this attempt has ended.", default=False)
     recovery: RecoveryStage | None = doc("How far recovery has come.", default=None)
     recovery_since: datetime | None = doc("Since when.", default=None)
+    close_granted: bool = doc("Whether the Close that the policy asks for was given.", default=False)
+    retention: timedelta | None = doc("How long the object stays after its end; absent: for good.", default=None)
+    delete_at: datetime | None = doc("When the object is deleted; its pack stays.", default=None)
     watch_until: datetime | None = doc("Until when a relapse reopens the incident.", default=None)
     checks: tuple[CheckRecord, ...] = doc("Latest reading of each check that matters now.", default=(), max_length=32)
     approvals: tuple[ApprovalRecord, ...] = doc("Approvals that count.", default=(), max_length=32)

@@ -8,10 +8,11 @@ as the status is written by compare-and-swap, no two tries, of one leader or of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import CheckRecord, EvidenceRecord, Phase, StepState
+from stanch.domain.incident import CheckRecord, EvidenceRecord, Phase, RevertState, StepState
 from stanch.domain.plan import OnMissing
 from stanch.engine.moves import Capture, Captured, Denied, Later, Move
 from stanch.engine.parts import Reading
@@ -21,6 +22,7 @@ from stanch.engine.turn import Turn, clip, spelled
 # A write may follow evidence of this age; older evidence says nothing about the pods that the write would end.
 FRESH = timedelta(seconds=60)
 NAMED = 16
+WRITTEN = frozenset({StepState.Done, StepState.Waiting, StepState.Indeterminate})
 # Between two tries. What the store asks for is kept within: a pause as long as the budget would be no second try.
 PAUSE_AT_LEAST, PAUSE_AT_MOST = timedelta(seconds=1), timedelta(seconds=5)
 
@@ -43,6 +45,14 @@ def attempt(turn: Turn, when: str, *, baseline: bool = False) -> Move | None:
     number = max(was.begun, was.captures) + 1
     turn.set(evidence=replace(was, begun=number) if retrying(turn) else replace(was, begun=number, began=turn.now, again_at=None))
     return turn.move(Capture(f"{when}-{number}", spent_at(turn) - turn.now, baseline))
+
+
+def numbered(turn: Turn, when: str) -> Capture:
+    """A capture that is tried once."""
+    was = turn.status.evidence
+    number = max(was.begun, was.captures) + 1
+    turn.set(evidence=replace(was, begun=number, began=turn.now, again_at=None))
+    return Capture(f"{when}-{number}", turn.plan.evidence.budget)
 
 
 def retrying(turn: Turn) -> bool:
@@ -125,5 +135,15 @@ def first(name: str, seen: Reading) -> CheckRecord:
 def fresh(turn: Turn) -> bool:
     """Whether the evidence still shows what the next write could destroy."""
     at = turn.status.evidence.at
-    writes = (r.intended_at for r in turn.status.steps if r.state is StepState.Done and r.intended_at)
-    return at is not None and turn.now - at < FRESH and all(at > written for written in writes)
+    return at is not None and turn.now - at < FRESH and all(at > written for written in writes(turn))
+
+
+def writes(turn: Turn) -> Iterator[datetime]:
+    """When something was written, or may have been."""
+    for step in turn.status.steps:
+        failed = step.state is StepState.Failed and step.done_at is not None
+        if step.token and step.intended_at and (failed or step.state in WRITTEN):
+            yield step.intended_at
+    for revert in turn.status.reverts:
+        if revert.state is RevertState.Done and revert.done_at:
+            yield revert.done_at

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState
 from stanch.domain.plan import Option
-from stanch.engine.expressions import Failed, declared_by, evaluate_condition
+from stanch.engine.conditions import verdict
+from stanch.engine.expressions import Failed
 from stanch.engine.moves import Move
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip

@@ -114,7 +114,10 @@ class Collect:
 
 @dataclass(frozen=True)
 class Release:
-    """Give the locks back and take the finalizer off."""
+    """Give the locks back and take the finalizer off. `keep`: UIDs of objects that still owe something; the finalizer stays
+    with them."""
+
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class Resolved:
     close_role: str
     facts: Mapping[str, str]
     pack_uri: str
+    retention: timedelta | None = None
 
 
 @dataclass(frozen=True)

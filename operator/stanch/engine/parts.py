@@ -98,6 +98,7 @@ class Action:
     `inverse(before, change, seen, token)` is three-way: the change that takes `change` back from the object `seen`, bearing
     `token`; None where there is nothing left to take back; raises `RevertConflict`. Absent: `irreversible` says why.
     `settle` is asked until a step that goes on by itself is over; absent: it is over once written.
+    `consumers`: name of the parameter that lists targets to restart afterwards (steps of their own); empty: it has none.
     `asks`: role whose Confirm the step waits for; `pauses`: how long it waits (class `none` only).
     """
 
@@ -115,6 +116,7 @@ class Action:
     apply: Callable[[Stage, Change, str], Awaitable[Effected]] | None = None
     inverse: Callable[[Before, Change, Object, str], Change | None] | None = None
     settle: Callable[[Stage, Change], Awaitable[Underway]] | None = None
+    consumers: str = ""
     asks: Callable[[Any], str] = lambda _: ""
     pauses: Callable[[Any], timedelta | None] = lambda _: None
 

@@ -66,6 +66,11 @@ class Turn:
         outcome, self._outcome = self._outcome, None
         return outcome
 
+    @property
+    def effect(self) -> Effect | None:
+        """The effect that has an outcome which nobody has taken yet."""
+        return self._effect if self._outcome is not None else None
+
     def set(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
 
@@ -129,6 +134,11 @@ class Turn:
     def key(self, *parts: str) -> str:
         """A timeline key of this attempt."""
         return "/".join((str(self.status.attempt), *parts))
+
+    def anew(self) -> None:
+        """Another attempt: planned from the beginning, on what there is then. What is owed stays owed."""
+        self.set(attempt=self.status.attempt + 1, plan_digest="", diagnosed=False, recovery=None, recovery_since=None,
+                 watch_until=None, close_granted=False)  # fmt: skip
 
     def in_phase(self, *phases: Phase) -> bool:
         return self.status.phase in phases
