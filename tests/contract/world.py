@@ -93,7 +93,9 @@ class KubeWorld:
         return name
 
     async def _log(self, request: web.Request) -> web.StreamResponse:
-        """As the kubelet answers; its words are those of pkg/kubelet (v1.34)."""
+        """As the kubelet answers; its words are those of pkg/kubelet (v1.34). It runs no command."""
+        if request.path.startswith("/exec/"):
+            return web.Response(status=404, text="container not found")
         _, _, pod, container = request.path.strip("/").split("/")
         previous = request.query.get("previous") == "true"
         if container == "new":

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
-from stanch.engine.ports import HttpCall, HttpReply, Object
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from stanch.kube.client import MERGE_PATCH, ApiServer, Request, read_at_most
 from stanch.kube.discovery import Discovery, Resource, segment
-from stanch.kube.errors import Answer, of_answer, status_object
+from stanch.kube.errors import Answer, of_answer, of_way, status_object
+from stanch.kube.exec import exec_query, run_exec
 
 FIELD_MANAGER = "stanch"
 PAGE = 500
@@ -154,8 +155,25 @@ class ApiCluster:
             body = await read_at_most(response.content, max(limit_bytes, CHUNK))
             answer = Answer(response.status, response.headers, body)
         if _from_api_server(answer):
-            raise of_answer(doing, answer)
+            raise of_way(of_answer(doing, answer))
         return HttpReply(answer.status, body[:limit_bytes], time.monotonic() - started)
+
+    async def exec(
+        self,
+        pod: Ref,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float,  # noqa: ASYNC109
+        limit_bytes: int = CHUNK,
+    ) -> ExecReply:
+        await self._vouch()
+        if pod.uid:
+            await self.get(pod)
+        doing = f"run {argv[0]} in {container} of {_place(pod)}"
+        request = self._request("GET", await self._path(pod, "exec"), doing, query=exec_query(container, argv, stdin))
+        return await run_exec(self._api, request, stdin, timeout, limit_bytes)
 
     async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
         main, _, subresource = resource.partition("/")
