@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from stanch.domain.plan import Pin, Ref
@@ -77,8 +77,13 @@ class Cluster(Protocol):
     async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
         """Deletes, preconditioned on `ref.uid` and `resource_version` where set. Absent already: `NotFound`."""
 
-    def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
-        """Streams a container's log with time stamps. `NotFound` when there is none (no previous instance)."""
+    def log(
+        self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int, since: datetime | timedelta | None = None
+    ) -> AsyncIterator[bytes]:
+        """Streams a container's log with time stamps. `NotFound` when there is none (no previous instance).
+
+        `since`: from that time on, or the last so long by the node's clock; to the second, so a few earlier lines may come.
+        """
 
     async def proxy(self, service: Ref, port: str, call: HttpCall, *, scheme: str = "http", limit_bytes: int = 65536) -> HttpReply:
         """A call through the API server's service proxy. An answer of any status is a reply; no backend: `Retryable`.
