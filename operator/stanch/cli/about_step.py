@@ -112,31 +112,32 @@ def confirming(said: Said, status: Status, now: datetime) -> Iterator[str]:
     place = place_of(status, said.option, said.step)
     stuck = [record for record in place.reverts if record.state in STUCK]
     state = place.record.state if place.record else None
-    if state is StepState.Indeterminate:
+    if stuck:
+        yield f"The change to {stuck[-1].ref} by {place} is said to be dealt with: stanch does not take it back any more"
+        yield f"It is {stuck[-1].state}: {printable(stuck[-1].message)}"
+    elif state is StepState.Indeterminate:
         yield f"Step {place} is said to have happened. If it did not: stanch reject {said.incident} --step {place}"
     elif state is StepState.Waiting:
-        yield f"Step {place} gets a yes: {message(place.record)}"
-    elif not stuck:
+        yield f"Step {place} is said to be so: {message(place.record)}"
+    else:
         raise Ending(f"step {place} waits for no Confirm: {standing(place)}")
-    for record in stuck:
-        yield f"The change to {record.ref} by {place} is said to be dealt with by hand: stanch does not take it back any more"
-        yield f"  {record.state}: {printable(record.message)}"
 
 
 def rejecting(said: Said, status: Status, now: datetime) -> Iterator[str]:
     place = place_of(status, said.option, said.step)
     if place.record is None or place.record.state not in (StepState.Indeterminate, StepState.Waiting):
-        raise Ending(f"step {place} is not one of unknown outcome: {standing(place)}")
-    yield f"Step {place} is said not to have happened: {message(place.record)}"
+        raise Ending(f"step {place} waits for no yes or no: {standing(place)}")
+    what = "not to have happened" if place.record.state is StepState.Indeterminate else "not to be so"
+    yield f"Step {place} is said {what}, and option {place.option} goes no further: {message(place.record)}"
 
 
 def extending(said: Said, status: Status, now: datetime) -> Iterator[str]:
     place = place_of(status, said.option, said.step)
-    timed = [record for record in place.reverts if record.due_at]
-    if not timed:
-        raise Ending(f"there is no time to move: {standing(place)}")
-    for record in timed:
-        yield f"The change to {record.ref} by {place} is taken back {said.extend_by} later than {due(record.due_at, now)}"
+    record = place.reverts[-1] if place.reverts else None
+    if record is None or record.due_at is None or record.due_at <= now:
+        raise Ending(f"there is no time ahead to move: {standing(place)}")
+    later = due(record.due_at + parse(said.extend_by), now)
+    yield f"The change to {record.ref} by {place} is taken back at {later}, instead of {due(record.due_at, now)}"
 
 
 def reverting(said: Said, status: Status, now: datetime) -> Iterator[str]:
@@ -163,5 +164,6 @@ def message(record: StepRecord | None) -> str:
 def standing(place: Place) -> str:
     """How a step and its changes stand, in a few words."""
     step = f"it is {place.record.state}" if place.record else "it was begun in an earlier attempt"
-    changes = ", ".join(f"{record.ref} is {record.state}" for record in place.reverts) or "nothing of it is to be taken back"
+    owed = ", ".join(f"taking back {record.ref} is {record.state}" for record in place.reverts)
+    changes = owed or "nothing of it is still to be taken back"
     return f"{step}; {changes}"

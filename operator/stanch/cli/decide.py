@@ -33,7 +33,7 @@ FOLLOWS: Mapping[Verb, str] = {
     Verb.Revert: "the change is taken back now, where nobody has changed it meanwhile",
 }
 # Of a Reject that is about a step.
-FOLLOWS_STEP = "stanch goes on as if the step had not happened"
+FOLLOWS_STEP = "the option goes no further"
 
 Sleep = Callable[[float], Awaitable[None]]
 
