@@ -77,12 +77,10 @@ def _guard(before: Before, autoscaler: Object, replicas: int) -> str:
         raise _owned(before, f"is scaled by KEDA's {KEDA} {owner['name']} ({name}); pause it first (annotation {KEDA_PAUSE})")
     if replicas == 0 and least != 0 and not owner:
         return f"{name} rests while replicas is 0, and scales again once it is not"
-    by = f", kept by {owner['kind']} {owner['name']}" if owner else ""
-    rests = ", which rests at 0 replicas and would wake," if before.target["spec"].get("replicas") == 0 else ""
-    holds = f"at {most}" if least == most else f"between {least} and {most}"
-    raise _owned(
-        before, f"is scaled by {name}{by}{rests} and held {holds} as it sees fit; change minReplicas and maxReplicas there"
-    )
+    by = f" (of {owner['kind']} {owner['name']})" if owner else ""
+    rests = "rests at 0 replicas and, once woken, " if before.target["spec"].get("replicas") == 0 else ""
+    keeps = f"keeps it at {most} replicas" if least == most else f"keeps it between {least} and {most} replicas"
+    raise _owned(before, f"is scaled by {name}{by}, which {rests}{keeps}; change minReplicas and maxReplicas there")
 
 
 def _owned(before: Before, why: str) -> Refused:

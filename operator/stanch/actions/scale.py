@@ -101,7 +101,8 @@ def wanted(target: Object, params: ScaleParams) -> tuple[int, str]:
     if goal == now:
         raise Refused("NothingToChange", f"{title_of(target)} has {now} replicas already ({why})")
     if params.replicas is None and (goal > now) != (asked > now):
-        raise Refused("OutOfBounds", f"{title_of(target)} has {now} replicas; {why} would go the other way; change the bound")
+        other = "fewer" if goal < now else "more"
+        raise Refused("OutOfBounds", f"{why}: that is {other} than the {now} that {title_of(target)} has; change the bound")
     return goal, why if bound or params.replicas is None else ""
 
 

@@ -143,4 +143,5 @@ SET_CONFIG = Action(
     observe=observe,
     apply=apply,
     inverse=inverse,
+    consumers="restart",
 )

@@ -100,7 +100,7 @@ def template_patch(containers: list[Object]) -> dict[str, Any]:
 
 
 def chosen_containers(target: Object, params: EnvParams) -> list[Object]:
-    """Raises `Refused`: NoSuchContainer, or NotLiteral where a variable is not ours to change."""
+    """Raises `Refused`: NoSuchContainer; NotLiteral or Ambiguous where a variable is not ours to change."""
     known = {container["name"]: container for container in containers_of(target)}
     for name in params.containers:
         if name not in known:
@@ -118,7 +118,7 @@ def guard_literal(target: Object, container: Object, params: EnvParams) -> None:
         if name in params.changes and isinstance(value, dict):
             raise Refused("NotLiteral", f"{where} comes from a {next(iter(value))}; change what it refers to instead")
         if name in params.changes and names.count(name) > 1:
-            raise Refused("NotLiteral", f"{where} is said {names.count(name)} times; leave one of them")
+            raise Refused("Ambiguous", f"{where} is said {names.count(name)} times; leave one of them")
 
 
 def _from_elsewhere(containers: list[Object], chosen: set[str], params: EnvParams) -> str:
