@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from cel_expr_python import cel
@@ -24,7 +25,7 @@ from stanch.engine.values import text_of, value_of
 
 # What a playbook declares: `params.NAME` and `facts.NAME`, and of which type each is.
 Declared = Mapping[str, FactType]
-NOTHING: Declared = {}
+NOTHING: Declared = MappingProxyType({})
 
 # What every condition may speak of. `facts.x.at` is the recorded time, `facts.x.age` its age when the condition is read.
 NAMES = {

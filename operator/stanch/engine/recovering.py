@@ -11,8 +11,8 @@ from datetime import timedelta
 from stanch.domain.duration import spell
 from stanch.domain.incident import OptionState, Phase, RecoveryStage, Status, Verdict
 from stanch.engine import reverting
-from stanch.engine.capturing import numbered, record
-from stanch.engine.moves import Capture, Captured, Checks, Denied, Later, Move, Read, Readings
+from stanch.engine.capturing import attempt, failure, record
+from stanch.engine.moves import Capture, Captured, Checks, Later, Move, Read, Readings
 from stanch.engine.transitions import Event
 from stanch.engine.trial import Failed, Hold, Lost, Passed, Pending, Trial, judge, note, summary
 from stanch.engine.turn import Turn, clip
@@ -113,10 +113,10 @@ def after(turn: Turn) -> Move | None:
     """Evidence from after the mitigation. That it is incomplete is recorded, and holds nobody up any more."""
     if outcome := turn.take(Capture, Captured):
         record(turn, outcome)
-    elif failed := turn.take(Capture, Denied, Later):
-        turn.say(turn.key("evidence", "after"), "Capture evidence afterwards", result=f"{failed.reason}: {failed.message}")
+    elif problem := failure(turn):
+        turn.say(turn.key("evidence", "after"), "Capture evidence afterwards", result=problem)
     else:
-        return turn.move(numbered(turn, "after"))
+        return attempt(turn, "after")
     watch = turn.plan.recovery.watch_for if turn.plan.recovery.verify else timedelta()
     turn.say(turn.key("resolved"), "Resolve", expectation=turn.facts.title, result=f"option {turn.status.option} helped",
              next=f"watched for {spell(watch)}; a person's Close ends the incident" if watch

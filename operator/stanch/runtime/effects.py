@@ -16,6 +16,7 @@ from stanch.engine.moves import (
     Mark,
     Outcome,
     Prepare,
+    PrepareRevert,
     Read,
     Release,
     Resolve,
@@ -23,6 +24,7 @@ from stanch.engine.moves import (
     Settle,
     Stale,
     Write,
+    WriteRevert,
 )
 from stanch.runtime.capture import capture
 from stanch.runtime.case import Case
@@ -30,6 +32,7 @@ from stanch.runtime.finish import mark, release, seal
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.readings import read
 from stanch.runtime.resolve import resolve
+from stanch.runtime.revert import prepare_revert, write_revert
 from stanch.runtime.world import World
 from stanch.runtime.write import prepare, settle, write
 
@@ -41,6 +44,8 @@ PERFORMERS: Mapping[type, Callable[[World, Case, Any], Awaitable[Outcome]]] = {
     Prepare: prepare,
     Write: write,
     Settle: settle,
+    PrepareRevert: prepare_revert,
+    WriteRevert: write_revert,
     Read: read,
     Release: release,
     Seal: seal,

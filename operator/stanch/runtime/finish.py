@@ -13,15 +13,19 @@ from stanch.engine.moves import Done, Mark, Outcome, Release, Seal, Sealed
 from stanch.kube.lease import target_lease
 from stanch.packs.manifest import CAPTURES_BEGUN
 from stanch.runtime.case import Case
+from stanch.runtime.revert import owed_refs
 from stanch.runtime.world import World
 from stanch.runtime.write import FINALIZER
 
 
 async def release(world: World, case: Case, effect: Release) -> Outcome:
-    for target in case.status.targets:
-        await world.locks.unlock(target_lease(target.ref.uid), case.facts.uid)
+    """Also what an earlier attempt changed; what still owes something stays locked, and holds the finalizer."""
+    for uid in owed_refs(case):
+        if uid in effect.keep:
+            continue
+        await world.locks.unlock(target_lease(uid), case.facts.uid)
     finalizers = case.raw["metadata"].get("finalizers") or []
-    if FINALIZER in finalizers:
+    if FINALIZER in finalizers and not effect.keep:
         left = [name for name in finalizers if name != FINALIZER]
         patch = {"metadata": {"finalizers": left}}
         case.raw = await world.clusters.own.patch(case.ref, patch, resource_version=case.resource_version)

@@ -25,6 +25,7 @@ EPOCH = "stanch.dev/epoch"
 INCIDENT_LABEL = "stanch.dev/incident-uid"
 BUSY_RETRY = 5.0
 SETTLE_POLL = 2.0
+FREEZE_POLL = 5.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ def stage_of(world: World, case: Case, plan: Plan, folder: str) -> Stage:
 async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
     """Finalizer, locks, before-image: all idempotent, all before the intent. The target itself is only read."""
     this = doing(world, case, effect.option, effect.step)
+    if frozen := await freeze(world, case):
+        return frozen
     await hold_back_deletion(world, case)
     if this.ref and (holder := await lock(world, case, this.ref)):
         return Later("TargetLocked", f"{this.ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
@@ -68,6 +71,20 @@ async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
     case.prepared = cases.Prepared(effect.token, version, before, change)
     why = f" ({change.why})" if change.why else ""
     return Prepared(version, digest, change.summary + why, image, change.ref)
+
+
+async def freeze(world: World, case: Case) -> Later | None:
+    """The kill switch of the policy. Asked before each step; what is owed is taken back all the same."""
+    pin = case.status.policy
+    if pin is None:
+        return None
+    try:
+        policy = await world.clusters.own.get(Ref(API_VERSION, "ResponsePolicy", "", pin.name))
+    except NotFound:
+        return None
+    if not policy["spec"].get("suspended"):
+        return None
+    return Later("Frozen", f"ResponsePolicy {pin.name} is suspended: nothing is changed until `stanch unfreeze`", FREEZE_POLL)
 
 
 def version_of(before: Before) -> str:
