@@ -12,6 +12,7 @@ from stanch.domain.incident import Phase
 from stanch.domain.plan import Target
 from stanch.engine.errors import Refused
 from stanch.engine.ports import Object
+from stanch.runtime.rendering import scope_of
 from stanch.runtime.targets import NAME, of_object, resolve_targets
 from tests.unit.memory import MemoryClusters, MemoryServer
 from tests.unit.play import facts
@@ -35,7 +36,8 @@ async def resolved(*there: Object, component: str = "frontend", **spec: Any) -> 
     for item in there:
         server.add(item)
     target = TargetSpec.model_validate({"name": "app", "kind": "Deployment", **spec})
-    found = await resolve_targets(MemoryClusters(server).own, replace(facts(), component=component), [target])
+    about = replace(facts(), component=component)
+    found = await resolve_targets(MemoryClusters(server).own, about, [target], scope_of(about, {}, ()))
     return found["app"]
 
 

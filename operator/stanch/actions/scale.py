@@ -24,6 +24,7 @@ from stanch.engine.ports import Object
 MOST = 10_000
 ONE_OF = "scale has exactly one of replicas, by, percent"
 ORDERED = "min is not above max"
+UNFILLED = "type(self.min) != int || type(self.max) != int"
 
 
 class ScaleParams(BaseModel):
@@ -35,7 +36,8 @@ class ScaleParams(BaseModel):
         json_schema_extra={
             "x-kubernetes-validations": [
                 {"rule": "[has(self.replicas), has(self.by), has(self.percent)].filter(x, x).size() == 1", "message": ONE_OF},
-                {"rule": "!has(self.min) || !has(self.max) || self.min <= self.max", "message": ORDERED},
+                # Where either is a template, the two are compared once it is filled in.
+                {"rule": f"!has(self.min) || !has(self.max) || {UNFILLED} || self.min <= self.max", "message": ORDERED},
             ]
         },
     )

@@ -18,7 +18,17 @@ from rich.tree import Tree
 from stanch.cli.marks import marked
 from stanch.cli.output import ago, size
 from stanch.cli.owed import owed_row, owed_tree, settled_line
-from stanch.domain.incident import OPEN_REVERTS, CheckRecord, Facts, OptionRecord, Phase, Status, StepRecord, StepState
+from stanch.domain.incident import (
+    OPEN_REVERTS,
+    CheckRecord,
+    Facts,
+    OptionRecord,
+    Phase,
+    RecoveryStage,
+    Status,
+    StepRecord,
+    StepState,
+)
 from stanch.packs.render import printable
 
 ALL = 1000
@@ -120,11 +130,11 @@ def remaining(status: Status, now: datetime) -> str:
 
 
 def recovery(status: Status, now: datetime) -> str:
-    """How far it has come, and until when a relapse reopens the incident; empty before it."""
-    if status.recovery is None:
+    """How far it has come, and until when a relapse reopens the incident; empty before it, and when all of that is over."""
+    watched = status.watch_until if status.watch_until and status.watch_until > now else None
+    if status.recovery is None or (status.recovery is RecoveryStage.Done and not watched):
         return ""
     since = f", for {ago(now - status.recovery_since)}" if status.recovery_since else ""
-    watched = status.watch_until if status.watch_until and status.watch_until > now else None
     until = f"; a relapse reopens it for another {ago(watched - now, exactly=True)}" if watched else ""
     return f"{status.recovery}{since}{until}"
 

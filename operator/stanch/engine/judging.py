@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,13 @@ from stanch.engine.cel_cost import too_costly
 from stanch.engine.expressions import Failed, plain
 from stanch.engine.parts import Value
 from stanch.engine.ports import Object
+
+
+@dataclass(frozen=True)
+class Code:
+    """Marks a parameter whose text is code (CEL, a query, a pattern): no template fills it in, or an alert's text would become
+    code too."""
+
 
 OBJECT_BYTES = 256 * 1024
 MESSAGE = 200

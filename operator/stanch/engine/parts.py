@@ -10,7 +10,7 @@ from typing import Any
 
 from stanch.domain.access import Rule
 from stanch.domain.incident import Verdict
-from stanch.domain.plan import Ref, Risk
+from stanch.domain.plan import FactType, Ref, Risk
 from stanch.domain.timeline import File
 from stanch.engine.ports import Cluster, Object, Pack, Web
 
@@ -147,7 +147,11 @@ class CheckScope:
 
 @dataclass(frozen=True)
 class CheckKind:
-    """A kind of verification. `read` never raises for what it could not read: that is an Inconclusive reading."""
+    """A kind of verification. `read` never raises for what it could not read: that is an Inconclusive reading.
+
+    `gives`: the type of what it measures; where it measures nothing, its verdict counts, a Boolean.
+    `may_target`: it can have a target and need not (then it says itself what it looks at).
+    """
 
     name: str
     summary: str
@@ -155,6 +159,8 @@ class CheckKind:
     needs_target: bool
     rules: Callable[[Any, str, Ref | None], tuple[Rule, ...]]
     read: Callable[[CheckScope, Any], Awaitable[Reading]]
+    may_target: bool = False
+    gives: Callable[[Any], FactType] = lambda _: FactType.Boolean
 
 
 @dataclass

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -121,11 +123,13 @@ class ApiCluster:
         }
         await self._on_same(ref, self._request("DELETE", await self._path(ref), f"delete {_place(ref)}", body=options))
 
-    async def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
+    async def log(
+        self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int, since: datetime | timedelta | None = None
+    ) -> AsyncIterator[bytes]:
         if pod.uid:
             await self.get(pod)
         which = {"container": container, "previous": str(previous).lower()}
-        query = {**which, "timestamps": "true", "limitBytes": str(limit_bytes)}
+        query = {**which, "timestamps": "true", "limitBytes": str(limit_bytes), **_since(since)}
         doing = f"read the {'previous ' if previous else ''}log of {container} in {_place(pod)}"
         request = self._request("GET", await self._path(pod, "log"), doing, query=query, streamed=True)
         left = limit_bytes
@@ -253,6 +257,13 @@ def _preconditions(ref: Ref, resource_version: str) -> dict[str, str]:
 
 def _dry(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
+
+
+def _since(since: datetime | timedelta | None) -> dict[str, str]:
+    """The API takes seconds, and at least one."""
+    if isinstance(since, timedelta):
+        return {"sinceSeconds": str(max(1, math.ceil(since.total_seconds())))}
+    return {"sinceTime": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")} if since else {}
 
 
 def _no_log(failure: Refused) -> Refused:

@@ -9,6 +9,7 @@ import structlog
 
 from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.moves import (
+    Bind,
     Capture,
     Denied,
     Effect,
@@ -26,6 +27,7 @@ from stanch.engine.moves import (
     Write,
     WriteRevert,
 )
+from stanch.runtime.bind import bind
 from stanch.runtime.capture import capture
 from stanch.runtime.case import Case
 from stanch.runtime.finish import mark, release, seal
@@ -40,6 +42,7 @@ log = structlog.get_logger()
 
 PERFORMERS: Mapping[type, Callable[[World, Case, Any], Awaitable[Outcome]]] = {
     Resolve: resolve,
+    Bind: bind,
     Capture: capture,
     Prepare: prepare,
     Write: write,

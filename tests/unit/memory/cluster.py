@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -63,7 +64,10 @@ class MemoryCluster:
         write = Write(0, self._user, "delete", ref, {})
         await self._writing(write, lambda: self._server.delete(ref, resource_version), dry_run=False)
 
-    async def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
+    async def log(
+        self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int, since: datetime | timedelta | None = None
+    ) -> AsyncIterator[bytes]:
+        """With `since`, parts are whole lines."""
         await self._reading("get", pod, "log")
         _has_container(self._server.read(pod), container)
         parts = self._server.logs.get((pod.namespace, pod.name, container, previous))
@@ -73,6 +77,7 @@ class MemoryCluster:
         for part in parts:
             if isinstance(part, Failure):
                 raise part
+            part = self._lines_since(part, since)
             for start in range(0, len(part), _CHUNK):
                 chunk = part[start : start + min(_CHUNK, left)]
                 left -= len(chunk)
@@ -118,6 +123,13 @@ class MemoryCluster:
         reply = self._performed(write, lambda: command(argv, stdin))
         cut = reply.truncated or max(len(reply.stdout), len(reply.stderr)) > limit_bytes
         return replace(reply, stdout=reply.stdout[:limit_bytes], stderr=reply.stderr[:limit_bytes], truncated=cut)
+
+    def _lines_since(self, part: bytes, since: datetime | timedelta | None) -> bytes:
+        if since is None:
+            return part
+        begin = (since if isinstance(since, datetime) else self._server.time.now() - since).replace(microsecond=0)
+        lines = part.splitlines(keepends=True)
+        return b"".join(line for line in lines if datetime.fromisoformat(line.split()[0].decode()) >= begin)
 
     async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
         await asyncio.sleep(0)
