@@ -1,8 +1,9 @@
 """The packs: one folder an incident, `<namespace>/<name>-<first 8 of its UID>/`, in a local folder or an object store.
 
 In it: `chain/000001.json` … (the timeline's entries), what evidence writes (`logs/`, `objects/`, …), and what a seal
-writes (`seal.json`, `timeline.md`, `changes.json`, `approvals.json`, `manifest.json`; later segments `timeline-0002.md`
-and so on). Nothing is ever overwritten by other bytes.
+writes (`timeline.md`, `changes.json`, `approvals.json`, `manifest.json`; later segments `timeline-0002.md` and so
+on). Nothing is ever overwritten, with one exception: what a seal that was killed had derived, before any manifest
+vouched for it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from stanch.engine.paths import alternatives, check_path, safe_name
 from stanch.engine.ports import Writer
 from stanch.packs.chain import FOLDER, MAX_ENTRY, entry_path
 from stanch.packs.folder import Folder
-from stanch.packs.led import Leads, Led
 from stanch.packs.manifest import is_derived
 from stanch.packs.objects import Bucket, Store
 from stanch.packs.seal import seal
@@ -83,15 +83,14 @@ class StoredPack:
 class StoredPacks:
     """`ports.Packs` in one store."""
 
-    def __init__(self, store: Store, leads: Leads = lambda: None) -> None:
-        """`leads` raises `Retryable` when this process must not write any more."""
-        self._store = Led(store, leads)
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def of(self, namespace: str, name: str, uid: str) -> StoredPack:
         return StoredPack(self._store, f"{safe_name(namespace)}/{safe_name(f'{name}-{uid[:8]}', 180)}/")
 
 
-def open_packs(url: str, leads: Leads = lambda: None) -> StoredPacks:
+def open_packs(url: str) -> StoredPacks:
     """The packs at a path, `file://`, `memory://`, or what obstore knows (`s3://bucket/prefix`, `gs://`, `az://`).
 
     `Refused` (BadStore) for any other URL.
@@ -99,11 +98,11 @@ def open_packs(url: str, leads: Leads = lambda: None) -> StoredPacks:
     if (folder := local_path(url)) is not None:
         store = Folder(folder)
         store.sweep(older_than=_A_DAY)
-        return StoredPacks(store, leads)
+        return StoredPacks(store)
     if url.startswith("memory:"):
-        return StoredPacks(Bucket(MemoryStore(), "memory://"), leads)
+        return StoredPacks(Bucket(MemoryStore(), "memory://"))
     try:
-        return StoredPacks(Bucket(from_url(url), url), leads)
+        return StoredPacks(Bucket(from_url(url), url))
     except (BaseError, ValueError) as error:
         hint = "expected a folder, file://, s3://, gs:// or az://"
         raise Refused("BadStore", f"{url}: {str(error).splitlines()[0]}; {hint}") from error
