@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,7 @@ class Site:
     def chain(self) -> list[Entry]:
         """As it lies in the store, in its order."""
         files = {str(path): path.read_bytes() for path in self.folder.glob("*/*/chain/*")} if self.folder else self.memory.objects
-        return [decode(data) for key, data in sorted(files.items()) if "/chain/" in key]
+        return [decoded(data) for key, data in sorted(files.items()) if "/chain/" in key]
 
     @property
     def lines(self) -> list[Line]:
@@ -229,6 +230,12 @@ class Life:
                 return self.site.not_silent()
             self.site.passes(delay + 0.001)
         raise AssertionError(f"the incident does not come to rest: {self.site.status}")
+
+
+@cache
+def decoded(data: bytes) -> Entry:
+    """An entry of the chain, which is looked at again at each write: decoded once."""
+    return decode(data)
 
 
 def body(api_version: str, kind: str, name: str) -> Object:

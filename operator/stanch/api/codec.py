@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import cache
+from operator import is_
 from typing import Any, TypeVar
 
 import rfc8785
@@ -151,12 +153,19 @@ R = TypeVar("R", bound=Record)
 
 def fit(record: R, path: str) -> R:
     """`record` within the bounds that its fields say: sentences cut, `Refused` (TooLong) for all else that is too long."""
-    found = {field.name: (getattr(record, field.name), field.metadata) for field in fields(record)}  # type: ignore[arg-type]
-    fitted = {
-        name: _fit(value, metadata.get("max_length", TEXT), f"{path}.{camel(name)}", name in _SENTENCES)
-        for name, (value, metadata) in found.items()
-    }
-    return replace(record, **fitted)  # type: ignore[type-var]
+    changed = {}
+    for name, spelled, bound in _bounds(type(record)):
+        value = getattr(record, name)
+        fitted = _fit(value, bound, f"{path}.{spelled}", name in _SENTENCES)
+        if fitted is not value:
+            changed[name] = fitted
+    return replace(record, **changed) if changed else record  # type: ignore[type-var]
+
+
+@cache
+def _bounds(kind: type[Record]) -> tuple[tuple[str, str, int], ...]:
+    """Name, spelling and longest value of each field: asked at every write of a status."""
+    return tuple((field.name, camel(field.name), field.metadata.get("max_length", TEXT)) for field in fields(kind))  # type: ignore[arg-type]
 
 
 def _fit(value: Any, bound: int, path: str, sentence: bool) -> Any:
@@ -167,7 +176,8 @@ def _fit(value: Any, bound: int, path: str, sentence: bool) -> Any:
     if isinstance(value, str | tuple | Mapping) and len(value) > bound:
         raise Refused("TooLong", f"{path}: length {len(value)}, at most {bound} is taken")
     if isinstance(value, tuple):
-        return tuple(_fit(item, TEXT, f"{path}[{place}]", sentence) for place, item in enumerate(value))
+        items = tuple(_fit(item, TEXT, f"{path}[{place}]", sentence) for place, item in enumerate(value))
+        return value if all(map(is_, items, value)) else items
     return value
 
 

@@ -18,7 +18,7 @@ from stanch.engine.ports import Object, Writer
 
 BUFFER = 64 * 1024
 # The C library is an order faster, which a thousand pods need; the pure one writes the same YAML.
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def object_name(scope: Scope, obj: Object) -> str:
@@ -69,4 +69,4 @@ async def put_lines(scope: Scope, path: str, lines: Iterable[str]) -> None:
 
 
 def as_yaml(document: Any) -> str:
-    return yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)
+    return yaml.dump(document, Dumper=DUMPER, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False)

@@ -17,6 +17,7 @@ from stanch.engine.moves import Outcome, Resolve, Resolved
 from stanch.engine.ports import Cluster, Object
 from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
+from stanch.evidence.writing import DUMPER
 from stanch.runtime.case import Case, plan_name
 from stanch.runtime.matching import find_playbook, find_policy
 from stanch.runtime.targets import Found, of_object, resolve_targets
@@ -152,7 +153,7 @@ def preview(before: Object, after: Object, summary: str, why: str) -> str:
 def readable(obj: Object) -> list[str]:
     metadata = {key: value for key, value in obj["metadata"].items() if key not in NOISE}
     shown = {"metadata": metadata, "spec": obj.get("spec", {})}
-    return yaml.safe_dump(shown, sort_keys=True).splitlines()
+    return yaml.dump(shown, Dumper=DUMPER, sort_keys=True).splitlines()
 
 
 async def diagnose(cluster: Cluster, targets: tuple[Target, ...]) -> dict[str, str]:
