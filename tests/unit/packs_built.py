@@ -1,21 +1,17 @@
-"""Packs that were built once, and how to lay out and judge what became of them."""
+"""Packs that were built once, and what is asked about them."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
 from stanch.domain.timeline import Head
 from stanch.packs.findings import ProblemKind, Verification
-from stanch.packs.verify import verify
 from tests.unit.packs_kit import AT, FACTS, contents, fill, folder_of, pack_in
-
-Pack = dict[str, bytes]
+from tests.unit.packs_shelf import Pack
 
 
 async def _build(root: Path, segments: int) -> tuple[Pack, Head, str]:
@@ -32,21 +28,6 @@ async def _build(root: Path, segments: int) -> tuple[Pack, Head, str]:
 def built(segments: int) -> tuple[Pack, Head, str]:
     with tempfile.TemporaryDirectory() as root:
         return asyncio.run(_build(Path(root), segments))
-
-
-@contextmanager
-def laid_out(files: Pack) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as root:
-        for path, data in files.items():
-            target = Path(root) / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        yield Path(root)
-
-
-def judged(files: Pack, **expected: object) -> Verification:
-    with laid_out(files) as folder:
-        return verify(folder, **expected)  # type: ignore[arg-type]
 
 
 def entry(seq: int) -> str:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from stanch.packs.findings import MAX_PROBLEMS, ProblemKind
 from stanch.packs.local import Unreadable, read
 from stanch.packs.verify import verify
-from tests.unit.packs_built import SEALED, Pack, entry, judged, kinds, laid_out
+from tests.unit.packs_built import SEALED, entry, kinds
+from tests.unit.packs_shelf import Pack, judged, shelf
 
 
 @pytest.mark.parametrize("files", [{}, {"logs/a": b"x"}, {"manifest.json": b"{}"}])
@@ -51,8 +52,7 @@ def test_garbage_never_raises(files: Pack) -> None:
 
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
-    with laid_out(SEALED) as folder:
-        return Path(shutil.copytree(folder, tmp_path / "pack"))
+    return Path(shutil.copytree(shelf().lay(SEALED), tmp_path / "pack"))
 
 
 def test_links_are_not_followed(sealed: Path) -> None:

@@ -14,8 +14,9 @@ from stanch.engine.chain import canonical, decode, encode, entry_hash, head_of, 
 from stanch.packs.findings import ProblemKind
 from stanch.packs.manifest import decode_manifest, encode_manifest
 from stanch.packs.verify import verify
-from tests.unit.packs_built import HEAD, MANIFEST, SEALED, UNSEALED, UNSEALED_HEAD, Pack, built, entry, judged, kinds
+from tests.unit.packs_built import HEAD, MANIFEST, SEALED, UNSEALED, UNSEALED_HEAD, built, entry, kinds
 from tests.unit.packs_kit import folder_of, line, linked, pack_in
+from tests.unit.packs_shelf import Pack, judged
 
 ANY_FILE = st.sampled_from(sorted(SEALED))
 ENTRY = st.integers(1, 8)

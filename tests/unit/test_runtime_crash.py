@@ -86,7 +86,7 @@ def story(lines: list[Line]) -> list[tuple[str, ...]]:
     return told
 
 
-def end_is_the_same(site: Site, folder: Path) -> None:
+def end_is_the_same(site: Site) -> None:
     status = site.status
     assert status.phase is Phase.Resolved
     assert site.options == {"restart": "Denied", "undo": "Confirmed"}
@@ -95,13 +95,13 @@ def end_is_the_same(site: Site, folder: Path) -> None:
     assert site.frontend.mitigations == [f"{uid}/{token}" for token in TOKENS], "each mitigation exactly once"
     assert site.locks() == [] and not status.locked
     assert "finalizers" not in site.incident["metadata"]
-    found = site.verified(folder)
+    found = site.verified()
     assert found.ok, found.problems
 
 
-async def test_undisturbed_it_is_resolved_and_proven(tmp_path: Path) -> None:
+async def test_undisturbed_it_is_resolved_and_proven() -> None:
     site, _ = await undisturbed()
-    end_is_the_same(site, tmp_path)
+    end_is_the_same(site)
     assert story(site.lines) == [(line.key.replace("intent/1", ""), line.actor, line.action, line.expectation,
                                   "" if "/evidence/" in line.key else line.result, line.next) for line in site.lines]  # fmt: skip
 
@@ -110,7 +110,7 @@ async def test_undisturbed_it_is_resolved_and_proven(tmp_path: Path) -> None:
 async def test_life_that_ends_by_an_exception_leaves_nothing_behind_that_acts(number: int, tmp_path: Path) -> None:
     site = Site(folder=tmp_path)
     assert await lives(site, CrashAt("write", number, late=True))
-    end_is_the_same(site, tmp_path)
+    end_is_the_same(site)
 
 
 @dataclass
@@ -131,16 +131,16 @@ class Moments(Gate):
 
 
 @pytest.mark.requirement("E-04", "E-05", "E-07")
-async def test_crash_at_every_write(tmp_path: Path) -> None:
+async def test_crash_at_every_write() -> None:
     site = Site(lean)
     moments = Moments(site)
     await Life(site, 1, moments).live()
-    end_is_the_same(site, tmp_path / "undisturbed")
-    for number, (when, op, crashed) in enumerate(moments.of):
+    end_is_the_same(site)
+    for when, op, crashed in moments.of:
         crashed.passes(LEASE)
         await Life(crashed, 2).live()
         try:
-            end_is_the_same(crashed, tmp_path / str(number))
+            end_is_the_same(crashed)
             assert story(crashed.lines) == story(site.lines)
         except AssertionError as error:
             error.add_note(f"crash {when} {op}")

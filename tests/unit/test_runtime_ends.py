@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from stanch.domain.decision import Verb
@@ -14,6 +12,7 @@ from stanch.engine.ports import Object
 from stanch.packs.verify import verify
 from stanch.runtime.sweeper import quiet
 from tests.unit.memory import Write
+from tests.unit.packs_shelf import shelf
 from tests.unit.world import NAMESPACE, OPERATOR, Life, Site, needs_commander, quick
 from tests.unit.world_gates import Gate, Op
 
@@ -27,13 +26,12 @@ async def awaiting() -> tuple[Site, Life]:
     return site, life
 
 
-async def test_deleted_incident_gives_back_and_its_pack_is_sealed_before_it_goes(tmp_path: Path) -> None:
+async def test_deleted_incident_gives_back_and_its_pack_is_sealed_before_it_goes() -> None:
     site, life = await awaiting()
     site.server.delete(site.incident_ref, "")
     await life.live()
     assert site.gone and site.locks() == []
-    site.memory.copy_to(tmp_path)
-    (pack,) = (tmp_path / NAMESPACE).iterdir()
+    (pack,) = (shelf().lay(site.memory.objects) / NAMESPACE).iterdir()
     found = verify(pack)
     assert found.ok, found.problems
     assert site.lines[-1].action == "Abort"
@@ -49,7 +47,7 @@ async def test_deleted_incident_goes_though_its_pack_cannot_be_sealed_any_more()
 
 
 @pytest.mark.parametrize("verb", [Verb.Abort, Verb.Close])
-async def test_incident_that_was_never_planned_says_where_its_pack_is_and_rests(verb: Verb, tmp_path: Path) -> None:
+async def test_incident_that_was_never_planned_says_where_its_pack_is_and_rests(verb: Verb) -> None:
     def suspended(playbook: Object) -> None:
         playbook["spec"]["suspend"] = True
 
@@ -60,7 +58,7 @@ async def test_incident_that_was_never_planned_says_where_its_pack_is_and_rests(
     site.decide(verb, life)
     await life.live()
     assert site.status.phase in {Phase.Aborted, Phase.Closed} and quiet(site.status)
-    found = site.verified(tmp_path)
+    found = site.verified()
     assert found.ok and found.entries == len(site.lines) >= 2, found.problems
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -68,9 +67,9 @@ def ended_well(site: Site) -> str:
 
 
 async def each_fails(
-    numbers: list[Op], failure: Failure, late: bool = False, edit: Edit = quick, folder: Path | None = None
+    numbers: list[Op], failure: Failure, late: bool = False, edit: Edit = quick, packs: bool = False
 ) -> Counter[str]:
-    """Each of these operations fails once. How often the incident came to which end. With a folder the packs are verified."""
+    """Each of these operations fails once. How often the incident came to which end. With `packs` they are verified."""
     ends: Counter[str] = Counter()
     for op in numbers:
         site = Site(edit)
@@ -79,7 +78,7 @@ async def each_fails(
             await Life(site, gate=gate).live()
             assert gate.failed, "it did not fail"
             ends[ended_well(site)] += 1
-            assert folder is None or site.status.phase is not Phase.Resolved or site.verified(folder / str(op.number)).ok
+            assert not packs or site.status.phase is not Phase.Resolved or site.verified().ok
         except AssertionError as error:
             error.add_note(f"{failure} {'after' if late else 'before'} {op}")
             raise
@@ -107,10 +106,10 @@ async def test_read_that_fails() -> None:
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_file_of_the_pack_that_fails(late: bool, tmp_path: Path) -> None:
+async def test_file_of_the_pack_that_fails(late: bool) -> None:
     """Evidence that cannot be stored stops the change that it should have come before, and people are called (E-04)."""
     files = some_of(await operations("store"), lambda op: op.what.split("/")[0])
-    ends = await each_fails(files, AGAIN, late, folder=tmp_path)
+    ends = await each_fails(files, AGAIN, late, packs=True)
     assert ends["Resolved"] > 10 and ends["Escalated"] > 5
 
 

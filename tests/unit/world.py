@@ -39,6 +39,7 @@ from stanch.runtime.tick import Ticker
 from stanch.runtime.world import World
 from tests.stage.kubectl import ROOT
 from tests.unit.memory import MemoryServer, MemoryWeb, Write
+from tests.unit.packs_shelf import shelf
 from tests.unit.world_frontend import Frontend, read
 from tests.unit.world_gates import Gate, GatedClusters, GatedStore, MemoryPacks, Passage
 
@@ -145,11 +146,10 @@ class Site:
         leases = self.server.select("coordination.k8s.io/v1", "Lease", OPERATOR, "", "")
         return [lease for lease in leases if lease["metadata"]["name"].startswith("stanch-target-")]
 
-    def verified(self, folder: Path) -> Verification:
+    def verified(self) -> Verification:
         """Offline, against what the Incident says of its pack."""
-        self.memory.copy_to(folder)
         pack = self.status.pack
-        where = local_path(pack.uri) or folder / pack.uri.removeprefix("memory://")
+        where = local_path(pack.uri) or shelf().lay(self.memory.objects) / pack.uri.removeprefix("memory://")
         return verify(where, pack.head.hash, pack.manifest)
 
     def not_silent(self) -> None:

@@ -10,7 +10,6 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from stanch.domain.plan import Pin, Ref
@@ -204,11 +203,6 @@ class MemoryPacks:
 
     def uri(self, prefix: str) -> str:
         return f"memory://{prefix}"
-
-    def copy_to(self, folder: Path) -> None:
-        for key, data in self.objects.items():
-            (folder / key).parent.mkdir(parents=True, exist_ok=True)
-            (folder / key).write_bytes(data)
 
 
 @dataclass
