@@ -47,7 +47,7 @@ def mocks(module: Module) -> Iterator[str]:
 
 def excuses(module: Module) -> Iterator[str]:
     """Files with tests that may not be run."""
-    return (module.path for node in ast.walk(module.tree) if full_name(module, node) in EXCUSES)
+    return (module.path for node in module.nodes if full_name(module, node) in EXCUSES)
 
 
 def sleeps(module: Module) -> Iterator[str]:
@@ -88,7 +88,7 @@ def module_state(modules: tuple[Module, ...]) -> Iterator[str]:
     changing = changing_classes(modules)
     written = {name for module in modules for name in written_to(module)}
     for module in modules:
-        yield from (module.place(node) for node in ast.walk(module.tree) if isinstance(node, ast.Global))
+        yield from (module.place(node) for node in module.nodes if isinstance(node, ast.Global))
         for target, value in kept(module.tree.body):
             name = dotted(target)
             is_table = isinstance(value, DISPLAYS) and name == name.upper() and name not in written
@@ -123,7 +123,7 @@ def holds_state(value: ast.expr, changing: set[str]) -> bool:
 
 def changing_classes(modules: tuple[Module, ...]) -> set[str]:
     """Classes of ours whose objects can change: dataclasses that are not frozen, and those with an `__init__` of their own."""
-    classes = (node for module in modules for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef))
+    classes = (node for module in modules for node in module.nodes if isinstance(node, ast.ClassDef))
     return {node.name for node in classes if is_thawed(node) or has_init(node)}
 
 
@@ -142,7 +142,7 @@ def has_init(node: ast.ClassDef) -> bool:
 
 def written_to(module: Module) -> Iterator[str]:
     """Names whose contents some code changes, without the module before them."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
             yield dotted(node.value).rpartition(".")[2]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in MUTATORS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,15 +25,20 @@ class Module:
     def stem(self) -> str:
         return Path(self.path).stem
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """Every node: each rule looks at them all."""
+        return tuple(ast.walk(self.tree))
+
     def place(self, node: ast.AST) -> str:
         return f"{self.path}:{getattr(node, 'lineno', 1)}"
 
     def calls(self) -> Iterator[ast.Call]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        return (node for node in self.nodes if isinstance(node, ast.Call))
 
     def functions(self) -> Iterator[tuple[str, ast.AST]]:
         """`path:function` and its node."""
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield f"{self.path}:{node.name}", node
 
@@ -81,7 +86,7 @@ def full_name(module: Module, node: ast.AST) -> str:
 
 def imported(module: Module) -> Iterator[tuple[ast.AST, str]]:
     """Every absolute import, as the dotted name of what is imported."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

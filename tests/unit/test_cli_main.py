@@ -1,11 +1,13 @@
-"""The command as a process: what it imports, its exit codes, its one line of error, no colour off a terminal."""
+"""The command as it is entered: what it imports, its exit codes, its one line of error, no colour off a terminal."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from typer.testing import CliRunner
 
 from stanch.cli import run as running
 from stanch.cli.ending import Code
-from stanch.cli.main import app
+from stanch.cli.main import app, main
 from stanch.runtime.settings import LogFormat, Settings
 from tests.unit.api_examples import PLAYBOOK
 from tests.unit.cli_kit import ESCAPE
@@ -22,13 +24,35 @@ from tests.unit.cli_kit import ESCAPE
 SLOW = {"aiohttp", "cel_expr_python", "kopf", "kubernetes", "obstore", "prometheus_client", "pydantic", "structlog", "yaml"}
 
 
-def stanch(*arguments: str, given: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, without the environment's kubeconfig and colours."""
+Ended = subprocess.CompletedProcess[str]
+Command = Callable[..., Ended]
+
+
+@pytest.fixture
+def stanch(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command as it is entered, in this process: a new one needs a second to import all that one did before."""
+
+    def called(*arguments: str, given: str = "", **env: str) -> Ended:
+        with monkeypatch.context() as process, pytest.raises(SystemExit) as ended:
+            process.setattr(os, "environ", clean(env))
+            process.setattr(sys, "argv", ["stanch", *arguments])
+            process.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+            main()
+        return Ended(arguments, ended.value.code, *capsys.readouterr())
+
+    return called
+
+
+def clean(env: dict[str, str]) -> dict[str, str]:
+    """Without the environment's kubeconfig and colours."""
+    return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **env}
+
+
+def process(*arguments: str, given: str = "", **env: str) -> Ended:
+    """The command in a process of its own."""
     script = "from stanch.cli.main import main; main()"
-    clean = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **env}
-    return subprocess.run(
-        [sys.executable, "-c", script, *arguments], input=given, env=clean, capture_output=True, text=True, timeout=60, check=False
-    )
+    words = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(words, input=given, env=clean(env), capture_output=True, text=True, timeout=60, check=False)
 
 
 def imported(code: str) -> set[str]:
@@ -38,7 +62,7 @@ def imported(code: str) -> set[str]:
     return set(found.stdout.splitlines()[-1].split())
 
 
-RUN = "import sys\nfrom stanch.cli.main import main\nsys.argv[1:] = {arguments!r}\ntry: main()\nexcept SystemExit: pass"
+RUN = "import sys\nfrom stanch.cli.main import main\nsys.argv[1:] = {arguments!r}\ntry: main()\nexcept SystemExit: pass\n"
 
 
 # typer itself asks pydantic about the options of one command.
@@ -52,12 +76,12 @@ def test_help_imports_nothing_slow(arguments: list[str], slow: set[str]) -> None
 
 def test_offline_commands_do_without_kubernetes_and_kopf(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(PLAYBOOK)
-    for command in (["lint", str(tmp_path)], ["rbac", "-f", str(tmp_path / "f.yaml")], ["verify", str(tmp_path)]):
-        assert not imported(RUN.format(arguments=command)) & {"kopf", "kubernetes"}
+    commands = (["lint", str(tmp_path)], ["rbac", "-f", str(tmp_path / "f.yaml")], ["verify", str(tmp_path)])
+    assert not imported("".join(RUN.format(arguments=command) for command in commands)) & {"kopf", "kubernetes"}
     assert "kubernetes" in imported("import stanch.kube.client")
 
 
-def test_every_command_says_what_it_does() -> None:
+def test_every_command_says_what_it_does(stanch: Command) -> None:
     shown = stanch("--help").stdout
     for name in ("list", "plan", "watch", "timeline", "verify", "lint", "rbac", "run"):
         assert f" {name} " in shown
@@ -66,12 +90,12 @@ def test_every_command_says_what_it_does() -> None:
 
 
 def test_an_error_is_one_line_on_standard_error() -> None:
-    ended = stanch("list")
+    ended = process("list")
     assert (ended.returncode, ended.stdout) == (Code.Unusable, "")
     assert ended.stderr.startswith("error: no kubeconfig") and ended.stderr.count("\n") == 1
 
 
-def test_no_server_behind_a_context_names_the_context(tmp_path: Path) -> None:
+def test_no_server_behind_a_context_names_the_context(stanch: Command, tmp_path: Path) -> None:
     body = {
         "current-context": "dev",
         "contexts": [{"name": "dev", "context": {"cluster": "c", "user": "u"}}],
@@ -84,14 +108,14 @@ def test_no_server_behind_a_context_names_the_context(tmp_path: Path) -> None:
     assert "127.0.0.1:1" in ended.stderr and f"(context dev of {tmp_path}/config)" in ended.stderr and "--context" in ended.stderr
 
 
-def test_usage_errors_are_told_apart() -> None:
+def test_usage_errors_are_told_apart(stanch: Command) -> None:
     for arguments in (["abort", "x"], ["watch", "x", "--limit", "0"], ["nonsense"], ["lint", "x", "-o", "xml"]):
         ended = stanch(*arguments)
         assert ended.returncode == Code.Unusable and "Traceback" not in ended.stderr
 
 
-def test_lint_through_a_pipe_is_plain(tmp_path: Path) -> None:
-    ended = stanch("lint", "-", given=PLAYBOOK.replace("risk: Medium", "risk: Huge"), TERM="xterm-256color")
+def test_lint_through_a_pipe_is_plain(stanch: Command) -> None:
+    ended = process("lint", "-", given=PLAYBOOK.replace("risk: Medium", "risk: Huge"), TERM="xterm-256color")
     assert ended.returncode == Code.Problems and ended.stdout.startswith("-:") and ended.stderr == ""
     assert ESCAPE not in ended.stdout
     assert stanch("lint", "-", given=PLAYBOOK).returncode == Code.Fine
@@ -100,11 +124,11 @@ def test_lint_through_a_pipe_is_plain(tmp_path: Path) -> None:
 
 
 def test_text_that_the_terminal_cannot_show_does_not_end_the_command() -> None:
-    ended = stanch("lint", "-", given=PLAYBOOK.replace("risk: Medium", "risk: Größe"), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    ended = process("lint", "-", given=PLAYBOOK.replace("risk: Medium", "risk: Größe"), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert ended.returncode in {Code.Problems} and "Traceback" not in ended.stderr
 
 
-def test_rbac_needs_to_know_which_playbook() -> None:
+def test_rbac_needs_to_know_which_playbook(stanch: Command) -> None:
     ended = stanch("rbac")
     assert ended.returncode == Code.Unusable and "-f" in ended.stderr
 
