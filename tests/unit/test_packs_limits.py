@@ -118,7 +118,7 @@ async def test_a_store_that_does_not_answer_is_tried_again() -> None:
 
 
 TORN = """
-import asyncio, resource, signal, sys
+import asyncio, os, resource, signal, sys
 from obstore.store import LocalStore
 from stanch.engine.errors import Retryable
 from stanch.packs.objects import Bucket
@@ -133,13 +133,17 @@ async def main():
             for _ in range(200):
                 await log.write(b"x" * 100_000)
     except Retryable as error:
-        print(error.reason)
+        print(error.reason, flush=True)
 
 asyncio.run(main())
+# Not by way of the interpreter's end, which aborts when it meets a thread of obstore that still clears away.
+os._exit(0)
 """
 
 
 def test_a_part_that_failed_is_never_passed_off_as_the_whole(tmp_path: Path) -> None:
     """obstore's own writer, closed after a failed part, stores what it has and says that all is well."""
     assert run(TORN, str(tmp_path)) == ["StoreFailed"]
-    assert contents(tmp_path) == {}
+    # What LocalStore had written stands under a name of its own (`app.log#1`) that it lists to nobody. It removes that from a
+    # thread, which the end of the process may come before.
+    assert [path for path in contents(tmp_path) if "#" not in path] == []
