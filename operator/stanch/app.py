@@ -183,7 +183,7 @@ class Operator:
             return term.epoch
 
         return World(
-            clusters=clusters, packs=open_packs(self.settings.packs), vault=SecretStore(own, namespace),
+            clusters=clusters, packs=open_packs(self.settings.packs, epoch), vault=SecretStore(own, namespace),
             locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock, actions=ACTIONS, checks=CHECKS,
             decisions=DecisionIndex(), epoch=epoch,
         )  # fmt: skip

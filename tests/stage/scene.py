@@ -16,6 +16,7 @@ COMMANDER = "carol"
 HERE = Path(__file__).parent
 Edit = Callable[[dict[str, Any]], None]
 
+OF_STEPS = ("confirm", "extend", "revert")
 ROLES = {
     ON_CALL: [
         {
@@ -24,11 +25,15 @@ ROLES = {
             "verbs": ["create", "get", "list", "watch", "delete"],
         },
         {"apiGroups": ["stanch.dev"], "resources": ["playbooks"], "verbs": ["run", "get", "list"]},
-        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["note", "abort", "resume", "close"]},
+        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["note", "abort", "resume", "close", *OF_STEPS]},
     ],
     COMMANDER: [
         {"apiGroups": ["stanch.dev"], "resources": ["incidents", "decisions"], "verbs": ["create", "get", "list", "watch"]},
-        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["approve", "reject", "note", "abort", "resume", "close"]},
+        {
+            "apiGroups": ["stanch.dev"],
+            "resources": ["roles"],
+            "verbs": ["approve", "reject", "note", "abort", "resume", "close", *OF_STEPS],
+        },
     ],
 }
 

@@ -14,14 +14,15 @@ from stanch.domain.timeline import Entry, File
 from stanch.engine import moves
 from stanch.engine.decide import decide
 from stanch.engine.moves import Effect, Move, Outcome, Snapshot
+from stanch.engine.parts import Reading
 
 T0 = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 APP = Ref("apps/v1", "Deployment", "aureus", "frontend", "uid-app")
 DIGEST = "sha256:" + "d" * 64
 
-YES = (Verdict.Confirmed, "200", False)
-NO = (Verdict.Denied, "502", False)
-UNKNOWN = (Verdict.Inconclusive, "no answer", False)
+YES = Reading(Verdict.Confirmed, "200")
+NO = Reading(Verdict.Denied, "502")
+UNKNOWN = Reading(Verdict.Inconclusive, "no answer")
 
 
 def facts(**changes: Any) -> Facts:
@@ -65,7 +66,7 @@ class Play:
     chain: list[Entry] = field(default_factory=list)
     performed: list[Effect] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
-    readings: Mapping[str, tuple[Verdict, str, bool]] = field(default_factory=lambda: {"health": YES})
+    readings: Mapping[str, Reading] = field(default_factory=lambda: {"health": YES})
     answers: dict[type, Outcome | Callable[[Any], Outcome]] = field(default_factory=dict)
     store_error: str = ""
     statuses: list[Status] = field(default_factory=list)
@@ -83,7 +84,7 @@ class Play:
 
     def _capture(self, effect: moves.Capture) -> Outcome:
         listing = File(f"captures/{effect.label}.json", "0" * 64, 10)
-        baseline = {"health": Verdict.Denied} if effect.baseline else {}
+        baseline = {"health": NO} if effect.baseline else {}
         return moves.Captured(self.now, 3, 300, (), listing, baseline)
 
     def _prepare(self, effect: moves.Prepare) -> Outcome:

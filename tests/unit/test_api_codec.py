@@ -41,7 +41,7 @@ def status() -> Status:
         targets=plan().targets,
         facts={"lastDeploy.at": "2026-11-21T08:50:00Z"},
         steps=(StepRecord("undo", "undo", StepState.Done, token="t", intended_at=AT),),
-        checks=(CheckRecord("http", Verdict.Denied, Verdict.Inconclusive, "503"),),
+        checks=(CheckRecord("http", Verdict.Denied, "503", Verdict.Inconclusive, "200", "503"),),
         pack=replace(Status().pack, pending=(entry,)),
         locked=True,
         conditions=(Condition("Ready", "False", "Verifying", last_transition_time=AT),),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound, Refused, Retryable
-from stanch.engine.ports import HttpReply
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply
 from tests.contract.suite_cluster import THING, ClusterContract, deployment, ref, thing
+from tests.contract.suite_exec import FILL, SPEAK, ZEROES, ExecContract, ExecRefusals
 from tests.unit.memory import Crash, MemoryClusters, MemoryServer, NotModelled, custom
 
 
@@ -26,7 +27,7 @@ class MemoryWorld:
     async def permit(self, service_account: str, *rules: Rule) -> None:
         self.server.grant(self.namespace, service_account, *rules)
 
-    async def serve(self, service: str, answer: Callable[[str], HttpReply]) -> Ref:
+    async def serve(self, service: str, answer: Callable[[HttpCall], HttpReply]) -> Ref:
         self.server.backends[self.namespace, service, "http"] = answer
         return await self.refuse(service)
 
@@ -40,9 +41,32 @@ class MemoryWorld:
             self.server.logs[self.namespace, name, "app", True] = [previous]
         return pod
 
+    async def shell(self) -> Ref:
+        pod = await self.pod("shell", b"", None)
+        self.server.commands[self.namespace, "shell", "app"] = busybox
+        return pod
+
     def _body(self, kind: str, name: str, spec: dict[str, object]) -> dict[str, object]:
         metadata = {"name": name, "namespace": self.namespace}
         return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def busybox(argv: Sequence[str], stdin: bytes) -> ExecReply:
+    """What the suite's commands do."""
+    match [*argv]:
+        case ["true"]:
+            return ExecReply(0, b"", b"")
+        case ["cat"]:
+            return ExecReply(0, stdin, b"")
+        case ["echo", *words]:
+            return ExecReply(0, " ".join(words).encode() + b"\n", b"")
+        case ["sleep", _]:
+            return ExecReply(None, b"", b"", broken="it was not over within 1 s and may go on")
+    if argv == SPEAK:
+        return ExecReply(3, b"out\n", b"err\n")
+    if argv == FILL:
+        return ExecReply(0, b"\0" * ZEROES, b"")
+    raise Refused("NotStarted", f"{argv[0]}: executable file not found in $PATH")
 
 
 @pytest.fixture
@@ -50,7 +74,11 @@ def world() -> MemoryWorld:
     return MemoryWorld()
 
 
-class TestMemoryCluster(ClusterContract):
+class TestMemoryCluster(ClusterContract, ExecRefusals):
+    pass
+
+
+class TestMemoryExec(ExecContract):
     pass
 
 

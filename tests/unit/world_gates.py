@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import NotFound, Refused
 from stanch.engine.paths import alternatives
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import HttpCall, HttpReply, Object
 from stanch.packs.objects import Store, Upload
 from tests.unit.memory import Crash, MemoryCluster, MemoryClusters, MemoryServer
 
@@ -127,8 +127,9 @@ class GatedCluster:
         async for piece in self._cluster.log(pod, container, **how):
             yield piece
 
-    async def proxy(self, service: Ref, port: str, path: str, **how: Any) -> HttpReply:
-        return await self._passage.do(Op("read", f"proxy {service}"), lambda: self._cluster.proxy(service, port, path, **how))
+    async def proxy(self, service: Ref, port: str, call: HttpCall, **how: Any) -> HttpReply:
+        op = Op("read" if call.method == "GET" else "write", f"proxy {service}")
+        return await self._passage.do(op, lambda: self._cluster.proxy(service, port, call, **how))
 
     async def allowed(self, *question: str) -> bool:
         return await self._cluster.allowed(*question)

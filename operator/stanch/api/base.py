@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from stanch.domain.duration import parse, spell
 from stanch.domain.record import SHORT, TEXT, camel
@@ -67,4 +67,6 @@ def between(least: str, most: str) -> Any:
         return value
 
     cel = f"duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
-    return Annotated[Duration, AfterValidator(check), Field(json_schema_extra=rules(rule(cel, message)))]
+    # With the whole schema, not as a field's extra: pydantic drops that where the type stands in a union, as in `… | None`.
+    schema = {**TypeAdapter(Duration).json_schema(), **rules(rule(cel, message))}
+    return Annotated[Duration, AfterValidator(check), WithJsonSchema(schema)]

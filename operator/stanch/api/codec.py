@@ -112,6 +112,8 @@ def decision_of(obj: Object) -> Decision:
         option=spec.option or "",
         plan_digest=spec.plan_digest or "",
         created_at=_TIME.validate_python(metadata["creationTimestamp"]),
+        step=spec.step or "",
+        extend_by=spec.extend_by,
         recorded="recordedAt" in (obj.get("status") or {}),
     )
 

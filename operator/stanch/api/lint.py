@@ -18,14 +18,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from stanch.actions.registry import ACTIONS
+from stanch.api import names
 from stanch.api.base import API_VERSION
 from stanch.api.choice import Choice
 from stanch.api.codec import path_of
 from stanch.api.kinds import KINDS
-from stanch.api.playbook import Option, Playbook, Target
+from stanch.api.parameters import ONE_SOURCE, pattern_fault
+from stanch.api.parameters import fault as value_fault
+from stanch.api.playbook import AnyPlaybook, Option, Playbook, Target
+from stanch.api.steps import check_names, no_way_back
 from stanch.domain.duration import spell
 from stanch.domain.plan import OnFailure, Risk
+from stanch.engine.code import code_in
 from stanch.engine.expressions import Failed, constant
+from stanch.engine.templates import fault, is_template, mentions_facts, texts
 
 
 class Severity(StrEnum):
@@ -51,7 +57,6 @@ def warning(path: str, message: str, hint: str = "") -> Problem:
     return Problem(Severity.warning, path, message, hint)
 
 
-AnyPlaybook = Playbook[Any, Any, Any]
 AnyOption = Option[Any, Any]
 
 # What a write to a workload destroys: the logs, state and events of the pods that it replaces (invariant 1).
@@ -88,6 +93,13 @@ def duplicate_names(playbook: AnyPlaybook) -> Iterator[Problem]:
     for place, option in _options(playbook):
         yield from _duplicates((step.name for step in option.steps), f"{place}.steps")
         yield from _duplicates(option.check_names(), f"{place}.verify")
+        for number, step in enumerate(option.steps):
+            yield from _duplicates(check_names(step.smoke), f"{place}.steps[{number}].smoke")
+    if playbook.recovery:
+        yield from _duplicates(check_names(playbook.recovery.verify), "spec.recovery.verify")
+    facts = [question.name for question in playbook.diagnosis] + [name for name, _ in names.outputs(playbook)]
+    yield from _duplicates((parameter.name for parameter in playbook.parameters), "spec.parameters")
+    yield from _duplicates(facts, "spec.diagnosis")
 
 
 def unknown_targets(playbook: AnyPlaybook) -> Iterator[Problem]:
@@ -101,6 +113,9 @@ def unknown_targets(playbook: AnyPlaybook) -> Iterator[Problem]:
 
 def unused_targets(playbook: AnyPlaybook) -> Iterator[Problem]:
     used = {choice.chosen.target for _, choice in _choices(playbook)}
+    for _, step in _steps(playbook):
+        action = ACTIONS.get(step.chosen.kind)
+        used.update(getattr(step.parameters, action.consumers) if action and action.consumers else ())
     if any(not source.chosen.target for source in playbook.evidence.collect):
         return  # that source looks at all of them
     for place, target in enumerate(playbook.targets):
@@ -118,20 +133,92 @@ def unfit_targets(playbook: AnyPlaybook) -> Iterator[Problem]:
 
 
 def _unfit(path: str, action: str, target: Target) -> Iterator[Problem]:
-    kinds = ACTIONS[action].kinds if action in ACTIONS else frozenset({target.kind})
+    kinds = ACTIONS[action].kinds if action in ACTIONS and ACTIONS[action].kinds else frozenset({target.kind})
     if target.kind not in kinds:
         yield error(path, f"{action} does not work on a {target.kind}", f"it works on {', '.join(sorted(kinds))}")
 
 
+def unknown_consumers(playbook: AnyPlaybook) -> Iterator[Problem]:
+    known = {target.name: target for target in playbook.targets}
+    for path, step in _steps(playbook):
+        consumers = ACTIONS[step.chosen.kind].consumers if step.chosen.kind in ACTIONS else ""
+        for number, name in enumerate(getattr(step.parameters, consumers) if consumers else ()):
+            where = f"{path}.{step.chosen.kind}.{consumers}[{number}]"
+            if name not in known:
+                yield error(where, f"there is no target {name}", _did_you_mean(name, known))
+            else:
+                yield from _unfit(where, "rolloutRestart", known[name])
+
+
 def conditions(playbook: AnyPlaybook) -> Iterator[Problem]:
-    for place, option in _options(playbook):
-        value = constant(option.when) if option.when else None
+    """Each is compiled with what this playbook declares, so that a misspelt parameter or fact is found here."""
+    known = names.for_conditions(playbook)
+    told = [(f"{place}.when", option.when, "the option is never tried") for place, option in _options(playbook)]
+    told += [(f"{path}.when", step.when, "the step is always left out") for path, step in _steps(playbook)]
+    told.append(("spec.falseAlarmWhen", playbook.false_alarm_when, "nothing is ever a false alarm"))
+    for path, text, never in told:
+        value = constant(text, known) if text else None
         if isinstance(value, Failed):
-            yield error(f"{place}.when", value.message, "CEL over incident and facts")
+            yield error(path, value.message, "CEL over incident, params and facts")
         elif value is False:
-            yield error(f"{place}.when", "is always false: the option is never tried", "mend or remove the option")
+            yield error(path, f"is always false: {never}", "mend or remove it")
         elif value is True:
-            yield warning(f"{place}.when", "is always true", "leave it out")
+            yield warning(path, "is always true", "leave it out")
+
+
+def templates(playbook: AnyPlaybook) -> Iterator[Problem]:
+    """What is filled in compiles, speaks of facts only where there are some, and never becomes code."""
+    known, early = names.for_templates(playbook), names.parameters(playbook)
+    for number, target in enumerate(playbook.targets):
+        if why := fault(target.name_from or "", early):
+            yield error(f"spec.targets[{number}].nameFrom", why, "CEL over incident and params")
+    for path, choice in _choices(playbook):
+        chosen = choice.chosen
+        late = not path.startswith(("spec.evidence", "spec.diagnosis"))
+        for pointer, text in texts(chosen.params, f"{path}.{chosen.kind}"):
+            where = pointer.replace("/", ".")
+            if why := fault(text, known if late else early):
+                yield error(where, why, "CEL over incident, params and facts; a '${' that is meant is '$${'")
+            elif not late and mentions_facts(text):
+                yield error(where, "speaks of facts, which nobody knows yet at this point", "use incident and params")
+        if any(is_template(code) for code in code_in(chosen.params)):
+            yield error(f"{path}.{chosen.kind}", "a template in code would become code", "give the value as an argument of its own")
+
+
+def parameters(playbook: AnyPlaybook) -> Iterator[Problem]:
+    for number, parameter in enumerate(playbook.parameters):
+        path = f"spec.parameters[{number}]"
+        if parameter.required == (parameter.default is not None):
+            yield error(path, ONE_SOURCE, "say required: true, or a default")
+        if parameter.pattern and (why := pattern_fault(parameter.pattern)):
+            yield error(f"{path}.pattern", f"is no regular expression: {why}", "RE2, without backtracking")
+        elif parameter.default is not None and (why := value_fault(parameter, parameter.default)):
+            yield error(f"{path}.default", why)
+
+
+def reverts(playbook: AnyPlaybook) -> Iterator[Problem]:
+    for path, step in _steps(playbook):
+        action = ACTIONS.get(step.chosen.kind)
+        if step.revert and action and action.inverse is None:
+            yield error(f"{path}.revert", no_way_back(action), "leave revert out")
+
+
+def last_resorts(playbook: AnyPlaybook) -> Iterator[Problem]:
+    options = list(_options(playbook))
+    for number, (place, option) in enumerate(options):
+        if option.last_resort and any(not later.last_resort for _, later in options[number + 1 :]):
+            yield error(f"{place}.lastResort", "stands before options that are no last resort", "put it last")
+
+
+def step_times(playbook: AnyPlaybook) -> Iterator[Problem]:
+    for place, option in _options(playbook):
+        for number, step in enumerate(option.steps):
+            path = f"{place}.steps[{number}]"
+            if "timeout" in step.model_fields_set and step.timeout > option.timeout:
+                yield error(f"{path}.timeout", f"{spell(step.timeout)} is longer than its option's {spell(option.timeout)}")
+            pause = ACTIONS[step.chosen.kind].pauses(step.parameters) if step.chosen.kind in ACTIONS else None
+            if pause and pause >= min(step.timeout, option.timeout):
+                yield error(path, f"waits {spell(pause)}, longer than it or its option may take", "make timeout longer")
 
 
 def unreachable_options(playbook: AnyPlaybook) -> Iterator[Problem]:
@@ -140,7 +227,9 @@ def unreachable_options(playbook: AnyPlaybook) -> Iterator[Problem]:
     for place, option in _options(playbook):
         if end:
             yield error(place, f"is never tried: {end} is always run before it and stops on failure", "set onFailure: Next there")
-        elif option.on_failure is OnFailure.Stop and (option.when is None or constant(option.when) is True):
+        elif option.on_failure is OnFailure.Stop and (
+            not option.when or constant(option.when, names.for_conditions(playbook)) is True
+        ):
             end = option.name
 
 
@@ -186,7 +275,13 @@ RULES: tuple[Rule, ...] = (
     duplicate_names,
     unknown_targets,
     unfit_targets,
+    unknown_consumers,
+    parameters,
     conditions,
+    templates,
+    reverts,
+    last_resorts,
+    step_times,
     unreachable_options,
     too_short,
     missing_evidence,
@@ -201,14 +296,25 @@ def _options(playbook: AnyPlaybook) -> Iterator[tuple[str, AnyOption]]:
     return ((f"spec.options[{place}]", option) for place, option in enumerate(playbook.options))
 
 
-def _choices(playbook: AnyPlaybook) -> Iterator[tuple[str, Choice]]:
-    for number, source in enumerate(playbook.evidence.collect):
-        yield f"spec.evidence.collect[{number}]", source
+def _steps(playbook: AnyPlaybook) -> Iterator[tuple[str, Any]]:
     for place, option in _options(playbook):
-        for number, step in enumerate(option.steps):
-            yield f"{place}.steps[{number}]", step
-        for number, check in enumerate(option.verify):
-            yield f"{place}.verify[{number}]", check
+        yield from ((f"{place}.steps[{number}]", step) for number, step in enumerate(option.steps))
+
+
+def _choices(playbook: AnyPlaybook) -> Iterator[tuple[str, Choice]]:
+    yield from _numbered("spec.evidence.collect", playbook.evidence.collect)
+    yield from _numbered("spec.diagnosis", playbook.diagnosis)
+    for path, step in _steps(playbook):
+        yield path, step
+        yield from _numbered(f"{path}.smoke", step.smoke)
+    for place, option in _options(playbook):
+        yield from _numbered(f"{place}.verify", option.verify)
+    if playbook.recovery:
+        yield from _numbered("spec.recovery.verify", playbook.recovery.verify)
+
+
+def _numbered(path: str, choices: Iterable[Choice]) -> Iterator[tuple[str, Choice]]:
+    return ((f"{path}[{number}]", choice) for number, choice in enumerate(choices))
 
 
 def _duplicates(names: Iterable[str], path: str) -> Iterator[Problem]:

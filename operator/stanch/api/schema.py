@@ -16,6 +16,10 @@ from stanch.domain.duration import spell
 
 Schema = dict[str, Any]
 
+# On a field whose parts are described elsewhere: they are not described again. A Playbook names its checks in four places, and
+# plain `kubectl apply` takes no CRD above 256 KB. Never part of a CRD.
+AS_ELSEWHERE = "x-stanch-described-elsewhere"
+
 # Said by pydantic, not taken by (or of no use to) the API server. Unknown fields are pruned, or refused by strict clients.
 DROPPED = {"title", "$defs", "additionalProperties", "const", "anyOf", "allOf", "oneOf", "discriminator", "examples"}
 # Bound of a string whose field says none.
@@ -56,6 +60,8 @@ class _Transformer:
     def transform(self, schema: Mapping[str, Any], path: str, within: tuple[str, ...]) -> Schema:
         schema, within = self._inline(schema, path, within)
         schema, within = self._without_null(schema, path, within)
+        if schema.pop(AS_ELSEWHERE, False):
+            return silent(self.transform(schema, path, within))
         kept = {key: value for key, value in schema.items() if key not in DROPPED}
         if "const" in schema:
             kept["enum"] = [schema["const"]]
@@ -113,6 +119,28 @@ class _Transformer:
                 name: self.transform(value, f"{path}.{name}", within) for name, value in schema["properties"].items()
             }
         return kept
+
+
+def silent(schema: Schema) -> Schema:
+    """Described down to the names of the checks; what is inside them is described elsewhere."""
+    items = schema["items"]
+    bare = {name: _without_words(inner) for name, inner in items["properties"].items()}
+    return schema | {"items": items | {"properties": bare}}
+
+
+def _without_words(schema: Schema) -> Schema:
+    kept = dict(schema)
+    if "properties" in kept:
+        kept["properties"] = {name: _wordless(inner) for name, inner in kept["properties"].items()}
+    return kept
+
+
+def _wordless(schema: Schema) -> Schema:
+    kept = _without_words({key: value for key, value in schema.items() if key != "description"})
+    for key in ("items", "additionalProperties"):
+        if isinstance(kept.get(key), Mapping):
+            kept[key] = _wordless(kept[key])
+    return kept
 
 
 def _in_order(schema: Schema) -> Schema:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stanch.domain.incident import Mode, Phase
+from stanch.engine import reverting
 from stanch.engine.moves import Denied, Done, Later, Move, Release, Resolve, Resolved
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
@@ -32,7 +33,7 @@ def waiting(turn: Turn) -> Move | None:
 
 
 def plan(turn: Turn) -> Move | None:
-    if turn.status.locked:
+    if turn.status.locked and turn.status.targets:
         # Resumed: the next plan may be about other objects, and those of the last one would stay locked for good.
         return give_back(turn)
     if later := turn.take(Resolve, Later):
@@ -47,13 +48,15 @@ def plan(turn: Turn) -> Move | None:
 
 
 def give_back(turn: Turn) -> Move | None:
+    """What owes a revert stays locked; the debt itself names the object from here on."""
+    owed = tuple(record.ref.uid for record in reverting.opened(turn))
     if turn.take(Release, Done):
-        turn.set(locked=False)
+        turn.set(locked=bool(owed), targets=())
         return None
     if later := turn.take(Release, Later, Denied):
         turn.set(reason=later.reason, message=clip(later.message))
         return turn.move(wake_in=turn.after(later))
-    return turn.move(Release())
+    return turn.move(Release(owed))
 
 
 def refuse(turn: Turn, denied: Denied) -> None:
@@ -68,7 +71,8 @@ def fix(turn: Turn, resolved: Resolved) -> None:
     turn.set(
         playbook=plan.playbook, policy=resolved.policy, service_account=plan.service_account, plan_digest=resolved.digest,
         targets=plan.targets, close_role=resolved.close_role, facts=dict(resolved.facts), option="", at="",
-        options=(), steps=(), checks=(), approvals=(), pack=replace(turn.status.pack, uri=resolved.pack_uri),
+        options=(), steps=(), checks=(), approvals=(), diagnosed=False, retention=resolved.retention,
+        pack=replace(turn.status.pack, uri=resolved.pack_uri),
     )  # fmt: skip
     names = ", ".join(str(target.ref) for target in plan.targets)
     turn.say(turn.key("planned"), f"Open with playbook {plan.playbook.name}", expectation=turn.facts.title,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from stanch.domain.conditions import Condition, merge
-from stanch.domain.incident import SETTLED, Phase, Status
+from stanch.domain.incident import SETTLED, Phase, RevertState, Status
+from stanch.engine.turn import clip
 
 STALLED = frozenset({Phase.Waiting, Phase.Escalated, Phase.Failed})
 HELPED = frozenset({Phase.Mitigated, Phase.Resolved})
@@ -26,9 +27,17 @@ def conditions(status: Status, generation: int, now: datetime, store_error: str 
         condition("Reconciling", not settled and not stalled, str(status.phase), message),
         condition("Stalled", stalled, reason, message),
         evidence(status, condition),
+        reverts(status, condition),
         condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
     )
     return merge(status.conditions, new, now)
+
+
+def reverts(status: Status, condition) -> Condition:
+    """RevertConflict is True where a person must settle what could not be taken back (design, invariant 4)."""
+    stuck = [r for r in status.reverts if r.state in (RevertState.Conflict, RevertState.Blocked)]
+    message = "; ".join(f"{r.option}/{r.step} on {r.ref}: {r.message}" for r in stuck)
+    return condition("RevertConflict", bool(stuck), str(stuck[0].state) if stuck else "None", clip(message))
 
 
 def evidence(status: Status, condition) -> Condition:

@@ -1,9 +1,8 @@
 """The packs: one folder an incident, `<namespace>/<name>-<first 8 of its UID>/`, in a local folder or an object store.
 
 In it: `chain/000001.json` … (the timeline's entries), what evidence writes (`logs/`, `objects/`, …), and what a seal
-writes (`timeline.md`, `changes.json`, `approvals.json`, `manifest.json`; later segments `timeline-0002.md` and so
-on). Nothing is ever overwritten, with one exception: what a seal that was killed had derived, before any manifest
-vouched for it.
+writes (`seal.json`, `timeline.md`, `changes.json`, `approvals.json`, `manifest.json`; later segments `timeline-0002.md`
+and so on). Nothing is ever overwritten by other bytes.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from stanch.engine.paths import alternatives, check_path, safe_name
 from stanch.engine.ports import Writer
 from stanch.packs.chain import FOLDER, MAX_ENTRY, entry_path
 from stanch.packs.folder import Folder
+from stanch.packs.led import Leads, Led
 from stanch.packs.manifest import is_derived
 from stanch.packs.objects import Bucket, Store
 from stanch.packs.seal import seal
@@ -83,14 +83,15 @@ class StoredPack:
 class StoredPacks:
     """`ports.Packs` in one store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, leads: Leads = lambda: None) -> None:
+        """`leads` raises `Retryable` when this process must not write any more."""
+        self._store = Led(store, leads)
 
     def of(self, namespace: str, name: str, uid: str) -> StoredPack:
         return StoredPack(self._store, f"{safe_name(namespace)}/{safe_name(f'{name}-{uid[:8]}', 180)}/")
 
 
-def open_packs(url: str) -> StoredPacks:
+def open_packs(url: str, leads: Leads = lambda: None) -> StoredPacks:
     """The packs at a path, `file://`, `memory://`, or what obstore knows (`s3://bucket/prefix`, `gs://`, `az://`).
 
     `Refused` (BadStore) for any other URL.
@@ -98,11 +99,11 @@ def open_packs(url: str) -> StoredPacks:
     if (folder := local_path(url)) is not None:
         store = Folder(folder)
         store.sweep(older_than=_A_DAY)
-        return StoredPacks(store)
+        return StoredPacks(store, leads)
     if url.startswith("memory:"):
-        return StoredPacks(Bucket(MemoryStore(), "memory://"))
+        return StoredPacks(Bucket(MemoryStore(), "memory://"), leads)
     try:
-        return StoredPacks(Bucket(from_url(url), url))
+        return StoredPacks(Bucket(from_url(url), url), leads)
     except (BaseError, ValueError) as error:
         hint = "expected a folder, file://, s3://, gs:// or az://"
         raise Refused("BadStore", f"{url}: {str(error).splitlines()[0]}; {hint}") from error

@@ -9,6 +9,7 @@ import structlog
 
 from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.moves import (
+    Bind,
     Capture,
     Denied,
     Effect,
@@ -16,29 +17,38 @@ from stanch.engine.moves import (
     Mark,
     Outcome,
     Prepare,
+    PrepareRevert,
     Read,
     Release,
     Resolve,
     Seal,
+    Settle,
     Stale,
     Write,
+    WriteRevert,
 )
+from stanch.runtime.bind import bind
 from stanch.runtime.capture import capture
 from stanch.runtime.case import Case
 from stanch.runtime.finish import mark, release, seal
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.readings import read
 from stanch.runtime.resolve import resolve
+from stanch.runtime.revert import prepare_revert, write_revert
 from stanch.runtime.world import World
-from stanch.runtime.write import prepare, write
+from stanch.runtime.write import prepare, settle, write
 
 log = structlog.get_logger()
 
 PERFORMERS: Mapping[type, Callable[[World, Case, Any], Awaitable[Outcome]]] = {
     Resolve: resolve,
+    Bind: bind,
     Capture: capture,
     Prepare: prepare,
     Write: write,
+    Settle: settle,
+    PrepareRevert: prepare_revert,
+    WriteRevert: write_revert,
     Read: read,
     Release: release,
     Seal: seal,

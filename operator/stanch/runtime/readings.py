@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from stanch.checks.reading import unread
 from stanch.domain.incident import Verdict
-from stanch.domain.plan import Check
+from stanch.domain.plan import Check, Plan
 from stanch.engine.errors import Failure
-from stanch.engine.moves import Outcome, Read, Readings
+from stanch.engine.moves import Checks, Outcome, Read, Readings
 from stanch.engine.parts import CheckScope, Reading
 from stanch.runtime.case import Case
 from stanch.runtime.world import World
@@ -20,8 +20,19 @@ PATIENCE = 10.0
 
 async def read(world: World, case: Case, effect: Read) -> Outcome:
     assert case.plan is not None
-    readings = await read_all(world, case, case.plan.option(effect.option).verify)
-    return Readings({name: (r.verdict, r.message, r.final) for name, r in readings.items()})
+    return Readings(await read_all(world, case, asked(case.plan, effect)))
+
+
+def asked(plan: Plan, effect: Read) -> tuple[Check, ...]:
+    match effect.of:
+        case Checks.verify:
+            return plan.option(effect.option).verify
+        case Checks.smoke:
+            return plan.step(effect.option, effect.step).smoke
+        case Checks.diagnosis:
+            return plan.diagnosis
+        case Checks.recovery:
+            return plan.recovery.verify
 
 
 async def read_all(world: World, case: Case, checks: tuple[Check, ...]) -> Mapping[str, Reading]:

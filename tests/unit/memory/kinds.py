@@ -51,6 +51,7 @@ KINDS = (
     Kind("apps/v1", "DaemonSet", "daemonsets", status=True, generation=True),
     Kind("apps/v1", "ReplicaSet", "replicasets", status=True, generation=True),
     Kind("apps/v1", "ControllerRevision", "controllerrevisions"),
+    Kind("batch/v1", "Job", "jobs", status=True, generation=True),
     Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", status=True),
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
     custom("Incident", "incidents"),

@@ -17,7 +17,7 @@ from uuid import UUID
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from tests.unit.memory.kinds import KINDS, Kind
 from tests.unit.memory.objects import SERVERS, NotModelled, copied, counted, immutable, kept, merged, unmoved, within_the_model
 from tests.unit.memory.selectors import fields_match, labels_match
@@ -46,7 +46,9 @@ class Write:
 
 
 Hook = Callable[[Write], None]
-Backend = Callable[[str], HttpReply]
+Backend = Callable[[HttpCall], HttpReply]
+# What a container makes of a command and its standard input; one that it does not have: raises `Refused`.
+Command = Callable[[Sequence[str], bytes], ExecReply]
 
 
 class MemoryServer:
@@ -59,6 +61,7 @@ class MemoryServer:
         self.before_read: list[Callable[[str, Ref], None]] = []
         self.logs: dict[tuple[str, str, str, bool], Sequence[bytes | Failure]] = {}
         self.backends: dict[tuple[str, str, str], Backend] = {}
+        self.commands: dict[tuple[str, str, str], Command] = {}
         self._grants: dict[str, list[tuple[str, Rule]]] = {}
         self.permit_all("")
         self._objects: dict[Key, Object] = {}
