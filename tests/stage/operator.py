@@ -77,7 +77,10 @@ class OperatorProcess:
 
     def _await_leading(self, begin: int) -> None:
         end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end and self.running:
+        running = True
+        while time.monotonic() < end and running:
+            # Asked before the log is read: one that led and was killed since has led.
+            running = self.running
             if b"operator.leading" in self.log.read_bytes()[begin:]:
                 return
             # Waits for the process to end, at most this long: the log is looked at in between.
