@@ -8,6 +8,7 @@ from tests.unit.memory import MemoryCluster, MemoryWeb
 from tests.unit.world_gates import MemoryPacks
 
 
-def on(cluster: MemoryCluster, web: MemoryWeb | None = None, namespace: str = "shop") -> Stage:
-    pack = StoredPacks(MemoryPacks()).of(namespace, "an-incident", "uid-1")
-    return Stage(cluster, web or MemoryWeb(), pack, namespace, "steps/1-option-step")
+def on(cluster: MemoryCluster, web: MemoryWeb | None = None, namespace: str = "shop", packs: MemoryPacks | None = None) -> Stage:
+    """`packs` is where a test looks for what was kept."""
+    pack = StoredPacks(packs or MemoryPacks()).of(namespace, "an-incident", "uid-1")
+    return Stage(cluster, web or MemoryWeb(), pack, namespace, "steps/1-option-step", "fixer")

@@ -1,4 +1,4 @@
-"""`askPerson`: the run waits until a person answers with a Confirm Decision; a Reject, or no answer in the step's time, fails the step.
+"""`askPerson`: the run waits for a person's Confirm Decision; a Reject, or no answer in the step's time, fails the step.
 
 Who may answer is proven by the API server, as for every Decision.
 """

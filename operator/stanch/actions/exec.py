@@ -44,7 +44,9 @@ class Stdin(BaseModel):
         json_schema_extra={"x-kubernetes-validations": [{"rule": "has(self.text) != has(self.secretRef)", "message": ONE_INPUT}]},
     )
 
-    text: str | None = Field(default=None, max_length=16384, description="This text. Never a secret: everybody can read a playbook.")
+    text: str | None = Field(
+        default=None, max_length=16384, description="This text. Never a secret: everybody can read a playbook."
+    )
     secret_ref: SecretRef | None = Field(default=None, description="The value of a key of a Secret.")
 
     @model_validator(mode="after")

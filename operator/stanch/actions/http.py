@@ -1,4 +1,4 @@
-"""`http`: one call, to a Service through the API server's proxy or to an allow-listed place outside (E-22: one user's limit is cleared).
+"""`http`: one call, to a Service through the API server's proxy or to an allow-listed place outside (E-22: clear one user's limit).
 
 It is sent at most once, and bears a key by which a server that knows such keys does nothing twice. A call that certainly was not
 sent (no endpoint, no connection) is prepared again; one that got no answer may have arrived, and a person is asked.
@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stanch.actions.output import JsonOutput, Unreadable, keep, masked, value_in
 from stanch.actions.secrets import SecretRef, not_begun, secret_rules, value_of
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref, Risk
+from stanch.domain.record import camel
 from stanch.engine.calls import BODY_LIMIT, Place, Status, place_rules, send
 from stanch.engine.errors import Conflict, NotSent, Refused, Retryable
 from stanch.engine.judging import Code
@@ -51,7 +52,7 @@ class Method(StrEnum):
 class SecretHeader(BaseModel):
     """A header whose value is a secret."""
 
-    model_config = Place.model_config | {"json_schema_extra": {}}
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=camel, validate_by_name=True)
 
     name: HeaderName = Field(description="Name of the header.")
     prefix: Annotated[str, Field(max_length=32, pattern=HEADER_VALUE)] = Field(

@@ -41,8 +41,8 @@ class Output(BaseModel):
     )
     pattern: Annotated[Pattern | None, Code()] = Field(
         default=None,
-        description="Regular expression (RE2): its first group in the first match is the value, else the whole match. Left out: all "
-        "that was printed.",
+        description="Regular expression (RE2): its first group in the first match is the value, else the whole match. "
+        "Left out: all that was printed.",
     )
 
 

@@ -32,13 +32,15 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class Stage:
-    """Where an action acts: as the playbook's ServiceAccount. `folder` is where in the pack a step keeps what it printed."""
+    """Where an action acts: as the playbook's ServiceAccount, which `account` names. `folder` is where in the pack a step keeps
+    what it printed."""
 
     cluster: Cluster
     web: Web
     pack: Pack
     namespace: str
     folder: str
+    account: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Patterns over text that nobody here has written. RE2's, whose time is linear in the text; Python's own can be made to run for ever.
+"""Patterns over text that nobody here has written: RE2's, whose time is linear in the text. Python's can be made to run for ever.
 
 https://github.com/google/re2/wiki/Syntax
 """

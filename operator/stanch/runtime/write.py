@@ -52,7 +52,7 @@ def doing(world: World, case: Case, option: str, name: str) -> Doing:
 
 def stage_of(world: World, case: Case, plan: Plan, folder: str) -> Stage:
     cluster = world.clusters.acting_as(plan.namespace, plan.service_account)
-    return Stage(cluster, world.web(plan.allowed_origins), case.pack, plan.namespace, folder)
+    return Stage(cluster, world.web(plan.allowed_origins), case.pack, plan.namespace, folder, plan.service_account.name)
 
 
 async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
