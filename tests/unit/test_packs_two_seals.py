@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,6 +14,7 @@ from stanch.packs.manifest import decode_manifest
 from stanch.packs.store import StoredPack
 from stanch.packs.verify import verify
 from tests.unit.packs_kit import AT, FACTS, linked
+from tests.unit.packs_shelf import shelf
 from tests.unit.world_gates import GatedStore, Held, MemoryPacks, Passage
 
 PREFIX = "aureus/frontend-502-a1b2c3d4/"
@@ -61,9 +61,8 @@ async def chained(count: int) -> tuple[MemoryPacks, StoredPack, list[Head]]:
     return packs, pack, [head_of(entry) for entry in entries]
 
 
-def whole(packs: MemoryPacks, folder: Path, head: Head, manifest: File) -> None:
-    packs.copy_to(folder)
-    found = verify(folder / PREFIX, head.hash, manifest.sha256)
+def whole(packs: MemoryPacks, head: Head, manifest: File) -> None:
+    found = verify(shelf().lay(packs.objects) / PREFIX, head.hash, manifest.sha256)
     assert found.ok, found.problems
     last = decode_manifest(packs.objects[PREFIX + manifest.path])
     assert last.head == head
@@ -75,7 +74,7 @@ def whole(packs: MemoryPacks, folder: Path, head: Head, manifest: File) -> None:
 
 @pytest.mark.parametrize("new_before", range(WRITES))
 @pytest.mark.parametrize("old_before", range(WRITES))
-async def test_seal_of_a_leader_that_was_held_up_spoils_no_newer_one(old_before: int, new_before: int, tmp_path: Path) -> None:
+async def test_seal_of_a_leader_that_was_held_up_spoils_no_newer_one(old_before: int, new_before: int) -> None:
     """The old one stops before one of its writes and goes on when the new one, with a later head, is before one of its own."""
     packs, pack, heads = await chained(5)
     old = Sealer(packs, heads[2], 0)
@@ -87,11 +86,11 @@ async def test_seal_of_a_leader_that_was_held_up_spoils_no_newer_one(old_before:
     if isinstance(found, Retryable):
         found = await pack.seal(heads[4], FACTS, AT)
     assert isinstance(found, File)
-    whole(packs, tmp_path, heads[4], found)
+    whole(packs, heads[4], found)
 
 
 @pytest.mark.parametrize("old_before", range(WRITES))
-async def test_leader_that_was_held_up_goes_on_when_the_pack_is_sealed_twice(old_before: int, tmp_path: Path) -> None:
+async def test_leader_that_was_held_up_goes_on_when_the_pack_is_sealed_twice(old_before: int) -> None:
     packs, pack, heads = await chained(5)
     old = Sealer(packs, heads[2], 0)
     await old.writes(old_before)
@@ -101,17 +100,17 @@ async def test_leader_that_was_held_up_goes_on_when_the_pack_is_sealed_twice(old
     manifest = await pack.seal(heads[4], FACTS, AT)
     await old.end()
     assert packs.objects == before, "nothing is added, nothing is changed"
-    whole(packs, tmp_path, heads[4], manifest)
+    whole(packs, heads[4], manifest)
 
 
-async def test_seal_that_was_begun_is_finished_as_it_was_begun(tmp_path: Path) -> None:
+async def test_seal_that_was_begun_is_finished_as_it_was_begun() -> None:
     """A leader died in the seal of entry 3: the next one ends that seal first, then makes its own."""
     packs, pack, heads = await chained(5)
     old = Sealer(packs, heads[2], 0)
     await old.writes(2)
     manifest = await pack.seal(heads[4], {**FACTS, "changes": [{"step": "up to 5"}]}, AT + timedelta(days=1))
     assert manifest.path == "manifest-0002.json"
-    whole(packs, tmp_path, heads[4], manifest)
+    whole(packs, heads[4], manifest)
     first = decode_manifest(packs.objects[f"{PREFIX}manifest.json"])
     assert (first.head, first.sealed_at) == (heads[2], AT)
     old.gate.let_all()
