@@ -132,7 +132,7 @@ def closed(cluster: Any, namespace: str, me: str) -> None:
 def test_a_tired_person_reads_the_columns(cluster: Any, namespace: str) -> None:
     header, line = cluster.kubectl("-n", namespace, "get", "inc").splitlines()
     assert header.replace("WAITS FOR", "WAITS-FOR").split() == [
-        "NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS-FOR", "AGE",
+        "NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS-FOR", "REVERTS", "AGE",
     ]  # fmt: skip
     for shown in ("P0", "Closed", "frontend-down", "undo", "incident-commander 0/1"):
         assert shown in line

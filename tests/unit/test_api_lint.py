@@ -52,6 +52,11 @@ ERRORS = {
         "spec.evidence.collect[0].logs.target",
         "there is no target db",
     ),
+    "a name from what nobody declares": (
+        put("targets", 0, "nameFrom", value="${incident.title}"),
+        "spec.targets[0].nameFrom",
+        "undeclared reference to 'incident.title'",
+    ),
     "two targets of one name": (put("targets", value=[TARGET, TARGET]), "spec.targets", "2 are named app"),
     "two options of one name": (put("options", 0, "name", value="undo"), "spec.options", "2 are named undo"),
     "two steps of one name": (put("options", 1, "steps", value=[UNDO, UNDO]), "spec.options[1].steps", "2 are named undo"),

@@ -59,7 +59,6 @@ def test_a_duration_that_is_none_or_out_of_bounds_is_refused(budget: str) -> Non
     [
         {"objectName": "a", "nameFrom": "${incident.component}"},
         {},
-        {"nameFrom": "${incident.title}"},
         {"nameFrom": "$(reboot)"},
         {"objectName": "a", "maxCount": 2},
         {"objectName": "A_b"},

@@ -34,6 +34,8 @@ def server_with(**status: Any) -> MemoryServer:
         ({"value": "object.status.succeeded", "expect": "value > baseline"}, INCONCLUSIVE, 1, "baseline is not known"),
         ({"expect": "object.status.gone == 1"}, INCONCLUSIVE, None, "cannot be judged"),
         ({"value": "object.status"}, INCONCLUSIVE, None, "gives map"),
+        ({"value": "object.status.succeeded", "type": "Number", "expect": "value < 1.5"}, CONFIRMED, 1.0, "value is 1"),
+        ({"value": "object.metadata.name", "type": "Integer"}, INCONCLUSIVE, None, "its value is not an integer of 64 bits"),
     ],
 )
 async def test_readings(said: dict, verdict: Any, value: Any, says: str) -> None:

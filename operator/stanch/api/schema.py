@@ -5,6 +5,7 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -16,9 +17,10 @@ from stanch.domain.duration import spell
 
 Schema = dict[str, Any]
 
-# On a field whose parts are described elsewhere: they are not described again. A Playbook names its checks in four places, and
-# plain `kubectl apply` takes no CRD above 256 KB. Never part of a CRD.
+# On a list whose parts are described in full elsewhere: here in brief. A Playbook names its checks in four places, and plain
+# `kubectl apply` takes no CRD above 256 KB. Never part of a CRD.
 AS_ELSEWHERE = "x-stanch-described-elsewhere"
+_CLAUSE = re.compile(r"(?<!e\.g)[.;:] ")
 
 # Said by pydantic, not taken by (or of no use to) the API server. Unknown fields are pruned, or refused by strict clients.
 DROPPED = {"title", "$defs", "additionalProperties", "const", "anyOf", "allOf", "oneOf", "discriminator", "examples"}
@@ -61,7 +63,7 @@ class _Transformer:
         schema, within = self._inline(schema, path, within)
         schema, within = self._without_null(schema, path, within)
         if schema.pop(AS_ELSEWHERE, False):
-            return silent(self.transform(schema, path, within))
+            return in_brief(self.transform(schema, path, within))
         kept = {key: value for key, value in schema.items() if key not in DROPPED}
         if "const" in schema:
             kept["enum"] = [schema["const"]]
@@ -121,25 +123,20 @@ class _Transformer:
         return kept
 
 
-def silent(schema: Schema) -> Schema:
-    """Described down to the names of the checks; what is inside them is described elsewhere."""
-    items = schema["items"]
-    bare = {name: _without_words(inner) for name, inner in items["properties"].items()}
-    return schema | {"items": items | {"properties": bare}}
+def in_brief(schema: Schema) -> Schema:
+    """The same, with only the first clause of what each part of its items says."""
+    return schema | {"items": _brief(schema["items"])}
 
 
-def _without_words(schema: Schema) -> Schema:
+def _brief(schema: Schema) -> Schema:
     kept = dict(schema)
-    if "properties" in kept:
-        kept["properties"] = {name: _wordless(inner) for name, inner in kept["properties"].items()}
-    return kept
-
-
-def _wordless(schema: Schema) -> Schema:
-    kept = _without_words({key: value for key, value in schema.items() if key != "description"})
+    if "description" in kept:
+        kept["description"] = _CLAUSE.split(kept["description"], maxsplit=1)[0].rstrip(".") + "."
     for key in ("items", "additionalProperties"):
         if isinstance(kept.get(key), Mapping):
-            kept[key] = _wordless(kept[key])
+            kept[key] = _brief(kept[key])
+    if "properties" in kept:
+        kept["properties"] = {name: _brief(inner) for name, inner in kept["properties"].items()}
     return kept
 
 

@@ -116,4 +116,5 @@ EXEC = CheckKind(
     needs_target=True,
     rules=rules,
     read=read,
+    gives=lambda params: params.type,
 )

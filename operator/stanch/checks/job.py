@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from stanch.checks.measuring import with_value
 from stanch.checks.reading import confirmed, denied, unknown, unread
 from stanch.domain.access import Rule
-from stanch.domain.plan import Ref
+from stanch.domain.plan import FactType, Ref
 from stanch.domain.record import SHORT, camel
 from stanch.engine.errors import Failure
 from stanch.engine.parts import CheckKind, CheckScope, Reading
@@ -103,4 +103,5 @@ JOB = CheckKind(
     needs_target=False,
     rules=rules,
     read=read,
+    gives=lambda _: FactType.String,
 )

@@ -259,4 +259,5 @@ LOGS = CheckKind(
     needs_target=True,
     rules=rules,
     read=read,
+    gives=lambda _: FactType.Integer,
 )

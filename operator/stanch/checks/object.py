@@ -13,13 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from stanch.checks.measuring import Expression, alike, shown, verdict_of, with_value
 from stanch.checks.reading import confirmed, unknown, unread
 from stanch.domain.access import Rule
-from stanch.domain.plan import Ref
+from stanch.domain.plan import FactType, Ref
 from stanch.domain.record import SHORT, camel
 from stanch.engine.errors import Failure
 from stanch.engine.expressions import Failed
 from stanch.engine.judging import Code, fault_on_object, holds_of, look
 from stanch.engine.parts import CheckKind, CheckScope, Reading, Value
 from stanch.engine.ports import Object
+from stanch.engine.values import EXPECTED, text_of, value_of
 
 ONE_OBJECT = "an object check has either target, or apiVersion, kind and objectName"
 SOMETHING = "an object check has expect, value, or both"
@@ -86,6 +87,10 @@ class ObjectParams(BaseModel):
         description="What is measured, in CEL over object: text, a number, true or false, e.g. object.status.readyReplicas. "
         "It is seen in the Incident.",
     )
+    type: FactType | None = Field(
+        default=None,
+        description="As which type value is read; what is none is not known. Left out: as it is, and in a diagnosis a text.",
+    )
 
     @model_validator(mode="after")
     def _one_object(self) -> ObjectParams:
@@ -118,11 +123,20 @@ def judge(params: ObjectParams, what: str, obj: Object, baseline: Value | None) 
     value = look(params.value, obj) if params.value else None
     if isinstance(value, Failed):
         return unknown(f"{what}: its value cannot be told: {value.message}")
+    if value is not None and params.type:
+        value = value_of(text_of(value), params.type)
+        if value is None:
+            return unknown(f"{what}: its value is not {EXPECTED[params.type]}")
     told = what if value is None else f"{what}: value is {shown(value)}"
     if params.expect is None:
         return with_value(confirmed(told), value)
     met = holds_of(params.expect, obj, value, alike(baseline, value))
     return with_value(verdict_of(met, params.expect, told), value)
+
+
+def gives(params: ObjectParams) -> FactType:
+    """CEL does not tell of which type a part of an object is: the playbook does. Without a value the verdict counts."""
+    return (params.type or FactType.String) if params.value else FactType.Boolean
 
 
 def rules(params: ObjectParams, namespace: str, target: Ref | None) -> tuple[Rule, ...]:
@@ -151,4 +165,5 @@ OBJECT = CheckKind(
     rules=rules,
     read=read,
     may_target=True,
+    gives=gives,
 )

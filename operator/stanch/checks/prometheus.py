@@ -201,4 +201,5 @@ PROMETHEUS = CheckKind(
     needs_target=False,
     rules=rules,
     read=read,
+    gives=lambda _: FactType.Number,
 )
