@@ -155,6 +155,6 @@ def of_resource(group: str, resource: str, named: Mapping[str, set[str]], whys: 
     by_names: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for verb in sorted(named):
         by_names[() if ANY in named[verb] else tuple(sorted(named[verb]))].append(verb)
-    for names, verbs in sorted(by_names.items()):
-        why = sorted({why for verb in verbs for why in whys[verb]}) if not names else []
-        yield Grant(group, resource, tuple(verbs), names, tuple(why))
+    for single, verbs in sorted(by_names.items()):
+        why = sorted({why for verb in verbs for why in whys[verb]}) if not single else []
+        yield Grant(group, resource, tuple(verbs), single, tuple(why))
