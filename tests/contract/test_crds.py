@@ -54,7 +54,7 @@ def test_thirty_actions_stay_within_the_budget(cluster: Any) -> None:
 
 def test_explain_is_the_reference(cluster: Any) -> None:
     steps = cluster.kubectl("explain", "playbook.spec.options.steps")
-    for line in ("rolloutRestart", "rolloutUndo", "One action on one target", "expect\t<string> -required-"):
+    for line in ("rolloutRestart", "rolloutUndo", "One action, what is expected of it", "expect\t<string> -required-"):
         assert line in steps
     to = cluster.kubectl("explain", "playbook.spec.options.steps.rolloutUndo.to")
     assert "LastStable" in to
@@ -74,7 +74,7 @@ def mine(me: str, **spec: object) -> Object:
 
 def test_a_playbook_is_filled_up_with_defaults(cluster: Any, namespace: str) -> None:
     spec = create(cluster, namespace, examples.playbook())["spec"]
-    assert spec["targets"][0]["apiVersion"] == "apps/v1"
+    assert spec["targets"][0]["maxCount"] == 1
     assert spec["evidence"]["onFailure"] == "Block"
     assert spec["options"][0]["risk"] == "Low"
     assert spec["options"][0]["verify"][1] == {
@@ -101,7 +101,7 @@ def status() -> Status:
         facts={"lastDeploy.at": "2026-11-21T08:50:00Z"},
         options=(OptionRecord("restart", OptionState.Denied, "503", AT),),
         steps=(StepRecord("restart", "restart", StepState.Done, token="t", intended_at=AT, done_at=AT),),
-        checks=(CheckRecord("http", Verdict.Denied, Verdict.Denied, "x" * 2000),),
+        checks=(CheckRecord("http", Verdict.Denied, "503", Verdict.Denied, "200", "x" * 1024),),
         conditions=(Condition("Ready", "False", "AwaitingApproval", "waits", 1, AT),),
     )
 
