@@ -59,6 +59,7 @@ def end(turn: Turn, step: Step, record: StepRecord, outcome: Written | None = No
     failed = outcome.failed if outcome else ""
     state = StepState.Failed if failed else StepState.Waiting if step.smoke else StepState.Done
     turn.put_step(replace(record, state=state, smoke_since=turn.now if state is StepState.Waiting else None,
+                          written_at=turn.now if step.writes else None,
                           done_at=None if state is StepState.Waiting else turn.now))  # fmt: skip
     turn.say(turn.key("step", turn.option.name, step.name, "result"), f"{step.action} {turn.about(step)}",
              expectation=step.expect, result=failed or record.message, next="smoke test" if step.smoke and not failed else "verify",

@@ -135,7 +135,7 @@ def watched(status: Status) -> bool:
 
 def watching(turn: Turn) -> Move | None:
     """None: nothing is watched, or the incident was reopened."""
-    if turn.status.watch_until is None or not turn.has_plan:
+    if not watched(turn.status) or not turn.has_plan:
         return None
     if turn.now >= turn.status.watch_until:
         turn.set(watch_until=None, recovery_since=None)

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from stanch.engine.chain import canonical
 from stanch.engine.moves import Capture, Captured, Outcome
 from stanch.engine.parts import Reading
+from stanch.engine.turn import spelled
 from stanch.evidence.capture import Place, planned
 from stanch.evidence.capture import capture as collect
 from stanch.runtime.case import Case
-from stanch.runtime.readings import read_all
+from stanch.runtime.readings import PATIENCE, read_all
 from stanch.runtime.world import World
 
 
@@ -33,11 +34,12 @@ async def capture(world: World, case: Case, effect: Capture) -> Outcome:
 
 
 async def baseline(world: World, case: Case, effect: Capture) -> Mapping[str, Reading]:
-    """What the checks say before anything was changed: a verification is compared with it."""
+    """What the checks say before anything was changed: a verification is compared with it. The budget is theirs too."""
     assert case.plan is not None
     if not effect.baseline:
         return {}
-    readings = await read_all(world, case, case.plan.checks)
-    seen = {name: {"verdict": str(r.verdict), "message": r.message} for name, r in readings.items()}
+    patience = min(PATIENCE, effect.budget.total_seconds())
+    readings = await read_all(world, case, case.plan.checks, patience=patience)
+    seen = {name: {"verdict": str(r.verdict), "message": r.message, "value": spelled(r.value)} for name, r in readings.items()}
     await case.pack.put(f"checks/{effect.label}.json", canonical(seen))
     return readings
