@@ -151,6 +151,17 @@ class Resolved:
 
 
 @dataclass(frozen=True)
+class CameBack:
+    """An Incident without a past of its own, while a pack tells one (restored from a backup, applied again). `head` is the end
+    of its own pack's chain, `attempt` and `captures` its last ones, where the object lost no more than its status."""
+
+    message: str
+    head: Head
+    attempt: int = 1
+    captures: int = 0
+
+
+@dataclass(frozen=True)
 class Bound:
     plan: Plan
     digest: str
@@ -265,7 +276,7 @@ class Stale:
 
 
 Outcome = (
-    Resolved | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Readings | Done | Sealed
+    Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Readings | Done | Sealed
     | Denied | Later | Stale
 )  # fmt: skip
 

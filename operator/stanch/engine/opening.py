@@ -7,14 +7,18 @@ from datetime import timedelta
 
 from stanch.domain.incident import Mode, Phase
 from stanch.engine import reverting
-from stanch.engine.moves import Denied, Done, Later, Move, Release, Resolve, Resolved
+from stanch.engine.moves import CameBack, Denied, Done, Later, Move, Release, Resolve, Resolved
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
 REPLAN_EVERY = timedelta(seconds=30)
+CAME_BACK = "CameBack"
 
 
 def opened(turn: Turn) -> Move | None:
+    if came_back := turn.take(Resolve, CameBack):
+        ask(turn, came_back)
+        return None
     if denied := turn.take(Resolve, Denied):
         turn.go(Event.PlanRefused, denied.reason, denied.message, waits_for=turn.facts.opened_by)
         refuse(turn, denied)
@@ -24,12 +28,25 @@ def opened(turn: Turn) -> Move | None:
 
 def waiting(turn: Turn) -> Move | None:
     """Looks again by itself, quietly: the same refusal is neither a new line of the timeline nor a write."""
+    if turn.status.reason == CAME_BACK:
+        return turn.move()
     if denied := turn.take(Resolve, Denied):
         if clip(denied.message) != turn.status.message:
             turn.set(reason=denied.reason, message=clip(denied.message))
             refuse(turn, denied)
         return turn.move(wake_in=REPLAN_EVERY)
     return plan(turn)
+
+
+def ask(turn: Turn, came_back: CameBack) -> None:
+    """The past is not replayed: only a person knows whether this is the same trouble again. A chain that is there goes on, and
+    so do attempts and captures: the tokens of earlier ones may stand on the targets, their files stand in the pack."""
+    was = turn.status
+    turn.set(attempt=came_back.attempt, pack=replace(was.pack, head=came_back.head),
+             evidence=replace(was.evidence, begun=came_back.captures))  # fmt: skip
+    turn.say(turn.key("came-back"), "Open", expectation="an incident that was not handled before", result=came_back.message,
+             next="a person's Resume plans it anew, Close ends it")  # fmt: skip
+    turn.go(Event.PlanRefused, CAME_BACK, came_back.message, waits_for="Resume or Close")
 
 
 def plan(turn: Turn) -> Move | None:

@@ -143,6 +143,14 @@ class Writer(Protocol):
         """Path, hash and size; valid once the writer was closed."""
 
 
+@dataclass(frozen=True)
+class Past:
+    """What a pack tells: the last entry of its chain, and the highest number of a capture that has files in it."""
+
+    last: Entry
+    captures: int
+
+
 class Pack(Protocol):
     """The evidence folder of one incident. Durable on return: fsynced, or acknowledged by the object store.
 
@@ -163,12 +171,18 @@ class Pack(Protocol):
     async def put(self, path: str, data: bytes) -> File:
         """Writes a whole file."""
 
+    async def past(self) -> Past | None:
+        """What it tells already; None: it has no chain. `Refused` (ChainBroken) when the last entry is not one."""
+
     async def seal(self, head: Head, facts: Mapping[str, Any], at: datetime) -> File:
         """Writes timeline.md and manifest.json over all that is there; returns the manifest's File. Idempotent."""
 
 
 class Packs(Protocol):
     def of(self, namespace: str, name: str, uid: str) -> Pack: ...
+
+    async def claim(self, namespace: str, name: str, uid: str) -> str:
+        """Claims the name for the incident with this UID, for good; returns the UID that has it, this one or an earlier."""
 
 
 class Vault(Protocol):
@@ -179,6 +193,9 @@ class Vault(Protocol):
 
     async def get(self, name: str, expected: str) -> bytes:
         """The content; `NotFound` when it is gone, `Refused` (DigestMismatch) when its hash is not `expected`."""
+
+    async def forget(self, labels: Mapping[str, str]) -> None:
+        """Deletes all that bears these labels."""
 
 
 @dataclass(frozen=True)

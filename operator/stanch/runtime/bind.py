@@ -32,7 +32,7 @@ async def bind(world: World, case: Case, effect: Bind) -> Outcome:
     binder = Binder(world, scope_of(said, declared_by(plan), plan.parameters, effect.facts))
     bound = await prove_plan(world, stage_of(world, case, plan, ""), binder.plan(plan))
     digest = await keep(world, case, bound)
-    case.plan = bound
+    case.plans[digest] = bound
     return Bound(bound, digest)
 
 

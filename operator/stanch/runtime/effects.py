@@ -11,6 +11,7 @@ from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.moves import (
     Bind,
     Capture,
+    Collect,
     Denied,
     Effect,
     Later,
@@ -30,6 +31,7 @@ from stanch.engine.moves import (
 from stanch.runtime.bind import bind
 from stanch.runtime.capture import capture
 from stanch.runtime.case import Case
+from stanch.runtime.collect import collect
 from stanch.runtime.finish import mark, release, seal
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.readings import read
@@ -53,6 +55,7 @@ PERFORMERS: Mapping[type, Callable[[World, Case, Any], Awaitable[Outcome]]] = {
     Release: release,
     Seal: seal,
     Mark: mark,
+    Collect: collect,
 }
 
 

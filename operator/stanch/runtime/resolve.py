@@ -8,9 +8,12 @@ from stanch.api import names
 from stanch.api.parameters import bind_parameters
 from stanch.api.playbook import AnyPlaybook
 from stanch.api.policy import ResponsePolicy
+from stanch.domain.incident import Mode
 from stanch.domain.plan import Occasion, Pin, Plan, Purpose, Ref, Target
+from stanch.domain.timeline import Head
+from stanch.engine.chain import head_of
 from stanch.engine.errors import NotFound, Refused
-from stanch.engine.moves import Outcome, Resolve, Resolved
+from stanch.engine.moves import CameBack, Outcome, Resolve, Resolved
 from stanch.engine.ports import Cluster
 from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
@@ -27,6 +30,8 @@ from stanch.runtime.write import stage_of
 
 async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     facts, own = case.facts, world.clusters.own
+    if effect.attempt == 1 and not case.status.pack.head.seq and (past := await past_of(world, case)):
+        return past
     policy_pin, policy = await find_policy(own, facts, case.spec)
     playbook_pin, playbook = await find_playbook(own, facts, case.spec)
     parameters = bind_parameters(playbook.parameters, case.spec.get("parameters") or {})
@@ -45,9 +50,25 @@ async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     fits(plan)
     plan = await prove_plan(world, stage_of(world, case, plan, ""), plan)
     digest = await keep(world, case, plan)
-    case.plan = plan
+    case.plans[digest] = plan
     deploys = await diagnose(cluster, targets)
     return Resolved(plan, digest, policy_pin, policy.close_role or "", deploys, case.pack.uri, retention_of(policy))
+
+
+async def past_of(world: World, case: Case) -> CameBack | None:
+    """What a pack tells of this Incident, whose status tells nothing, or of an earlier one of its name (invariant 13)."""
+    facts = case.facts
+    if past := await case.pack.past():
+        last = past.last
+        told = f"its status was lost; {case.pack.uri} tells {last.seq} entries of it, the last at {last.at:%Y-%m-%d %H:%M:%S} UTC"
+        return CameBack(told, head_of(last), int(last.line.key.split("/")[0]), past.captures)
+    if facts.mode is Mode.DryRun:
+        return None
+    first = await world.packs.claim(facts.namespace, facts.name, facts.uid)
+    if first == facts.uid:
+        return None
+    earlier = world.packs.of(facts.namespace, facts.name, first).uri
+    return CameBack(f"an incident {facts.namespace}/{facts.name} with UID {first} was handled before, see {earlier}", Head())
 
 
 def retention_of(policy: ResponsePolicy) -> timedelta | None:

@@ -15,6 +15,7 @@ from stanch.domain.plan import Plan, Ref
 from stanch.engine.decide import decide
 from stanch.engine.errors import Failure, NotFound, Refused
 from stanch.engine.moves import Effect, Mark, Move, Outcome, Snapshot
+from stanch.engine.recovering import watched
 from stanch.runtime.case import Case, plan_name
 from stanch.runtime.queue import Key
 from stanch.runtime.world import World
@@ -36,7 +37,7 @@ class Ticker:
         self.perform = perform
         self.announce = announce
         # Plans of the incidents under way, so that each poll of a check does not read one again; settled ones leave.
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, tuple[str, Plan | None]] = {}
 
     async def tick(self, key: Key) -> datetime | None:
         """Returns when to look again; None: only when something happens.
@@ -112,18 +113,17 @@ class Ticker:
 
     async def recall(self, case: Case) -> None:
         """Reads the stored plan where it is not in memory. Gone or altered: `decide` is told that there is none."""
-        status = case.status
-        if case.plan is not None and case.plan.attempt == status.attempt:
+        status, uid = case.status, case.facts.uid
+        if not status.plan_digest or (status.phase in SETTLED and not watched(status)):
+            self._plans.pop(uid, None)
             return
-        case.plan = None
-        if not status.plan_digest or status.phase in SETTLED:
-            self._plans.pop(case.facts.uid, None)
-            return
-        known = self._plans.get(case.facts.uid)
-        if known is None or known.attempt != status.attempt:
-            known = await self.read_plan(case.facts.uid, status)
-        if known is not None:
-            self._plans[case.facts.uid] = case.plan = known
+        digest, plan = self._plans.get(uid, ("", None))
+        if case.plan is None:
+            found = plan if digest == status.plan_digest else await self.read_plan(uid, status)
+            if found is None:
+                return
+            case.plans[status.plan_digest] = found
+        self._plans[uid] = status.plan_digest, case.plan
 
     async def read_plan(self, uid: str, status: Status) -> Plan | None:
         """None: it is gone, was changed, or is none that this version can read. Not being let to read it says none of these."""

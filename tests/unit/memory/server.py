@@ -248,7 +248,7 @@ class MemoryServer:
     def _stamped(self, kind: Kind, body: Object) -> Object:
         self._uids += 1
         own = {
-            "uid": str(UUID(int=self._uids)),
+            "uid": str(UUID(int=self._uids << 96)),
             "resourceVersion": self._next_version(),
             "creationTimestamp": self._timestamp(),
             **({"generation": 1} if kind.generation else {}),
