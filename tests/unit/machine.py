@@ -1,0 +1,384 @@
+"""The state machine: one incident, its operators, people, and everything that goes wrong, in every order hypothesis finds.
+
+Rules are coarse where a life goes its way (a whole tick, the next wake time) and fine where it is held up or dies (before and
+after each operation). After every rule the invariants are looked at; what is written is judged at the moment it is written
+(`machine_witness`). At the end the world is mended and the incident must come to rest by itself, or by the person it names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any, TypeVar
+
+from hypothesis import event
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from stanch.domain.decision import Verb
+from stanch.domain.incident import OPEN_REVERTS, Phase, RevertRecord, RevertState
+from stanch.domain.plan import Ref
+from stanch.domain.timeline import GENESIS
+from stanch.engine.chain import canonical, entry_hash
+from stanch.engine.errors import Retryable
+from stanch.engine.ports import Object
+from stanch.runtime.sweeper import quiet
+from tests.unit.machine_leader import Leader, Rest, take_over
+from tests.unit.machine_site import WATCH, Ground
+from tests.unit.memory import Write
+
+T = TypeVar("T")
+SELDOM = st.sampled_from([False] * 5 + [True])
+# Where being held up, or dying, is worst.
+MOMENTS = ("patch configmap/flags data", "patch configmap/flags metadata data", "patch deployment/worker metadata spec",
+           "patch deployment/frontend metadata spec", "create secret/stanch-before", "patch incident/frontend-502 status",
+           "patch decision/")  # fmt: skip
+PLACES = (("shed", "limit"), ("shed", "calm"), ("bypass", "bypass"), ("bypass", "more"))
+# Largest status: the design's limit, far from what one incident with this playbook needs.
+LARGEST = 100_000
+# After what went wrong is mended, the next try comes within this.
+AGAIN = timedelta(seconds=31)
+
+true_hash = cache(entry_hash)
+
+
+class Incidents(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.old: Leader | None = None
+        self.faults: set[str] = set()
+        self.clear_from: datetime | None = None
+        self.said: set[Verb] = set()
+        self.pinned = False
+
+    @initialize(kept=st.booleans(), heals=st.booleans(), cause=st.sampled_from(["limit", "bypass", "bypass", "other", "gone"]))
+    def begin(self, kept: bool, heals: bool, cause: str) -> None:
+        self.site = Ground(kept=kept, heals=heals)
+        self.site.cause = cause
+        self.witness = self.site.witness
+        self.new = self.run(self._leader(1))
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    async def _leader(self, epoch: int) -> Leader:
+        return Leader(self.site, epoch)
+
+    @property
+    def now(self) -> datetime:
+        return self.site.server.time.now()
+
+    # Lives of the operator.
+
+    @rule(ticks=st.sampled_from([1, 2, 4, 8, 16, 30]), patient=st.booleans())
+    def goes_its_way(self, ticks: int, patient: bool) -> None:
+        """Whole ticks, each at its wake time; who is not patient does not wait out what people have minutes for."""
+        for _ in range(ticks):
+            rest = self.run(self.new.whole())
+            self.at_rest(rest)
+            if self.site.gone or rest.delay is None or (rest.delay > 60 and not patient):
+                return
+            self.site.passes(rest.delay + 0.001)
+
+    @rule(number=st.sampled_from([1, 3, 10]))
+    def goes_on(self, number: int) -> None:
+        self.run(self.new.steps(number))
+
+    @rule(moment=st.sampled_from(MOMENTS), then=st.sampled_from(["dies before", "dies after", "is held", "goes on"]))
+    def comes_to(self, moment: str, then: str) -> None:
+        """Until it is about to do this, or rests for long. Then it dies and the next one leads, or is held up and overtaken."""
+        if not self.run(self._comes_to(moment)):
+            return
+        if then == "is held":
+            self.takes_over(True)
+        elif then != "goes on":
+            self.dies(then == "dies after")
+
+    async def _comes_to(self, moment: str) -> bool:
+        for _ in range(200):
+            await self.new.steps(0)
+            if self.new.at(moment):
+                return True
+            await self.new.steps(1)
+            if (rest := self.new.rest) is not None:
+                if self.site.gone or rest.delay is None or rest.delay > 60:
+                    return False
+                self.site.passes(rest.delay + 0.001)
+        return False
+
+    @rule(late=st.booleans())
+    def dies(self, late: bool) -> None:
+        self.run(self.new.die(late=late))
+        self.new = self.run(take_over(self.site, self.new))
+
+    @rule(aware=st.sampled_from([True, True, True, False]))
+    def takes_over(self, aware: bool) -> None:
+        """The old one is held where it is. One before it has been stopped for good by now."""
+        if self.old is not None:
+            self.run(self.old.finish())
+        self.old, old = self.new, self.new
+        self.new = self.run(take_over(self.site, old))
+        old.life.leads = not aware
+
+    @precondition(lambda self: self.old is not None)
+    @rule(number=st.sampled_from([1, 1, 2, 5, 40]))
+    def old_goes_on(self, number: int) -> None:
+        self.run(self.old.steps(number))
+
+    @rule(seconds=st.sampled_from([1, 3, 30, 90, 650, 1300]))
+    def time_passes(self, seconds: int) -> None:
+        self.site.passes(seconds)
+
+    # What goes wrong.
+
+    @rule(what=st.sampled_from(["evidence", "store", "account", "frozen", "lost", "unsent"]))
+    def something_breaks(self, what: str) -> None:
+        if what in ("lost", "unsent"):
+            self.next_write_to_a_target_fails(after=what == "lost")
+        elif what == "frozen":
+            self.witness.frozen_since = self.now
+        self.faults.add(what)
+        self.set_faults()
+
+    @rule()
+    def all_is_mended(self) -> None:
+        self.witness.frozen_since = None
+        self.clear_from = self.now + AGAIN if self.faults else self.clear_from
+        self.faults.clear()
+        self.set_faults()
+
+    def set_faults(self) -> None:
+        self.site.memory.broken = "store" in self.faults
+        self.site.permit("account" not in self.faults)
+        self.site.freeze("frozen" in self.faults)
+        self.site.evidence_is_readable("evidence" not in self.faults)
+
+    def next_write_to_a_target_fails(self, after: bool) -> None:
+        """Its answer is lost, or it never arrives: nobody can tell which."""
+        hooks = self.site.server.after_write if after else self.site.server.before_write
+
+        def lose(write: Write) -> None:
+            if write.user and write.verb == "patch":
+                hooks.remove(lose)
+                self.clear_from = self.now + AGAIN
+                raise Retryable("Timeout", "no answer", 2.0)
+
+        hooks.append(lose)
+
+    @rule(cause=st.sampled_from(["limit", "bypass", "other", "gone"]))
+    def cause_changes(self, cause: str) -> None:
+        self.site.cause = cause
+
+    @rule(what=st.sampled_from(["mode", "other key", "worker", "annotation", "load high", "load low", "load none", "playbook"]))
+    def somebody_edits(self, what: str) -> None:
+        site, word = self.site, what.partition(" ")[2]
+        if what == "mode":
+            self.meddle(site.flags, "mode", {"data": {"mode": "by-hand"}})
+        elif what == "worker":
+            self.meddle(site.worker, "replicas", {"spec": {"replicas": 7}})
+        elif what == "annotation":
+            site.frontend.edit({"metadata": {"annotations": {"team": f"shop-{self.now:%M%S}"}}})
+        elif what == "playbook":
+            self.playbook_changes()
+        elif word == "key":
+            site.edit(site.flags, {"data": {"colour": f"{self.now:%M%S}"}})
+        else:
+            site.edit(site.flags, {"data": {"load": word}})
+
+    def meddle(self, ref: Ref, field: str, patch: Object) -> None:
+        self.site.edit(ref, patch)
+        self.witness.meddle(ref, field)
+
+    def playbook_changes(self) -> None:
+        """Once it is pinned this has no effect; it is pinned anew when somebody resumes, so that nobody does here."""
+        if not self.site.gone and self.site.status.plan_digest and Verb.Resume not in self.said:
+            self.site.playbook_changes()
+            self.pinned = True
+
+    @rule(really=SELDOM, worker=st.booleans())
+    def somebody_deletes_a_target(self, really: bool, worker: bool) -> None:
+        ref = self.site.worker if worker else self.site.flags
+        if really and self.site.found(ref):
+            self.site.server.remove(ref)
+
+    # What people say.
+
+    def say(self, verb: Verb, **spec: Any) -> None:
+        if not self.site.gone:
+            self.said.add(verb)
+            self.site.decide(verb, *(leader.life for leader in (self.old, self.new) if leader is not None), **spec)
+
+    @rule(people=st.sampled_from([("carol", "dave"), ("carol", "dave"), ("carol",), ("alice", "carol"), ("dave", "dave")]))
+    def somebody_approves(self, people: tuple[str, ...]) -> None:
+        for by in people:
+            if not self.site.gone and (digest := self.site.status.plan_digest):
+                self.say(Verb.Approve, by=by, option="bypass", role="incident-commander", planDigest=digest)
+
+    @rule(verb=st.sampled_from([Verb.Resume, Verb.Resume, Verb.Close, Verb.Note, Verb.Abort]), really=st.booleans())
+    def somebody_says(self, verb: Verb, really: bool) -> None:
+        if verb is Verb.Resume and self.pinned:
+            return
+        if verb is not Verb.Abort or really:
+            self.witness.demanded |= verb is Verb.Abort
+            self.say(verb)
+
+    @rule(place=st.sampled_from(PLACES), really=SELDOM)
+    def somebody_wants_it_back(self, place: tuple[str, str], really: bool) -> None:
+        if really:
+            self.witness.demanded = True
+            self.say(Verb.Revert, option=place[0], step=place[1])
+
+    @rule(place=st.sampled_from(PLACES))
+    def somebody_extends(self, place: tuple[str, str]) -> None:
+        if not self.site.gone:
+            self.witness.extended[place] = self.witness.extended.get(place, timedelta()) + timedelta(seconds=300)
+            self.say(Verb.Extend, option=place[0], step=place[1], extendBy="300s")
+
+    @precondition(lambda self: bool(self.stuck()))
+    @rule()
+    def somebody_confirms_what_is_stuck(self) -> None:
+        for debt in self.stuck():
+            self.witness.confirmed.add((debt.option, debt.step))
+            self.say(Verb.Confirm, option=debt.option, step=debt.step)
+
+    def stuck(self) -> list[RevertRecord]:
+        if self.site.gone:
+            return []
+        return [r for r in self.site.status.reverts if r.state in (RevertState.Conflict, RevertState.Blocked)]
+
+    @precondition(lambda self: not self.site.gone)
+    @rule(really=SELDOM)
+    def somebody_deletes_the_incident(self, really: bool) -> None:
+        if really:
+            self.witness.demanded = True
+            self.site.server.delete(self.site.incident_ref, "")
+
+    # What must hold after each of these.
+
+    @invariant()
+    def chain_never_forks(self) -> None:
+        before = GENESIS
+        for seq, entry in enumerate(self.site.chain, 1):
+            assert (entry.seq, entry.prev) == (seq, before) and entry.hash == true_hash(entry)
+            before = entry.hash
+        if not self.site.gone:
+            pack = self.site.status.pack
+            known = {pack.head.seq: pack.head.hash} | {entry.seq: entry.hash for entry in pack.pending}
+            assert all(known.get(entry.seq, entry.hash) == entry.hash for entry in self.site.chain)
+            assert pack.head.seq - len(pack.pending) <= len(self.site.chain) <= pack.head.seq
+
+    @invariant()
+    def status_is_bounded(self) -> None:
+        if not self.site.gone:
+            size = len(canonical(self.site.incident.get("status") or {}))
+            assert size < LARGEST, f"11: the status has grown to {size} bytes"
+
+    @invariant()
+    def decision_is_told_once(self) -> None:
+        keys = [entry.line.key for entry in self.site.chain if "/decision/" in entry.line.key]
+        said = [key.rpartition("/")[2] for key in keys]
+        assert len(said) == len(set(said)), f"a Decision was counted twice: {keys}"
+
+    @invariant()
+    def target_is_locked_by_an_incident_under_way(self) -> None:
+        if self.site.gone or not self.site.status.locked:
+            assert not self.locks() or self.late_lock(), f"6: {self.locks()} are locked by an incident that is over"
+
+    def locks(self) -> list[str]:
+        held = [lock["metadata"]["name"] for lock in self.site.locks()]
+        owed = (
+            set() if self.site.gone else {f"stanch-target-{r.ref.uid}" for r in self.site.status.reverts if r.state in OPEN_REVERTS}
+        )
+        return [name for name in held if name not in owed]
+
+    def late_lock(self) -> bool:
+        """A leader that was held up right before its lock took one for an incident that is over: it falls to the next that asks."""
+        return self.old is not None and any(op.what.startswith("create lease/") for op in self.old.life.passage.log)
+
+    def at_rest(self, rest: Rest | None) -> None:
+        """What must hold when a tick has come to its end: nothing waits in silence (5), no time-box is late (4)."""
+        assert rest is not None
+        if self.site.gone or rest.failed is not None:
+            return
+        status = self.site.status
+        assert rest.delay is not None or quiet(status) or status.waits_for, f"5: {status.phase} waits for nobody and nothing"
+        if self.faults or (self.clear_from is not None and self.now < self.clear_from):
+            return
+        for change in self.witness.changes:
+            self.in_time(change, rest)
+        since = self.witness.resolved_at
+        if status.phase is Phase.Resolved and status.reason == "Resolved" and since and self.now < since + timedelta(seconds=WATCH):
+            assert rest.delay is not None and rest.delay <= 15, "5: a relapse within the window would not be seen"
+
+    def in_time(self, change: Any, rest: Rest) -> None:
+        latest = self.witness.latest(change)
+        if latest is None or not self.witness.open(change):
+            return
+        assert latest > self.now, f"4: {change.token} was to be taken back at {latest}, it is {self.now}: {self.debts()}"
+        assert rest.delay is not None and self.now + timedelta(seconds=rest.delay) <= latest + timedelta(seconds=1), (
+            f"4: {change.token} is to be taken back at {latest}, and the next look is in {rest.delay} s: {self.debts()}")  # fmt: skip
+
+    def debts(self) -> str:
+        return f"{self.site.status.phase} {self.site.status.reverts}"
+
+    # The end.
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "site"):
+                self.run(self._finish_the_old())
+                self.all_is_mended()
+                self.site.passes(60)
+                self.comes_to_an_end()
+        finally:
+            self.runner.close()
+
+    async def _finish_the_old(self) -> None:
+        for leader in (self.old, self.new):
+            if leader is not None:
+                await leader.finish()
+        self.new = Leader(self.site, self.new.life.epoch + 1)
+        self.new.gate.free = True
+
+    def comes_to_an_end(self) -> None:
+        """Left alone it rests; whoever it names can end it: by an Abort, by answering for what could not be taken back."""
+        self.rests()
+        for _ in range(3):
+            if self.site.gone or quiet(self.site.status):
+                break
+            self.somebody_confirms_what_is_stuck()
+            self.witness.demanded = True
+            self.say(Verb.Abort)
+            self.rests()
+        assert self.site.gone or quiet(self.site.status), f"it cannot be ended: {self.site.status}"
+        event(f"ended {'gone' if self.site.gone else self.site.status.phase}, epoch {self.new.life.epoch}")
+        event(f"changes {len(self.witness.changes)}, taken back {sum(change.back for change in self.witness.changes)}")
+        for word in sorted({word for entry in self.site.chain for word in (entry.line.key.rpartition("/")[2],) if word.isalpha()}):
+            event(f"told: {word}")
+        self.is_whole()
+
+    def rests(self) -> None:
+        for _ in range(400):
+            rest = self.run(self.new.whole())
+            self.at_rest(rest)
+            self.chain_never_forks()
+            if self.site.gone or rest.delay is None:
+                return
+            self.site.passes(rest.delay + 0.001)
+        raise AssertionError(f"it does not come to rest: {self.site.status}")
+
+    def is_whole(self) -> None:
+        """Everything temporary is back or answered for, everything is given back, everything is told and proven."""
+        for change in self.witness.changes:
+            assert not self.witness.open(change), f"4: {change.token} is still there: {self.site.gone or self.debts()}"
+            assert not self.witness.contested(change), f"4: {change.token} was changed by somebody, and nobody was asked"
+            assert self.witness.told(change), f"9: nothing tells what came of {change.token}: {sorted(self.witness.keys())}"
+        self.decision_is_told_once()
+        self.target_is_locked_by_an_incident_under_way()
+        if not self.site.gone:
+            assert "finalizers" not in self.site.incident["metadata"]
+            found = self.site.verified()
+            assert found.ok, found.problems
