@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 
 from stanch.actions.registry import ACTIONS
 from stanch.api import names
-from stanch.api.parameters import ONE_SOURCE, pattern_fault
+from stanch.api.parameters import BOUNDED, MATCHED, ONE_SOURCE, ORDERED, Parameter, pattern_fault
 from stanch.api.parameters import fault as value_fault
 from stanch.api.playbook import AnyPlaybook, Target
 from stanch.api.problems import Problem, Rule, choices, did_you_mean, duplicates, error, options, steps
-from stanch.api.steps import check_names, no_way_back
+from stanch.api.steps import Check, Question, check_names, no_way_back
+from stanch.checks.registry import CHECKS
 from stanch.domain.plan import FactType
 from stanch.engine.code import code_in
 from stanch.engine.expressions import Failed, compile_condition
@@ -121,10 +122,30 @@ def parameters(playbook: AnyPlaybook) -> Iterator[Problem]:
         path = f"spec.parameters[{number}]"
         if parameter.required == (parameter.default is not None):
             yield error(path, ONE_SOURCE, "say required: true, or a default")
+        if why := misdeclared(parameter):
+            yield error(path, why, "mend or remove it")
         if parameter.pattern and (why := pattern_fault(parameter.pattern)):
             yield error(f"{path}.pattern", f"is no regular expression: {why}", "RE2, without backtracking")
         elif parameter.default is not None and (why := value_fault(parameter, parameter.default)):
             yield error(f"{path}.default", why)
+
+
+def misdeclared(parameter: Parameter) -> str:
+    """As the CRD's own rules judge it."""
+    low, high = parameter.minimum, parameter.maximum
+    if (low is not None or high is not None) and parameter.type not in (FactType.Integer, FactType.Number):
+        return BOUNDED
+    if parameter.pattern and parameter.type is not FactType.String:
+        return MATCHED
+    return ORDERED if low is not None and high is not None and low > high else ""
+
+
+def places(playbook: AnyPlaybook) -> Iterator[Problem]:
+    """A check that may have a target looks at it, or at the object that it names itself."""
+    for path, choice in choices(playbook):
+        kind = CHECKS[choice.chosen.kind] if isinstance(choice, Check | Question) and choice.chosen.kind in CHECKS else None
+        if kind and kind.may_target and bool(kind.rules(choice.parameters, "", None)) == bool(choice.chosen.target):
+            yield error(f"{path}.{kind.name}", "names a target and an object, or neither", "say which one object it looks at")
 
 
 def reverts(playbook: AnyPlaybook) -> Iterator[Problem]:
@@ -139,6 +160,7 @@ RULES: tuple[Rule, ...] = (
     unknown_targets,
     unfit_targets,
     unknown_consumers,
+    places,
     parameters,
     conditions,
     templates,

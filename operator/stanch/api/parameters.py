@@ -30,6 +30,7 @@ Values = Annotated[dict[VariableName, Text], Field(max_length=MOST)]
 ONE_SOURCE = "a parameter is either required or has a default"
 BOUNDED = "minimum and maximum are for Integer and Number"
 MATCHED = "pattern is for String"
+ORDERED = "minimum is not above maximum"
 
 
 class Parameter(Spec):
@@ -40,7 +41,7 @@ class Parameter(Spec):
             rule("self.required != has(self.default)", ONE_SOURCE),
             rule("!(has(self.minimum) || has(self.maximum)) || self.type in ['Integer', 'Number']", BOUNDED),
             rule("!has(self.pattern) || self.type == 'String'", MATCHED),
-            rule("!has(self.minimum) || !has(self.maximum) || self.minimum <= self.maximum", "minimum is not above maximum"),
+            rule("!has(self.minimum) || !has(self.maximum) || self.minimum <= self.maximum", ORDERED),
             rule("!has(self.default) || !has(self.enum) || self.default in self.enum", "default is one of enum"),
         )
     )

@@ -24,7 +24,6 @@ from stanch.api.base import (
 )
 from stanch.api.choice import Choice, bare, choice, on_one_target, on_some_targets, on_target
 from stanch.api.parameters import MOST, Parameter
-from stanch.api.schema import AS_ELSEWHERE
 from stanch.api.steps import WHEN, Check, Question, Step, check_names, irreversible
 from stanch.domain.plan import OnFailure, OnMissing, Risk
 from stanch.engine.parts import Action, CheckKind, SourceKind
@@ -182,8 +181,7 @@ class Recovery(Spec, Generic[K]):
     verify: list[K] = Field(
         min_length=1,
         max_length=8,
-        description="Checks that must be true and hold, before temporary changes are taken back and after; see options.verify.",
-        json_schema_extra={AS_ELSEWHERE: True},
+        description="Checks that must be true and hold, before temporary changes are taken back and after.",
     )
     watch_for: between("0s", "168h") = Field(
         default=timedelta(), description="How long these checks are watched after that; a relapse within it reopens the incident."
@@ -220,8 +218,8 @@ class Playbook(Spec, Generic[S, K, Q, E]):
     diagnosis: list[Q] = Field(
         default=[],
         max_length=16,
-        description="Questions, asked before an option is chosen; their answers are facts. Their checks: see options.verify.",
-        json_schema_extra=NAMED_LIST | {AS_ELSEWHERE: True} | rules(rule("self.all(q, q.name != 'lastDeploy')", DEPLOY)),
+        description="Questions, asked before an option is chosen; their answers are facts.",
+        json_schema_extra=NAMED_LIST | rules(rule("self.all(q, q.name != 'lastDeploy')", DEPLOY)),
     )
     false_alarm_when: Sentence | None = Field(
         default=None, description=f"Condition under which there is nothing to mitigate; nothing is changed then. {WHEN}."

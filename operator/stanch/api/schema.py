@@ -5,7 +5,6 @@ https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -16,11 +15,6 @@ from pydantic.json_schema import GenerateJsonSchema
 from stanch.domain.duration import spell
 
 Schema = dict[str, Any]
-
-# On a list whose parts are described in full elsewhere: here in brief. A Playbook names its checks in four places, and plain
-# `kubectl apply` takes no CRD above 256 KB. Never part of a CRD.
-AS_ELSEWHERE = "x-stanch-described-elsewhere"
-_CLAUSE = re.compile(r"(?<!e\.g)[.;:] ")
 
 # Said by pydantic, not taken by (or of no use to) the API server. Unknown fields are pruned, or refused by strict clients.
 DROPPED = {"title", "$defs", "additionalProperties", "const", "anyOf", "allOf", "oneOf", "discriminator", "examples"}
@@ -62,8 +56,6 @@ class _Transformer:
     def transform(self, schema: Mapping[str, Any], path: str, within: tuple[str, ...]) -> Schema:
         schema, within = self._inline(schema, path, within)
         schema, within = self._without_null(schema, path, within)
-        if schema.pop(AS_ELSEWHERE, False):
-            return in_brief(self.transform(schema, path, within))
         kept = {key: value for key, value in schema.items() if key not in DROPPED}
         if "const" in schema:
             kept["enum"] = [schema["const"]]
@@ -121,23 +113,6 @@ class _Transformer:
                 name: self.transform(value, f"{path}.{name}", within) for name, value in schema["properties"].items()
             }
         return kept
-
-
-def in_brief(schema: Schema) -> Schema:
-    """The same, with only the first clause of what each part of its items says."""
-    return schema | {"items": _brief(schema["items"])}
-
-
-def _brief(schema: Schema) -> Schema:
-    kept = dict(schema)
-    if "description" in kept:
-        kept["description"] = _CLAUSE.split(kept["description"], maxsplit=1)[0].rstrip(".") + "."
-    for key in ("items", "additionalProperties"):
-        if isinstance(kept.get(key), Mapping):
-            kept[key] = _brief(kept[key])
-    if "properties" in kept:
-        kept["properties"] = {name: _brief(inner) for name, inner in kept["properties"].items()}
-    return kept
 
 
 def _in_order(schema: Schema) -> Schema:

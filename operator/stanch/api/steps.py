@@ -11,7 +11,6 @@ from pydantic import ConfigDict, Field, model_validator
 from stanch.api.base import Name, Sentence, Spec, between, rule, rules
 from stanch.api.choice import Choice
 from stanch.api.parameters import VariableName
-from stanch.api.schema import AS_ELSEWHERE
 from stanch.engine.parts import Action
 
 NEVER_REVERTED = "revert says when: after, or onRecovery"
@@ -74,8 +73,7 @@ class Step(Choice, Generic[K]):
     smoke: list[K] = Field(
         default=[],
         max_length=4,
-        description="Checks right after the step; one that fails stops the option before its next step. See options.verify.",
-        json_schema_extra={AS_ELSEWHERE: True},
+        description="Checks right after the step; one that fails stops the option before its next step.",
     )
     revert: Revert | None = Field(
         default=None, description="When it is taken back; left out: not by itself. Not for actions that cannot be taken back."

@@ -17,7 +17,7 @@ _BOOLEANS = {"true": True, "false": False}
 _INT64 = 2**63
 
 EXPECTED = {
-    FactType.String: "text",
+    FactType.String: "text without NUL",
     FactType.Integer: "an integer of 64 bits, such as 42",
     FactType.Number: "a number, such as 0.5",
     FactType.Boolean: "true or false",
@@ -28,7 +28,8 @@ def value_of(text: str, type: FactType) -> Value | None:
     """The value that `text` says; None where it is none of that type."""
     match type:
         case FactType.String:
-            return text
+            # The CEL library ends a text there: a condition would be judged on half of it.
+            return None if "\0" in text else text
         case FactType.Boolean:
             return _BOOLEANS.get(text)
         case FactType.Integer:
