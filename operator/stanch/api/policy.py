@@ -29,7 +29,9 @@ class Http(Spec):
 class Retention(Spec):
     """How long what is over stays in the cluster. Packs are kept where they are stored, whatever this says."""
 
-    incidents: between("1h", "26280h") = Field(description="How long a Closed or Aborted Incident stays, with its Decisions.")
+    incidents: between("1s", "26280h") = Field(
+        description="How long an Incident stays after it was Closed, Aborted or Failed, with its Decisions and Secrets."
+    )
 
 
 class ResponsePolicy(Spec):
