@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import busybox, postgres
+from . import busybox, postgres, prometheus
 from .archive import Entry, Image
 from .paths import SOURCE, cache_root
 
@@ -14,12 +14,14 @@ FRONTEND = "localhost/stanch/frontend"  # v1 and v2: the same but for what they 
 TOOLS = "localhost/stanch/tools:v1"
 DATABASE = "localhost/stanch/postgres:v1"
 CLIENT = "localhost/stanch/leak:v1"  # of that database
+PROMETHEUS = "localhost/stanch/prometheus:v1"
 
 
 def workload_archives(*, docker: bool = False) -> list[Path]:
     """Archives of the images that people's manifests name; raises ClusterError."""
     base = busybox.rootfs(docker=docker)
-    return _written([_frontend(base, "v1"), _frontend(base, "v2"), _tools(base), *_databases(base, docker=docker)])
+    own = [_frontend(base, "v1"), _frontend(base, "v2"), _tools(base)]
+    return _written([*own, *_databases(base, docker=docker), _prometheus(base, docker=docker)])
 
 
 def node_archives(binaries: Path) -> list[Path]:
@@ -54,6 +56,12 @@ def _databases(base: dict[str, Entry], *, docker: bool) -> list[Image]:
         Image(DATABASE, files, ("/usr/local/bin/start",), env=env, port=5432),
         Image(CLIENT, files, ("/usr/local/bin/client",), env={"PGDATABASE": env["POSTGRES_DB"], "PGUSER": env["APPLICATION_USER"]}),
     ]
+
+
+def _prometheus(base: dict[str, Entry], *, docker: bool) -> Image:
+    """It reads its configuration from a mounted file."""
+    start = f"/{prometheus.GOAL}", "--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"
+    return Image(PROMETHEUS, prometheus.rootfs(base, docker=docker), start, port=9090)
 
 
 def _scripts(source: str, folder: str, *names: str) -> dict[str, Entry]:
