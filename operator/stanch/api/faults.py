@@ -108,7 +108,7 @@ def templates(playbook: AnyPlaybook) -> Iterator[Problem]:
         chosen = choice.chosen
         late = not path.startswith(("spec.evidence", "spec.diagnosis"))
         for pointer, text in texts(chosen.params, f"{path}.{chosen.kind}"):
-            where = pointer.replace("/", ".")
+            where = re.sub(r"/([0-9]+)(?=/|$)", r"[\1]", pointer).replace("/", ".")
             if why := fault(text, known if late else early):
                 yield error(where, why, "CEL over incident, params and facts; a '${' that is meant is '$${'")
             elif not late and mentions_facts(text):
