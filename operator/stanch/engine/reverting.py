@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import OPEN_REVERTS, RevertRecord, RevertState, Status, StepRecord
+from stanch.domain.incident import OPEN_REVERTS, Phase, RevertRecord, RevertState, Status, StepRecord
 from stanch.domain.plan import Option, Step
 from stanch.engine import capturing
 from stanch.engine.moves import (
@@ -37,6 +37,8 @@ RETRY = timedelta(seconds=30)
 LABEL = "revert"
 OURS = (PrepareRevert, WriteRevert)
 MESSAGE = 253
+# The reason of a status while a person must settle what could not be taken back, and once nothing of that is left.
+CONFLICT, SETTLED = "RevertConflict", "RevertSettled"
 
 
 def owe(turn: Turn, step: Step, intent: StepRecord, outcome: Prepared) -> str:
@@ -245,6 +247,20 @@ def settle(turn: Turn, record: RevertRecord, state: RevertState, message: str, *
     turn.say(f"{key(record)}/{str(state).lower()}", f"Take back {record.step} on {record.ref}", actor=actor,
              expectation="our own change is taken back, nobody else's", result=f"{state}: {message}",
              next="people decide: mend it, then Revert; or Confirm that it is dealt with" if conflict else "")  # fmt: skip
+    if conflict:
+        call(turn, record, message)
+    elif turn.status.reason == CONFLICT and not stuck(turn):
+        waits = "Resume, Close or Abort" if turn.in_phase(Phase.Escalated) else ""
+        turn.set(reason=SETTLED, message=clip(f"{names((record,))}: {state}, {message}"), waits_for=waits)
+
+
+def call(turn: Turn, record: RevertRecord, why: str) -> None:
+    """A person is called: the reason changes, and with it people are told (E-18). Where a person is waited for already, that
+    stays too."""
+    waits = f"Revert or Confirm of {names((record,))}"
+    others = turn.status.waits_for
+    turn.set(reason=CONFLICT, message=clip(f"{names((record,))} could not be taken back: {why}"),
+             waits_for=clip(f"{waits}; {others}" if others and waits not in others else waits, 253))  # fmt: skip
 
 
 def key(record: RevertRecord) -> str:
