@@ -24,8 +24,21 @@ class DatabaseScene(Scene):
         for workload in ("statefulset/database", "deployment/leaky-frontend"):
             self.kubectl("rollout", "status", workload, "--timeout=120s", timeout=150)
 
+    def query(self, sql: str) -> str:
+        """As the superuser, for whom connections are reserved."""
+        return self.kubectl("exec", "database-0", "--", "psql", "-U", "aureus", "-d", "aureus_metadata", "-Atc", sql).strip()
+
     def connections(self) -> int:
-        return int(self.kubectl("exec", "database-0", "--", "psql", "-U", "aureus", "-d", "aureus_metadata", "-Atc", COUNT))
+        return int(self.query(COUNT))
+
+    def sessions(self, of: str) -> set[str]:
+        """Process numbers of the sessions of `pool` or `leak`."""
+        return set(self.query(f"SELECT pid FROM pg_stat_activity WHERE application_name = '{of}'").split())
+
+    def idle(self, seconds: int) -> int:
+        """How many have been idle for longer."""
+        state = f"state = 'idle' AND state_change < now() - make_interval(secs => {seconds})"
+        return int(self.query(f"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND {state}"))
 
     def clients(self) -> list[str]:
         return self.kubectl("get", "pods", "-l", "component=leaky-frontend", "-o", "name").split()

@@ -24,6 +24,7 @@ def test_every_file_lints_clean() -> None:
         ("database-connections.yaml", "database-connections-access.yaml"),
         ("policy-bypass.yaml", "policy-bypass-access.yaml"),
         ("rate-limiting.yaml", "rate-limiting-access.yaml"),
+        ("read-only.yaml", "read-only-access.yaml"),
     ],
 )
 def test_access_is_what_rbac_prints(playbook: str, access: str) -> None:
