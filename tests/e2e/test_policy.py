@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 from stanch.packs.verify import verify
-from tests.e2e.test_frontend_down import options, quick, sealed
+from tests.e2e.test_frontend_down import options, pack_of, quick, sealed
 from tests.stage.kubectl import documents
 from tests.stage.scene import AUREUS, Scene
 
@@ -37,7 +36,7 @@ def test_while_the_policy_is_suspended_evidence_is_captured_and_nothing_is_writt
     scene.break_release()
     edit(scene, policy, '{"suspended": true}')
     before = scene.deployment()["metadata"]
-    name = scene.open(policyRef=policy)
+    name = scene.open(policyRef={"name": policy})
     frozen = scene.until_status(name, ".reason", "Frozen")
     assert frozen["status"]["phase"] == "Mitigating" and frozen["status"]["evidence"]["captures"] == 1
     assert policy in frozen["status"]["message"] and "unfreeze" in frozen["status"]["message"]
@@ -51,7 +50,7 @@ def test_a_policy_that_observes_says_what_it_would_do_and_writes_nothing(scene: 
     scene.break_release()
     edit(scene, policy, '{"observeOnly": true}')
     before = scene.deployment()["metadata"]
-    name = scene.open(policyRef=policy)
+    name = scene.open(policyRef={"name": policy})
     incident = scene.until(name, "Escalated")
     assert incident["status"]["reason"] == "ObserveOnly" and "restart" in incident["status"]["message"]
     assert incident["status"]["evidence"]["captures"] == 1 and incident["status"].get("steps", []) == []
@@ -98,7 +97,7 @@ def test_an_incident_that_comes_back_waits_for_resume(scene: Scene) -> None:
     scene.decide(scene.on_call, "Resume", lost)
     again = sealed(scene, name)
     assert options(again)["undo"] == "Confirmed"
-    found = verify(urlsplit(again["status"]["pack"]["uri"]).path, again["status"]["pack"]["head"]["hash"])
+    found = verify(pack_of(again), again["status"]["pack"]["head"]["hash"])
     assert found.ok, found.problems
 
 
@@ -107,7 +106,7 @@ def test_what_is_over_leaves_the_cluster_and_its_pack_stays(scene: Scene, policy
     scene.break_release()
     edit(scene, policy, '{"retention": {"incidents": "1s"}}')
     kept = sealed(scene, scene.open("kept"))
-    name = scene.open("passing", policyRef=policy)
+    name = scene.open("passing", policyRef={"name": policy})
     incident = scene.until(name, "Resolved")
     scene.decide(scene.on_call, "Note", kept)
     scene.decide(scene.on_call, "Close", incident)
@@ -115,7 +114,7 @@ def test_what_is_over_leaves_the_cluster_and_its_pack_stays(scene: Scene, policy
     assert [said["spec"]["incidentRef"]["name"] for said in scene.kubectl.get("decisions")["items"]] == ["kept"]
     owned = {secret["metadata"]["labels"].get("stanch.dev/incident-uid") for secret in records(scene)}
     assert owned == {kept["metadata"]["uid"]}
-    pack = urlsplit(incident["status"]["pack"]["uri"]).path
+    pack = pack_of(incident)
     found = verify(pack)
     assert found.ok and found.entries > 5, found.problems
 
