@@ -143,14 +143,15 @@ def watching(turn: Turn) -> Move | None:
     outcome = turn.take(Read, Readings, Later)
     if outcome is None:
         return turn.move(Read(Checks.recovery))
-    denied = [n for n, seen in outcome.of.items() if seen.verdict is Verdict.Denied] if isinstance(outcome, Readings) else []
-    if not denied:
-        turn.set(recovery_since=None)
-    elif turn.status.recovery_since is None:
-        turn.set(recovery_since=turn.now)
-    elif turn.now - turn.status.recovery_since >= RELAPSE:
-        reopen(turn, "; ".join(f"{name}: {outcome.of[name].message}" for name in denied))
+    readings = outcome.of if isinstance(outcome, Readings) else {}
+    denied = [name for name, seen in readings.items() if seen.verdict is Verdict.Denied]
+    if denied and turn.status.recovery_since and turn.now - turn.status.recovery_since >= RELAPSE:
+        reopen(turn, "; ".join(f"{name}: {readings[name].message}" for name in denied))
         return None
+    if denied:
+        turn.set(recovery_since=turn.status.recovery_since or turn.now)
+    elif readings and all(seen.verdict is Verdict.Confirmed for seen in readings.values()):
+        turn.set(recovery_since=None)  # one that could not be read is neither a relapse nor the end of one
     return turn.move(wake_in=min(WATCH_POLL, turn.status.watch_until - turn.now))
 
 
