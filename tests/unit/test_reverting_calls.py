@@ -72,6 +72,24 @@ def test_a_conflict_while_people_decide_is_added_to_what_they_decide_and_goes_wh
     assert kind_of(play.status)["reason"] == "Escalated"
 
 
+def test_what_may_not_be_taken_back_calls_people_once_and_is_tried_again() -> None:
+    play = boxed()
+    play.answers[moves.PrepareRevert] = moves.Denied("Forbidden", "no right to patch")
+    play.until(Phase.Mitigated)
+    past_due(play)
+    assert owed(play) == [RevertState.Blocked] and kind_of(play.status)["type"] == "Warning"
+    said = len(play.chain)
+    for _ in range(3):
+        play.now += timedelta(seconds=31)
+        play.tick()
+    assert len(play.chain) == said, "the same refusal again is no news, and no evidence is captured for it"
+    play.answers |= {moves.PrepareRevert: moves.Prepared("42", "", "back"), moves.WriteRevert: moves.Written("back", found=False)}
+    play.until(Phase.Resolved)
+    assert owed(play) == [RevertState.Done]
+    wanted = [type(e).__name__ for e in play.performed if isinstance(e, moves.Capture | moves.WriteRevert)]
+    assert wanted == ["Capture", "Capture", "Capture", "WriteRevert", "Capture"], "evidence once more, right before it is written"
+
+
 def test_without_a_conflict_nobody_is_called() -> None:
     play = boxed()
     play.answers |= {moves.PrepareRevert: moves.Prepared("42", "", "back"), moves.WriteRevert: moves.Written("back", found=False)}

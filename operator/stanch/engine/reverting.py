@@ -170,7 +170,11 @@ def act(turn: Turn) -> Move | None:
 
 def prepare(turn: Turn, record: RevertRecord) -> Move | None:
     if outcome := turn.take(PrepareRevert, Prepared):
-        intend(turn, record, outcome)
+        if record.retry_at and not shown(turn):
+            # It goes now: with evidence first, as every other.
+            put(turn, replace(record, state=RevertState.Owed, retry_at=None))
+        else:
+            intend(turn, record, outcome)
     elif over := turn.take(PrepareRevert, Unneeded, Gone):
         state = RevertState.Done if isinstance(over, Unneeded) else RevertState.Abandoned
         settle(turn, record, state, over.message)
@@ -178,16 +182,22 @@ def prepare(turn: Turn, record: RevertRecord) -> Move | None:
         settle(turn, record, RevertState.Conflict, contested.message)
     elif failed := turn.take(PrepareRevert, Denied, Later):
         block(turn, record, failed)
-    elif capture := evidence(turn):
+    elif not record.retry_at and (capture := evidence(turn)):
+        # One that has failed is only tried: a capture before each try of days would fill the store.
         return capture
     else:
         return turn.move(PrepareRevert(record.token, record.image, record.digest))
     return None
 
 
+def shown(turn: Turn) -> bool:
+    """Whether the evidence shows what the taking back could destroy."""
+    return not turn.has_plan or capturing.fresh(turn)
+
+
 def evidence(turn: Turn) -> Move | None:
     """What the taking back could destroy is captured first, within the budget; a time-box is not held up by what is missing."""
-    if not turn.has_plan or capturing.fresh(turn):
+    if shown(turn):
         return None
     if outcome := turn.take(Capture, Captured):
         capturing.record(turn, outcome)
@@ -232,6 +242,8 @@ def block(turn: Turn, record: RevertRecord, failed: Denied | Later) -> None:
     again = RETRY if isinstance(failed, Denied) else turn.after(failed)
     put(turn, replace(record, state=state, message=clip(failed.message, MESSAGE), retry_at=turn.now + again))
     say_blocked(turn, record, failed)
+    if isinstance(failed, Denied):
+        call(turn, record, failed.message)
 
 
 def say_blocked(turn: Turn, record: RevertRecord, failed: Denied | Later) -> None:
