@@ -39,6 +39,11 @@ def bypassed(scene: Scene) -> str:
     return name
 
 
+def warnings(scene: Scene, name: str) -> list[str]:
+    events = scene.kubectl.get("events", "--field-selector", f"involvedObject.name={name},type=Warning")["items"]
+    return [event["reason"] for event in events]
+
+
 def due(scene: Scene, name: str) -> datetime:
     return datetime.fromisoformat(scene.incident(name)["status"]["reverts"][0]["dueAt"])
 
@@ -67,8 +72,8 @@ def test_bypass_that_came_due_while_the_operator_was_down_ends_within_ten_second
     operator.stop()
     scene.until_time(due(scene, name))
     assert bypass(scene) == BYPASS, "nobody else takes it back"
-    back = datetime.now(UTC)
     operator.start()
+    back = datetime.now(UTC)
     incident = scene.until_status(name, ".reverts[0].state", "Done", 20)
     assert bypass(scene) == {}
     assert datetime.fromisoformat(incident["status"]["reverts"][0]["doneAt"]) - back < BACK_WITHIN
@@ -83,6 +88,5 @@ def test_bypass_that_somebody_changed_meanwhile_is_left_and_a_person_is_called(s
     condition = next(c for c in incident["status"]["conditions"] if c["type"] == "RevertConflict")
     assert condition["status"] == "True" and "POLICY_BYPASS_APPROVER" in condition["message"]
     assert incident["status"]["waitsFor"] == "Revert or Confirm of bypass/bypass"
-    warned = scene.kubectl.get("events", "--field-selector", f"involvedObject.name={name},type=Warning")["items"]
-    assert "RevertConflict" in [event["reason"] for event in warned]
+    scene.until_true("people are warned", lambda: "RevertConflict" in warnings(scene, name))
     assert scene.incident(name)["status"]["phase"] == "Mitigated", "it does not resolve over a bypass that is still there"

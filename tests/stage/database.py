@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,8 +59,3 @@ class DatabaseScene(Scene):
         document = {"apiVersion": "stanch.dev/v1alpha1", "kind": "Incident", "metadata": {"name": name}}
         self.on_call.create({**document, "spec": {"openedBy": ON_CALL, **body}})
         return name
-
-    def until_true(self, what: str, true: Callable[[], bool], tries: int = 60) -> None:
-        """Asks again and again: each question takes its time, and nothing sleeps in between."""
-        if not any(true() for _ in range(tries)):
-            raise AssertionError(f"{what}: not so after {tries} questions")

@@ -6,8 +6,12 @@ Checks reach it as they would anywhere: through the API server's proxy of its Se
 from __future__ import annotations
 
 import json
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from tests.stage.kubectl import Kubectl, documents
@@ -30,6 +34,18 @@ class Prometheus:
         told = f"mkdir -p /etc/frontend && cd /etc/frontend && {at} && echo {number} >backlog"
         for pod in self.kubectl("get", "pods", "-l", "component=frontend", "-o", "name").split():
             self.kubectl("exec", pod, "--", "sh", "-c", told)
+
+    @contextmanager
+    def on_loopback(self, cluster: Any) -> Iterator[str]:
+        """Its origin on this machine, as long as the block lasts: a place outside of the cluster's own Services."""
+        to = [str(cluster.cluster.kubectl), f"--kubeconfig={cluster.kubeconfig}", "-n", self.kubectl.namespace, "port-forward"]
+        with subprocess.Popen([*to, "service/prometheus", ":9090"], stdout=subprocess.PIPE, text=True) as forwarding:
+            try:
+                assert forwarding.stdout is not None
+                told = forwarding.stdout.readline()  # Forwarding from 127.0.0.1:41234 -> 9090
+                yield f"http://{told.split()[2]}"
+            finally:
+                forwarding.terminate()
 
     def ask(self, query: str) -> list[float]:
         """The values of an instant query, asked as the administrator."""

@@ -131,6 +131,11 @@ class Scene:
         while datetime.now(UTC) < at:
             self.deployment()
 
+    def until_true(self, what: str, true: Callable[[], bool], tries: int = 60) -> None:
+        """Asks again and again: each question takes its time, and nothing sleeps in between."""
+        if not any(true() for _ in range(tries)):
+            raise AssertionError(f"{what}: not so after {tries} questions")
+
     def incident(self, name: str) -> dict[str, Any]:
         return self.kubectl.get("incident", name)
 

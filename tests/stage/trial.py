@@ -30,8 +30,9 @@ class TrialScene(Scene):
         self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
         self.rolled_out()
 
-    def run(self, *options: Document, targets: Iterable[Document] = (), **more: Any) -> str:
-        """The playbook of these options, exactly the access that it needs, and the Incident that is opened for it: its name."""
+    def run(self, *options: Document, targets: Iterable[Document] = (), policy: str = "", **more: Any) -> str:
+        """The playbook of these options, exactly the access that it needs, and the Incident that is opened for it: its name.
+        Under the default policy, or another one."""
         spec = {
             "summary": "What a test tries",
             "serviceAccountName": "trier",
@@ -44,7 +45,8 @@ class TrialScene(Scene):
         metadata = {"name": NAME, "namespace": self.namespace}
         playbook = {"apiVersion": "stanch.dev/v1alpha1", "kind": "Playbook", "metadata": metadata, "spec": spec}
         self.kubectl.apply([*objects(subject), playbook])
-        return self.open("tried", playbookRef={"name": NAME})
+        under = {"policyRef": {"name": policy}} if policy else {}
+        return self.open("tried", playbookRef={"name": NAME}, **under)
 
     def settings(self) -> dict[str, str]:
         return self.kubectl.get("configmap", SETTINGS)["data"]
