@@ -100,3 +100,20 @@ def test_without_a_conflict_nobody_is_called() -> None:
 
 def test_no_phase_is_normal_news_with_that_reason() -> None:
     assert {kind_of(Status(phase=phase, reason="RevertConflict"))["type"] for phase in Phase} == {"Warning"}
+
+
+def test_who_is_waited_for_beside_a_conflict_is_still_waited_for_when_it_is_settled() -> None:
+    """An incident that could not be planned anew: its reverts come due all the same."""
+    play = boxed()
+    play.readings = {"health": NO}
+    play.until(Phase.Escalated)
+    play.answers[moves.Resolve] = moves.Denied("NoPlaybook", "there is none any more")
+    play.say(Verb.Resume)
+    play.tick()
+    waits = play.status.waits_for
+    assert play.status.phase is Phase.Waiting and waits
+    past_due(play)
+    assert play.status.waits_for == f"Revert or Confirm of undo/undo; {waits}"
+    play.say(Verb.Confirm, option="undo", step="undo")
+    play.tick()
+    assert play.status.waits_for == waits

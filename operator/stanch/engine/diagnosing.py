@@ -31,8 +31,8 @@ def owed(turn: Turn, due: tuple) -> Move | None:
     if not stuck:
         return turn.move()
     why = "; ".join(f"{record.option}/{record.step}: {record.message}" for record in stuck)
-    turn.go(Event.RevertStuck, "RevertConflict", f"What was changed could not be taken back: {why}",
-            waits_for="Revert or Confirm, then Resume")  # fmt: skip
+    turn.go(Event.RevertStuck, reverting.CONFLICT, f"What was changed could not be taken back: {why}",
+            waits_for=f"{reverting.ASKED}{reverting.names(stuck)}; Resume, Close or Abort")  # fmt: skip
     return None
 
 

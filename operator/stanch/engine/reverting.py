@@ -39,6 +39,7 @@ OURS = (PrepareRevert, WriteRevert)
 MESSAGE = 253
 # The reason of a status while a person must settle what could not be taken back, and once nothing of that is left.
 CONFLICT, SETTLED = "RevertConflict", "RevertSettled"
+ASKED = "Revert or Confirm of "
 
 
 def owe(turn: Turn, step: Step, intent: StepRecord, outcome: Prepared) -> str:
@@ -261,18 +262,25 @@ def settle(turn: Turn, record: RevertRecord, state: RevertState, message: str, *
              next="people decide: mend it, then Revert; or Confirm that it is dealt with" if conflict else "")  # fmt: skip
     if conflict:
         call(turn, record, message)
-    elif turn.status.reason == CONFLICT and not stuck(turn):
-        waits = "Resume, Close or Abort" if turn.in_phase(Phase.Escalated) else ""
-        turn.set(reason=SETTLED, message=clip(f"{names((record,))}: {state}, {message}"), waits_for=waits)
+    elif turn.status.waits_for.startswith(ASKED) and not stuck(turn):
+        turn.set(waits_for=left(turn))
+        if turn.status.reason == CONFLICT:
+            turn.set(reason=SETTLED, message=clip(f"{names((record,))}: {state}, {message}"))
 
 
 def call(turn: Turn, record: RevertRecord, why: str) -> None:
-    """A person is called: the reason changes, and with it people are told (E-18). Where a person is waited for already, that
-    stays too."""
-    waits = f"Revert or Confirm of {names((record,))}"
-    others = turn.status.waits_for
+    """A person is called: the reason changes, and with it people are told (E-18). Who is waited for beside that stays."""
+    beside = left(turn)
+    waits = f"{ASKED}{names(stuck(turn))}"
     turn.set(reason=CONFLICT, message=clip(f"{names((record,))} could not be taken back: {why}"),
-             waits_for=clip(f"{waits}; {others}" if others and waits not in others else waits, 253))  # fmt: skip
+             waits_for=clip(f"{waits}; {beside}" if beside else waits, 253))  # fmt: skip
+
+
+def left(turn: Turn) -> str:
+    """Who is waited for, but for reverts."""
+    if turn.in_phase(Phase.Escalated):
+        return "Resume, Close or Abort"
+    return "; ".join(part for part in turn.status.waits_for.split("; ") if not part.startswith(ASKED))
 
 
 def key(record: RevertRecord) -> str:
