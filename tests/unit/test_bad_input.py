@@ -2,60 +2,15 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from stanch.actions.registry import ACTIONS
-from stanch.api import codec, names
 from stanch.api.lint import Severity, lint_document
-from stanch.api.parameters import bind_parameters
-from stanch.checks.registry import CHECKS
-from stanch.domain.plan import Pin, Plan
 from stanch.engine.errors import Refused
-from stanch.runtime.matching import find_playbook, find_policy
-from stanch.runtime.rendering import Brief, filled, scope_of
-from stanch.runtime.resolve import find_account
-from stanch.runtime.targets import resolve_targets
-from stanch.runtime.world import World
-from tests.unit import api_examples as examples
 from tests.unit.bad_cases import BAD, CLASSES, LOOKS_LIKE_CODE, TAKEN, taken
-from tests.unit.bad_input import Bad, Object, Pair, good, objects
-from tests.unit.memory import MemoryClusters, MemoryServer
-
-NAMESPACE = "aureus"
-
-
-class Parts:
-    """Of a world, what rendering looks at."""
-
-    actions, checks = MappingProxyType(ACTIONS), MappingProxyType(CHECKS)
-
-
-def server_with(pair: Pair) -> MemoryServer:
-    server = MemoryServer()
-    server.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    server.add(examples.policy())
-    for item in (*objects(), pair.playbook, pair.incident):
-        server.add({**item, "metadata": {"namespace": NAMESPACE, **item["metadata"]}})
-    return server
-
-
-async def planned(pair: Pair) -> Plan:
-    """As `runtime.resolve` plans, without a pack."""
-    server = server_with(pair)
-    own = MemoryClusters(server).own
-    obj = server.read(server.ref({**pair.incident, "metadata": {"namespace": NAMESPACE, **pair.incident["metadata"]}}))
-    facts, spec = codec.facts_of(obj), cast(Object, obj["spec"])
-    await find_policy(own, facts, spec)
-    pin, playbook = await find_playbook(own, facts, spec)
-    parameters = bind_parameters(playbook.parameters, spec.get("parameters") or {})
-    scope = scope_of(facts, names.for_templates(playbook), parameters)
-    account = await find_account(own, NAMESPACE, playbook.service_account_name)
-    found = await resolve_targets(own, facts, playbook.targets, scope)
-    bare = Plan(facts.uid, 1, pin, account or Pin("none"), NAMESPACE, tuple(item for group in found.values() for item in group))
-    return filled(bare, Brief(cast(World, Parts()), found, scope), playbook)
+from tests.unit.bad_input import Bad, Pair, good
+from tests.unit.planning import planned
 
 
 def errors(pair: Pair) -> list[Any]:
