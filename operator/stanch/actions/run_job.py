@@ -230,6 +230,11 @@ def without_times(log: bytes) -> bytes:
     return b"\n".join(line.partition(b" ")[2] for line in log.splitlines())
 
 
+def stays(params: JobParams) -> timedelta:
+    """Kubernetes deletes it that long after its end, and stanch never; a person may."""
+    return params.keep_for
+
+
 def rules(params: JobParams, namespace: str, ref: Ref | None) -> tuple[Rule, ...]:
     derived = "the Job's name follows from incident and step, which nobody knows beforehand"
     return (
@@ -254,4 +259,5 @@ RUN_JOB = Action(
     observe=observe,
     apply=apply,
     settle=settle,
+    stays=stays,
 )

@@ -100,6 +100,7 @@ class Action:
     `inverse(before, change, seen, token)` is three-way: the change that takes `change` back from the object `seen`, bearing
     `token`; None where there is nothing left to take back; raises `RevertConflict`. Absent: `irreversible` says why.
     `settle` is asked until a step that goes on by itself is over; absent: it is over once written.
+    `stays`: how long at least what it creates is there (`namedCreate`); an older intent whose object is not there says nothing.
     `consumers`: name of the parameter that lists targets to restart afterwards (steps of their own); empty: it has none.
     `asks`: role whose Confirm the step waits for; `pauses`: how long it waits (class `none` only).
     """
@@ -118,6 +119,7 @@ class Action:
     apply: Callable[[Stage, Change, str], Awaitable[Effected]] | None = None
     inverse: Callable[[Before, Change, Object, str], Change | None] | None = None
     settle: Callable[[Stage, Change], Awaitable[Underway]] | None = None
+    stays: Callable[[Any], timedelta] = lambda _: timedelta.max
     consumers: str = ""
     asks: Callable[[Any], str] = lambda _: ""
     pauses: Callable[[Any], timedelta | None] = lambda _: None

@@ -13,7 +13,7 @@ from stanch.api.base import API_VERSION
 from stanch.domain.incident import SETTLED, Status
 from stanch.domain.plan import Plan, Ref
 from stanch.engine.decide import decide
-from stanch.engine.errors import Failure, NotFound, Refused
+from stanch.engine.errors import Conflict, Failure, NotFound, Refused
 from stanch.engine.moves import Effect, Mark, Move, Outcome, Snapshot
 from stanch.engine.recovering import watched
 from stanch.runtime.case import Case, plan_name
@@ -64,7 +64,10 @@ class Ticker:
         for _ in range(EFFECTS):
             await self.recall(case)
             knew, move = problem, decide(self.snapshot(case, effect, outcome, problem), self.world.clock.now())
-            problem = await self.store(case, move)
+            before = case.status
+            if not await self.store(case, move, outcome):
+                continue
+            problem = await self.tell(case, before)
             if bool(problem) != bool(knew):
                 # Decided without knowing how the pack stands: the intent is kept, its effect is not performed.
                 effect = outcome = None
@@ -91,12 +94,24 @@ class Ticker:
         decisions = self.world.decisions.of(about, without=case.unmarkable)
         return Snapshot(case.facts, case.status, case.plan, decisions, self.world.epoch(), effect, outcome, problem)
 
-    async def store(self, case: Case, move: Move) -> str:
-        """Status first: who wins it owns the chain. Then the entries that it owes to the pack."""
-        before = case.status
-        await case.write_status(self.world.clusters.own, move.status)
-        if before.phase is not move.status.phase or before.reason != move.status.reason:
-            await self.announce(case, before, move.status)
+    async def store(self, case: Case, move: Move, outcome: Outcome | None) -> bool:
+        """Status first: who wins it owns the chain. False: while an effect was performed somebody edited the Incident, but not
+        its status. What came of the effect is not lost for that: it is decided on again. Raises `Conflict` otherwise."""
+        own, status = self.world.clusters.own, case.raw.get("status")
+        try:
+            await case.write_status(own, move.status)
+        except Conflict:
+            case.raw = await own.get(case.ref)
+            if outcome is None or case.raw.get("status") != status:
+                raise
+            return False
+        return True
+
+    async def tell(self, case: Case, before: Status) -> str:
+        """Announces what is new, and pays the entries that the status owes to the pack. Returns why that failed."""
+        status = case.status
+        if before.phase is not status.phase or before.reason != status.reason:
+            await self.announce(case, before, status)
         return await self.flush(case)
 
     async def flush(self, case: Case) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from stanch.api import codec
@@ -30,16 +31,21 @@ FREEZE_POLL = 5.0
 
 @dataclass(frozen=True)
 class Doing:
-    """A step as it is carried out: the action, where it acts, on what (None: it has no target)."""
+    """A step as it is carried out: the action, where it acts, on what (None: it has no target), when its intent was stored."""
 
     step: Step
     action: Action
     stage: Stage
     ref: Ref | None
+    intended_at: datetime | None = None
 
     @property
     def params(self) -> Any:
         return self.action.params.model_validate(self.step.params)
+
+    async def plan(self, token: str) -> Change:
+        """What is, or was, to be done; for actions whose plan follows from step and token alone."""
+        return self.action.plan(await self.action.read(self.stage, self.ref, self.params), self.params, token)
 
 
 def doing(world: World, case: Case, option: str, name: str) -> Doing:
@@ -47,7 +53,12 @@ def doing(world: World, case: Case, option: str, name: str) -> Doing:
     step = case.plan.step(option, name)
     folder = f"steps/{case.plan.attempt}-{option}-{name}"
     stage = stage_of(world, case, case.plan, folder)
-    return Doing(step, world.actions[step.action], stage, case.plan.target(step.target) if step.target else None)
+    ref = case.plan.target(step.target) if step.target else None
+    return Doing(step, world.actions[step.action], stage, ref, intended_at(case.status, option, name))
+
+
+def intended_at(status: Status, option: str, step: str) -> datetime | None:
+    return next((record.intended_at for record in status.steps if (record.option, record.name) == (option, step)), None)
 
 
 def stage_of(world: World, case: Case, plan: Plan, folder: str) -> Stage:
@@ -138,7 +149,8 @@ async def keep_before(world: World, case: Case, this: Doing, name: str, token: s
 async def write(world: World, case: Case, effect: Write) -> Outcome:
     """Performs what this life of the operator prepared, at most once; what an earlier life may have done is observed."""
     this = doing(world, case, effect.option, effect.step)
-    prepared = case.prepared
+    # Taken, not looked at: what was prepared once is begun once, whatever becomes of the outcome.
+    prepared, case.prepared = case.prepared, None
     fresh = prepared if prepared is not None and prepared.token == effect.token and not effect.fence else None
     return await WAYS[this.action.effect_class](world, this, effect, fresh)
 
@@ -157,21 +169,34 @@ async def write_cas(world: World, this: Doing, effect: Write, prepared: cases.Pr
 
 
 async def write_create(world: World, this: Doing, effect: Write, prepared: cases.Prepared | None) -> Outcome:
-    """The name follows from the token: created twice is created once."""
-    if prepared is None:
-        return Stale("it was not created by this life of the operator")
+    """The name follows from the token: created twice is created once. With a name no leader need be fenced."""
+    change = prepared.change if prepared else await this.plan(effect.token)
+    if prepared:
+        try:
+            return written(this, await this.action.apply(this.stage, change, ""))
+        except Conflict as failure:
+            if failure.reason != "AlreadyExists":
+                raise
     try:
-        return written(this, await this.action.apply(this.stage, prepared.change, ""))
-    except Conflict:
-        seen = await this.stage.cluster.get(prepared.change.ref)
+        seen = await this.stage.cluster.get(change.ref)
+    except NotFound:
+        return not_there(world, this, change.ref)
     if this.action.observe(seen, effect.token):
-        return Written("it is there", found=True, underway=this.action.settle is not None)
-    raise Refused("NameTaken", f"{prepared.change.ref} is there and is not this step's")
+        return Written(f"{change.ref} is there", found=True, underway=this.action.settle is not None)
+    raise Refused("NameTaken", f"{change.ref} is there and is not this step's")
+
+
+def not_there(world: World, this: Doing, ref: Ref) -> Stale | Unknown:
+    """It was not created; or, when that could be long ago, it was and is gone."""
+    if this.intended_at and world.clock.now() - this.intended_at < this.action.stays(this.params):
+        return Stale(f"{ref} was not created")
+    return Unknown(f"{ref} is not there, and was meant to be created so long ago that it may be gone again")
 
 
 async def write_once(world: World, this: Doing, effect: Write, prepared: cases.Prepared | None) -> Outcome:
+    """Only what was prepared in this very walk is begun; of everything else nobody can tell whether it was."""
     if prepared is None:
-        return Unknown("the operator ended while it was under way")
+        return Unknown("the operator ended, or lost the incident, before what came of it was recorded")
     try:
         return written(this, await this.action.apply(this.stage, prepared.change, ""))
     except Retryable as failure:
@@ -195,8 +220,7 @@ def written(this: Doing, done: Effected) -> Outcome:
 async def settle(world: World, case: Case, effect: Settle) -> Outcome:
     """How far a step that goes on by itself has come. What it is about stands in the step's name and token alone."""
     this = doing(world, case, effect.option, effect.step)
-    change = this.action.plan(await this.action.read(this.stage, this.ref, this.params), this.params, effect.token)
-    seen = await this.action.settle(this.stage, change)
+    seen = await this.action.settle(this.stage, await this.plan(effect.token))
     if seen.over is None:
         return Later("Underway", seen.message, SETTLE_POLL)
     return Written(seen.over.summary, True, seen.over.failed, False, seen.over.output, seen.over.files)
