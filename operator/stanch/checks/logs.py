@@ -14,17 +14,18 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 import re2
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from stanch.checks.measuring import CONDITION, SHOWN, Expression, fitting, judged, up_to, with_value
+from stanch.checks.measuring import CONDITION, Expression, fitting, judged, up_to, with_value
 from stanch.checks.reading import denied, unknown, unread
 from stanch.checks.workloads import PLURALS, pod_rules
 from stanch.domain.access import Rule
 from stanch.domain.plan import FactType, Ref
-from stanch.domain.record import SHORT, camel
+from stanch.domain.record import camel
 from stanch.engine.errors import Failure
 from stanch.engine.judging import Code
 from stanch.engine.parts import CheckKind, CheckScope, Reading
+from stanch.engine.patterns import Pattern, compiled
 from stanch.engine.ports import Cluster, Object
 from stanch.engine.workload import pods_of
 
@@ -33,33 +34,7 @@ MIB = 1024 * 1024
 MOST_PODS = 50
 AT_ONCE = 8
 LONGEST_LINE = 65536
-# What one pattern may take; a larger one does not compile.
-PATTERN_MEMORY = MIB
 ONE_PATTERN = "a logs check has either absent or count"
-
-
-def _compiles(text: str) -> str:
-    try:
-        compiled(text)
-    except re2.error as error:
-        raise ValueError(f"is no pattern of RE2: {_words(error)[:SHOWN]}") from error
-    return text
-
-
-def _words(error: Exception) -> str:
-    said = error.args[0] if error.args else ""
-    return said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-
-
-def compiled(pattern: str) -> re2._Regexp:
-    """Raises `re2.error`."""
-    options = re2.Options()
-    options.max_mem = PATTERN_MEMORY
-    options.log_errors = False
-    return re2.compile(pattern.encode(), options)
-
-
-Pattern = Annotated[str, Field(min_length=1, max_length=SHORT), AfterValidator(_compiles)]
 
 
 class LogsParams(BaseModel):
