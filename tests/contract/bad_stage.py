@@ -1,4 +1,4 @@
-"""What the tests of bad input share: both objects of a pair in one request of kubectl, and what stands in a namespace."""
+"""What the tests of bad input share: both objects of a pair in one call of kubectl, and what stands in a namespace."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ def whoami(cluster: Any) -> str:
 
 def create(kubectl: Kubectl, *pairs: Pair, dry: bool = False) -> None:
     """As JSON, so that nothing of it is read as YAML. Raises ClusterError with what the API server said."""
-    items = [obj for pair in pairs for obj in (pair.playbook, pair.incident)]
+    documents = [json.dumps(obj) for pair in pairs for obj in (pair.playbook, pair.incident)]
     mode = ["--dry-run=server"] if dry else []
-    kubectl("create", "-f", "-", *mode, input=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    # One after the other, not as a List: of that kubectl itself would judge the fields.
+    kubectl("create", "-f", "-", *mode, input="\n".join(documents))
 
 
 def names(kubectl: Kubectl) -> list[str]:

@@ -52,9 +52,8 @@ def served(here: Kubectl, name: str, mode: str) -> None:
     assert here.get("configmap", SWITCH)["data"] == {"mode": mode, "note": LOOKS_LIKE_CODE}
 
 
-def refusal(here: Kubectl, name: str, reason: str) -> Object:
-    here.wait(f"incident/{name}", ".status.reason", reason, SECONDS)
-    return here.get("incident", name)["status"]
+def statuses(here: Kubectl, kind: str) -> dict[str, Object]:
+    return {obj["metadata"]["name"]: obj.get("status", {}) for obj in here.get(kind)["items"]}
 
 
 def test_all_of_it_at_once_is_refused_with_its_reason_while_others_are_served(
@@ -68,14 +67,25 @@ def test_all_of_it_at_once_is_refused_with_its_reason_while_others_are_served(
     create(here, *(bad.pair(name, me) for name, bad in bads.items()))
     serving(here, "good", "first", me)
     served(here, "good", "first")
-    for name, bad in bads.items():
-        status = refusal(here, name, bad.reason)
-        assert bad.says in status["message"] and bad.where in status["message"], (str(bad), status)
-        assert (status["phase"], status["waitsFor"]) == ("Waiting", me), (str(bad), status)
+    refused(here, bads, me)
     serving(here, "good-again", "second", me)
     served(here, "good-again", "second")
     unchanged(before, standing(here))
     assert operator.running and not crashed(operator)
+
+
+def refused(here: Kubectl, bads: dict[str, Bad], me: str) -> None:
+    """Each Incident says why and waits for who opened it; each Playbook that no Incident can use says so itself."""
+    for name, bad in bads.items():
+        here.wait(f"incident/{name}", ".status.reason", bad.reason, SECONDS)
+    incidents, playbooks = statuses(here, "incidents"), statuses(here, "playbooks")
+    for name, bad in bads.items():
+        status = incidents[name]
+        assert bad.says in status["message"] and bad.where in status["message"], (str(bad), status)
+        assert (status["phase"], status["waitsFor"]) == ("Waiting", me), (str(bad), status)
+        if bad.reason.endswith("Invalid") and bad.where:
+            (ready,) = playbooks[name]["conditions"]
+            assert ready["status"] == "False" and bad.where in ready["message"], (str(bad), ready)
 
 
 def unchanged(before: Object, after: Object) -> None:
