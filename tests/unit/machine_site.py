@@ -6,6 +6,7 @@ answers while the cause is gone, or while the change that goes against it holds 
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import yaml
@@ -117,7 +118,7 @@ class Ground(Site):
         self._chain: list[Entry] = []
 
     def _spec(self, kept: bool) -> Object:
-        spec = yaml.safe_load(yaml.safe_dump(SPEC))
+        spec = copy.deepcopy(SPEC)
         spec["options"][0]["revertOnFailure"] = not kept
         return spec
 

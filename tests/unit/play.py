@@ -23,6 +23,8 @@ DIGEST = "sha256:" + "d" * 64
 YES = Reading(Verdict.Confirmed, "200")
 NO = Reading(Verdict.Denied, "502")
 UNKNOWN = Reading(Verdict.Inconclusive, "no answer")
+# What is prepared for a step that can be taken back.
+REVERSIBLE = moves.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2", image="image", ref=APP)
 
 
 def facts(**changes: Any) -> Facts:
@@ -66,6 +68,7 @@ class Play:
     chain: list[Entry] = field(default_factory=list)
     performed: list[Effect] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    taken: list[str] = field(default_factory=list)
     readings: Mapping[str, Reading] = field(default_factory=lambda: {"health": YES})
     answers: dict[type, Outcome | Callable[[Any], Outcome]] = field(default_factory=dict)
     store_error: str = ""
@@ -97,6 +100,17 @@ class Play:
             return moves.Stale("it was not written")
         self.written.append(effect.token)
         return moves.Written("written", found=False)
+
+    def _preparerevert(self, effect: moves.PrepareRevert) -> Outcome:
+        return moves.Prepared("51", "", f"take back {effect.token}")
+
+    def _writerevert(self, effect: moves.WriteRevert) -> Outcome:
+        if effect.token in self.taken:
+            return moves.Written("observed", found=True)
+        if effect.fence:
+            return moves.Stale("it was not written")
+        self.taken.append(effect.token)
+        return moves.Written("taken back", found=False)
 
     def _read(self, effect: moves.Read) -> Outcome:
         return moves.Readings(dict(self.readings))

@@ -133,9 +133,10 @@ def first(name: str, seen: Reading) -> CheckRecord:
 
 
 def fresh(turn: Turn) -> bool:
-    """Whether the evidence still shows what the next write could destroy."""
-    at = turn.status.evidence.at
-    return at is not None and turn.now - at < FRESH and all(at > written for written in writes(turn))
+    """Whether the evidence still shows what the next write could destroy, and all of it where the playbook wants that."""
+    was = turn.status.evidence
+    whole = not was.missing_count or turn.plan.evidence.on_failure is OnMissing.Proceed
+    return was.at is not None and whole and turn.now - was.at < FRESH and all(was.at > written for written in writes(turn))
 
 
 def writes(turn: Turn) -> Iterator[datetime]:

@@ -57,9 +57,13 @@ def observe(turn: Turn, intent: StepRecord) -> Move | None:
         turn.put_step(replace(intent, state=StepState.Failed, message=why))
     elif turn.take(Write, Written):
         turn.put_step(replace(intent, state=StepState.Done, done_at=turn.now))
-    elif failed := turn.take(Write, Stale, Denied):
-        turn.put_step(replace(intent, state=StepState.Failed, message=clip(f"aborted before it was written: {failed.message}")))
+    elif stale := turn.take(Write, Stale):
+        turn.put_step(replace(intent, state=StepState.Failed, message=clip(f"aborted before it was written: {stale.message}")))
         reverting.forget(turn, intent.token)
+    elif denied := turn.take(Write, Denied):
+        # What was not to be observed is still owed: what is not there needs no taking back.
+        why = f"aborted; whether it was written is not known: {denied.message}"
+        turn.put_step(replace(intent, state=StepState.Failed, message=clip(why), done_at=turn.now))
     elif unknown := turn.take(Write, Unknown):
         turn.put_step(replace(intent, state=StepState.Indeterminate, message=clip(f"aborted; {unknown.message}")))
     elif later := turn.take(Write, Later):
@@ -91,6 +95,10 @@ def releasing(turn: Turn) -> Move | None:
 
 
 def sealing(turn: Turn) -> Move | None:
+    # The head that was sealed: while that was done, a Decision may have been told.
+    if isinstance(effect := turn.effect, Seal) and (sealed := turn.take(Seal, Sealed)):
+        manifest, was = f"sha256:{sealed.manifest.sha256}", turn.status.pack
+        turn.set(pack=replace(was, sealed=effect.head.seq, manifest=manifest, uri=was.uri or sealed.uri))
     was = turn.status.pack
     if was.sealed >= was.head.seq:
         return None
@@ -98,12 +106,7 @@ def sealing(turn: Turn) -> Move | None:
         return None  # another try changes nothing, and the locks of an incident that goes must not stay
     if later := turn.take(Seal, Later, Denied):
         return turn.move(wake_in=turn.after(later))
-    sealed = turn.take(Seal, Sealed)
-    if sealed is None:
-        return turn.move(Seal(was.head))
-    manifest = f"sha256:{sealed.manifest.sha256}"
-    turn.set(pack=replace(was, sealed=was.head.seq, manifest=manifest, uri=was.uri or sealed.uri))
-    return None
+    return turn.move(Seal(was.head))
 
 
 def collecting(turn: Turn) -> Move | None:

@@ -197,7 +197,7 @@ def extend(turn: Turn, decision: Decision) -> Taken:
     if record.state is not RevertState.Owed or record.due_at <= turn.now:
         return Taken(False, f"{decision.option}/{decision.step} is being taken back already ({record.state})")
     due = record.due_at + decision.extend_by
-    reverting.put(turn, replace(record, due_at=due))
+    reverting.postpone(turn, record, due)
     return Taken(True, f"{decision.option}/{decision.step} is taken back at {due:%Y-%m-%d %H:%M:%S} UTC instead")
 
 

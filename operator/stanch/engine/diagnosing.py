@@ -20,6 +20,8 @@ def diagnosing(turn: Turn) -> Move | None:
         return owed(turn, due)
     if not turn.status.diagnosed:
         return diagnose(turn) if turn.plan.diagnosis else learned(turn, {})
+    if turn.plan.false_alarm and holds(turn, turn.plan.false_alarm):
+        return false_alarm(turn)
     if needs_facts(turn.plan):
         return bind(turn)
     return choosing(turn)
@@ -56,8 +58,6 @@ def learned(turn: Turn, readings: dict[str, Reading]) -> Move | None:
     for check in turn.plan.diagnosis:
         learn(turn, check, readings[check.name])
     turn.set(diagnosed=True)
-    if turn.plan.false_alarm and holds(turn, turn.plan.false_alarm):
-        false_alarm(turn)
     return None
 
 
@@ -71,7 +71,10 @@ def learn(turn: Turn, check: Check, seen: Reading) -> None:
 
 
 def false_alarm(turn: Turn) -> None:
-    """B-15: validated before containment, and found to be nothing."""
+    """B-15: validated before containment, and found to be nothing. What an earlier attempt still owes goes first."""
+    if owed := reverting.opened(turn):
+        reverting.demand(turn, owed)
+        return
     turn.say(turn.key("false-alarm"), "Diagnose", expectation="there is something to mitigate",
              result=f"false alarm: {turn.plan.false_alarm}", next="a person's Close ends the incident")  # fmt: skip
     turn.go(Event.FalseAlarm, "FalseAlarm", f"False alarm, nothing was changed: {turn.plan.false_alarm}", waits_for="Close")

@@ -125,6 +125,7 @@ def write(turn: Turn, step: Step, record: StepRecord) -> Move | None:
         return ended(turn, step, finish(turn, step, record, outcome))
     if stale := turn.take(Write, Stale):
         turn.put_step(replace(record, state=StepState.Failed, message=clip(stale.message)))
+        reverting.forget(turn, record.token)
         turn.say(turn.key("step", turn.option.name, step.name, "stale"), f"{step.action} {turn.about(step)}",
                  result=f"not written: {stale.message}", next="read it again, decide again")  # fmt: skip
         return None
@@ -164,7 +165,8 @@ def indeterminate(turn: Turn, step: Step, record: StepRecord, why: str) -> None:
 def refuse(turn: Turn, step: Step, refused: Denied) -> None:
     record = turn.step_record(step.name) or StepRecord(turn.option.name, step.name, StepState.Refused)
     turn.put_step(replace(record, state=StepState.Refused, message=clip(refused.message), done_at=turn.now))
-    reverting.forget(turn, record.token)
+    # A refusal does not tell what an earlier try of the same write has done: what is not there needs no taking back.
+    reverting.demand(turn, tuple(debt for debt in reverting.opened(turn) if debt.token == record.token))
     fail(turn, OptionState.Failed, f"step {step.name} refused: {refused.reason}: {refused.message}")
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import OPEN_REVERTS, Phase, RevertRecord, RevertState, Status, StepRecord
-from stanch.domain.plan import Option, Step
+from stanch.domain.incident import OPEN_REVERTS, Phase, RevertRecord, RevertState, Status, StepRecord, StepState
+from stanch.domain.plan import Option, Ref, Step
 from stanch.engine import capturing
 from stanch.engine.moves import (
     Capture,
@@ -37,6 +37,7 @@ RETRY = timedelta(seconds=30)
 LABEL = "revert"
 OURS = (PrepareRevert, WriteRevert)
 MESSAGE = 253
+NOWHERE = Ref("", "", "", "")
 # The reason of a status while a person must settle what could not be taken back, and once nothing of that is left.
 CONFLICT, SETTLED = "RevertConflict", "RevertSettled"
 ASKED = "Revert or Confirm of "
@@ -44,15 +45,17 @@ ASKED = "Revert or Confirm of "
 
 def owe(turn: Turn, step: Step, intent: StepRecord, outcome: Prepared) -> str:
     """Notes what taking the step back will need. Returns what is to be said of it; empty: it is not taken back."""
-    wanted = step.revert or turn.option.revert_on_failure
-    if outcome.ref is None or not wanted or not (step.reversible or step.follows):
+    debt = RevertRecord(
+        option=turn.option.name, step=step.name, state=RevertState.Owed, ref=outcome.ref or NOWHERE, token=intent.token,
+        image=outcome.image, digest=outcome.before, follows=step.follows,
+    )  # fmt: skip
+    leader = next((other for other in opened(turn) if other.token == leader_of(debt)), None)
+    wanted = leader is not None if step.follows else step.reversible and (step.revert or turn.option.revert_on_failure)
+    if outcome.ref is None or not wanted:
         return ""
-    due = turn.now + step.revert.after if step.revert and step.revert.after else None
-    put(turn, RevertRecord(
-        option=turn.option.name, step=step.name, state=RevertState.Owed, ref=outcome.ref, token=intent.token,
-        image=outcome.image, digest=outcome.before, due_at=due, on_recovery=bool(step.revert and step.revert.on_recovery),
-        follows=step.follows,
-    ))  # fmt: skip
+    due = turn.now + step.revert.after if step.revert and step.revert.after else leader and leader.due_at
+    recovers = step.revert.on_recovery if step.revert else bool(leader and leader.on_recovery)
+    put(turn, replace(debt, due_at=due, on_recovery=recovers))
     return f"taken back at {due:%Y-%m-%d %H:%M:%S} UTC at the latest" if due else "taken back when it is over"
 
 
@@ -67,6 +70,13 @@ def put(turn: Turn, record: RevertRecord) -> None:
 def forget(turn: Turn, token: str) -> None:
     """The change was never made: nothing is owed for it."""
     turn.set(reverts=tuple(record for record in turn.status.reverts if record.token != token or not token))
+
+
+def postpone(turn: Turn, record: RevertRecord, due: datetime) -> None:
+    """With what follows it."""
+    for other in opened(turn):
+        if other.token == record.token or leader_of(other) == record.token:
+            put(turn, replace(other, due_at=due))
 
 
 def full(turn: Turn) -> bool:
@@ -133,15 +143,24 @@ def of(turn: Turn, option: str) -> tuple[RevertRecord, ...]:
 def next_one(turn: Turn) -> RevertRecord | None:
     """Of those due, the one changed last; what follows another (a restart of consumers) after it."""
     ready = [record for record in due(turn) if record.state is not RevertState.Conflict and not waits(turn, record)]
-    if not ready:
-        return None
-    leaders = [record for record in ready if not record.follows] or ready
     intended = [record for record in ready if record.state is RevertState.Intended]
-    return (intended or leaders)[-1]
+    return (intended or ready or [None])[-1]
 
 
 def waits(turn: Turn, record: RevertRecord) -> bool:
-    return record.retry_at is not None and record.retry_at > turn.now
+    return (record.retry_at is not None and record.retry_at > turn.now) or held_up(turn.status, record)
+
+
+def held_up(status: Status, record: RevertRecord) -> bool:
+    """Whether something comes before it: its step is to be observed (until then nobody knows what there is to take back), or
+    what it follows is still there."""
+    unobserved = any(step.token == record.token and step.state is StepState.Intended for step in status.steps)
+    return unobserved or any(other.token == leader_of(record) for other in open_in(status))
+
+
+def leader_of(record: RevertRecord) -> str:
+    """Token of what it follows; empty: it follows nothing."""
+    return f"{record.token.rpartition('/')[0]}/{record.follows}" if record.follows else ""
 
 
 def next_at(status: Status) -> datetime | None:
@@ -149,7 +168,7 @@ def next_at(status: Status) -> datetime | None:
     times = [
         max(at for at in (record.due_at, record.retry_at) if at)
         for record in open_in(status)
-        if record.due_at and record.state is not RevertState.Conflict
+        if record.due_at and record.state is not RevertState.Conflict and not held_up(status, record)
     ]
     return min(times, default=None)
 
@@ -206,7 +225,6 @@ def evidence(turn: Turn) -> Move | None:
     if failed := turn.take(Capture, Denied, Later):
         turn.say(turn.key("evidence", "incomplete", LABEL), "Capture evidence", expectation="nothing is missing",
                  result=f"{failed.reason}: {failed.message}", next="take back what is due, as its time has come")  # fmt: skip
-        turn.set(evidence=replace(turn.status.evidence, at=turn.now))
         return None
     return turn.move(capturing.numbered(turn, LABEL))
 
