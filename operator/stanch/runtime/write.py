@@ -12,7 +12,7 @@ from stanch.api.base import API_VERSION
 from stanch.domain.incident import TERMINAL, Status
 from stanch.domain.plan import Plan, Ref, Step
 from stanch.engine.chain import canonical
-from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
+from stanch.engine.errors import Conflict, NotFound, Refused
 from stanch.engine.moves import Later, Outcome, Prepare, Prepared, Settle, Stale, Unknown, Write, Written
 from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
@@ -194,13 +194,11 @@ def not_there(world: World, this: Doing, ref: Ref) -> Stale | Unknown:
 
 
 async def write_once(world: World, this: Doing, effect: Write, prepared: cases.Prepared | None) -> Outcome:
-    """Only what was prepared in this very walk is begun; of everything else nobody can tell whether it was."""
+    """Only what was prepared in this very walk is begun; of everything else nobody can tell whether it was. A failure leaves
+    the walk, so the next one knows no more than that."""
     if prepared is None:
         return Unknown("the operator ended, or lost the incident, before what came of it was recorded")
-    try:
-        return written(this, await this.action.apply(this.stage, prepared.change, ""))
-    except Retryable as failure:
-        return Unknown(failure.message)
+    return written(this, await this.action.apply(this.stage, prepared.change, ""))
 
 
 WAYS = {
