@@ -107,6 +107,11 @@ ERRORS = {
         "spec.options[1].steps[1].when",
         "speaks of facts.count, which a step puts out that is not run before this",
     ),
+    "a step that waits for a later one, written oddly": (
+        put("options", 1, "steps", value=[{**UNDO, "when": "facts . count > 3"}, COUNT]),
+        "spec.options[1].steps[0].when",
+        "speaks of a fact, which a step puts out that is not run before this",
+    ),
     "a step that waits for a later one": (
         put("options", 1, "steps", value=[{**UNDO, "when": "facts.count > 3"}, COUNT]),
         "spec.options[1].steps[0].when",

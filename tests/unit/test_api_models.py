@@ -106,5 +106,3 @@ def facts(component: str = "frontend", **labels: str) -> Facts:
     incident["spec"]["component"] = component
     incident["metadata"]["labels"] = labels
     return codec.facts_of(incident)
-
-

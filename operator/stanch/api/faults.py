@@ -81,8 +81,8 @@ def conditions(playbook: AnyPlaybook) -> Iterator[Problem]:
         if isinstance(compiled := compile_condition(text, known), Failed):
             yield error(path, compiled.message, "CEL over incident, params and facts")
         elif isinstance(compile_condition(text, earlier), Failed):
-            late = next(name for name in known if name not in earlier and re.search(rf"{re.escape(name)}\b", text))
-            why = f"speaks of {late}, which a step puts out that is not run before this"
+            late = (name for name in known if name not in earlier and re.search(rf"{re.escape(name)}\b", text))
+            why = f"speaks of {next(late, 'a fact')}, which a step puts out that is not run before this"
             yield error(path, why, "ask it in diagnosis, or put that step first")
 
 
