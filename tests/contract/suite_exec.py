@@ -1,7 +1,7 @@
 """What every implementation of `engine.ports.Cluster.exec` promises, in a container that runs.
 
-Run on the cluster in memory by `tests/unit/test_memory_cluster.py`, on real pods by `tests/e2e/test_exec.py`: what the unit tests
-of actions and checks lean on is what a container does. What needs no container is in `suite_cluster`.
+Run on the cluster in memory by `tests/unit/test_memory_cluster.py`, on real pods by `tests/e2e/test_actions_exec.py`: what the unit
+tests of actions and checks lean on is what a container does. What needs no container is in `suite_cluster`.
 """
 
 from __future__ import annotations
