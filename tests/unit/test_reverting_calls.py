@@ -15,6 +15,7 @@ from stanch.engine import moves
 from stanch.runtime.announce import kind_of
 from tests.unit.play import APP, NO, Play, option, plan
 
+BACK = moves.Prepared("42", "", "back")
 BOX = Revert(timedelta(minutes=5), on_recovery=False)
 
 
@@ -83,16 +84,49 @@ def test_what_may_not_be_taken_back_calls_people_once_and_is_tried_again() -> No
         play.now += timedelta(seconds=31)
         play.tick()
     assert len(play.chain) == said, "the same refusal again is no news, and no evidence is captured for it"
-    play.answers |= {moves.PrepareRevert: moves.Prepared("42", "", "back"), moves.WriteRevert: moves.Written("back", found=False)}
+    play.answers |= {moves.PrepareRevert: BACK, moves.WriteRevert: moves.Written("back", found=False)}
     play.until(Phase.Resolved)
     assert owed(play) == [RevertState.Done]
     wanted = [type(e).__name__ for e in play.performed if isinstance(e, moves.Capture | moves.WriteRevert)]
     assert wanted == ["Capture", "Capture", "Capture", "WriteRevert", "Capture"], "evidence once more, right before it is written"
 
 
+def test_what_may_be_read_and_not_be_written_calls_people_once_and_a_person_may_release_it() -> None:
+    play = boxed()
+    play.answers |= {
+        moves.PrepareRevert: BACK,
+        moves.WriteRevert: moves.Denied("Forbidden", "no patch"),
+    }
+    play.until(Phase.Mitigated)
+    past_due(play)
+    assert owed(play) == [RevertState.Blocked] and kind_of(play.status)["type"] == "Warning"
+    said = len(play.chain)
+    for _ in range(3):
+        play.now += timedelta(seconds=31)
+        play.tick()
+    assert len(play.chain) == said, "neither news nor evidence"
+    play.say(Verb.Confirm, option="undo", step="undo")
+    play.until(Phase.Resolved)
+    assert owed(play) == [RevertState.Released]
+
+
+def test_what_may_be_written_again_is_observed_prepared_anew_and_written() -> None:
+    play = boxed()
+    play.answers |= {
+        moves.PrepareRevert: BACK,
+        moves.WriteRevert: moves.Denied("Forbidden", "no patch"),
+    }
+    play.until(Phase.Mitigated)
+    past_due(play)
+    answers = iter([moves.Stale("it was not written"), moves.Written("back", found=False)])
+    play.answers[moves.WriteRevert] = lambda _: next(answers)
+    play.until(Phase.Resolved)
+    assert owed(play) == [RevertState.Done]
+
+
 def test_without_a_conflict_nobody_is_called() -> None:
     play = boxed()
-    play.answers |= {moves.PrepareRevert: moves.Prepared("42", "", "back"), moves.WriteRevert: moves.Written("back", found=False)}
+    play.answers |= {moves.PrepareRevert: BACK, moves.WriteRevert: moves.Written("back", found=False)}
     play.until(Phase.Resolved)
     assert owed(play) == [RevertState.Done]
     assert not any(status.reason == "RevertConflict" for status in play.statuses)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stanch.domain.incident import Verdict
 from stanch.domain.plan import Check
-from stanch.engine import reverting
+from stanch.engine import calling, reverting
 from stanch.engine.choosing import choosing
 from stanch.engine.conditions import holds
 from stanch.engine.moves import Bind, Bound, Checks, Denied, Later, Move, Read, Readings
@@ -33,8 +33,8 @@ def owed(turn: Turn, due: tuple) -> Move | None:
     if not stuck:
         return turn.move()
     why = "; ".join(f"{record.option}/{record.step}: {record.message}" for record in stuck)
-    turn.go(Event.RevertStuck, reverting.CONFLICT, f"What was changed could not be taken back: {why}",
-            waits_for=f"{reverting.ASKED}{reverting.names(stuck)}; Resume, Close or Abort")  # fmt: skip
+    turn.go(Event.RevertStuck, calling.CONFLICT, f"What was changed could not be taken back: {why}",
+            waits_for=calling.waits(reverting.names(stuck), "Resume, Close or Abort"))  # fmt: skip
     return None
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import OPEN_REVERTS, Phase, RevertRecord, RevertState, Status, StepRecord, StepState
+from stanch.domain.incident import OPEN_REVERTS, RevertRecord, RevertState, Status, StepRecord, StepState
 from stanch.domain.plan import Option, Ref, Step
-from stanch.engine import capturing
+from stanch.engine import calling, capturing
 from stanch.engine.moves import (
     Capture,
     Captured,
@@ -38,9 +38,6 @@ LABEL = "revert"
 OURS = (PrepareRevert, WriteRevert)
 MESSAGE = 253
 NOWHERE = Ref("", "", "", "")
-# The reason of a status while a person must settle what could not be taken back, and once nothing of that is left.
-CONFLICT, SETTLED = "RevertConflict", "RevertSettled"
-ASKED = "Revert or Confirm of "
 
 
 def owe(turn: Turn, step: Step, intent: StepRecord, outcome: Prepared) -> str:
@@ -182,10 +179,15 @@ def asked(turn: Turn) -> bool:
 def act(turn: Turn) -> Move | None:
     """The next step towards what is due; None: nothing is."""
     while record := next_one(turn):
-        move = write(turn, record) if record.state is RevertState.Intended else prepare(turn, record)
+        move = write(turn, record) if intended(record) else prepare(turn, record)
         if move is not None:
             return move
     return None
+
+
+def intended(record: RevertRecord) -> bool:
+    """Whether its intent is stored, so that it may have been written."""
+    return record.state is RevertState.Intended or (record.state is RevertState.Blocked and bool(record.resource_version))
 
 
 def prepare(turn: Turn, record: RevertRecord) -> Move | None:
@@ -246,9 +248,8 @@ def write(turn: Turn, record: RevertRecord) -> Move | None:
         put(turn, replace(record, state=RevertState.Owed, message=clip(stale.message, MESSAGE),
                           retry_at=turn.now + timedelta(seconds=min(record.attempts - 1, 30))))  # fmt: skip
     elif failed := turn.take(WriteRevert, Denied, Later):
-        # Not known to be written: it stays intended, and is observed at the next try.
-        put(turn, replace(record, message=clip(failed.message, MESSAGE), retry_at=turn.now + turn.after(failed)))
-        say_blocked(turn, record, failed)
+        # Not known to be written: its intent stays, and is observed at the next try.
+        block(turn, record, failed)
     else:
         fence = record.epoch != turn.epoch
         return turn.move(WriteRevert(record.token, record.image, record.digest, record.resource_version, fence))
@@ -280,25 +281,12 @@ def settle(turn: Turn, record: RevertRecord, state: RevertState, message: str, *
              next="people decide: mend it, then Revert; or Confirm that it is dealt with" if conflict else "")  # fmt: skip
     if conflict:
         call(turn, record, message)
-    elif turn.status.waits_for.startswith(ASKED) and not stuck(turn):
-        turn.set(waits_for=left(turn))
-        if turn.status.reason == CONFLICT:
-            turn.set(reason=SETTLED, message=clip(f"{names((record,))}: {state}, {message}"))
+    elif not stuck(turn):
+        calling.relieve(turn, f"{names((record,))}: {state}, {message}")
 
 
 def call(turn: Turn, record: RevertRecord, why: str) -> None:
-    """A person is called: the reason changes, and with it people are told (E-18). Who is waited for beside that stays."""
-    beside = left(turn)
-    waits = f"{ASKED}{names(stuck(turn))}"
-    turn.set(reason=CONFLICT, message=clip(f"{names((record,))} could not be taken back: {why}"),
-             waits_for=clip(f"{waits}; {beside}" if beside else waits, 253))  # fmt: skip
-
-
-def left(turn: Turn) -> str:
-    """Who is waited for, but for reverts."""
-    if turn.in_phase(Phase.Escalated):
-        return "Resume, Close or Abort"
-    return "; ".join(part for part in turn.status.waits_for.split("; ") if not part.startswith(ASKED))
+    calling.call(turn, names(stuck(turn)), f"{names((record,))} could not be taken back: {why}")
 
 
 def key(record: RevertRecord) -> str:

@@ -8,10 +8,10 @@ import structlog
 
 from stanch.domain.incident import Phase, Status
 from stanch.domain.plan import Ref
+from stanch.engine.calling import CONFLICT
 from stanch.engine.chain import time_text
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
-from stanch.engine.reverting import CONFLICT
 from stanch.engine.turn import MESSAGE, clip
 from stanch.runtime.case import Case
 from stanch.runtime.metrics import Metrics
