@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.stage.kubectl import documents
 from tests.stage.prometheus import Prometheus
-from tests.stage.scene import Scene
+from tests.stage.scene import AUREUS, Edit, Scene
 from tests.stage.trial import (
     ROLLED_OUT,
     Document,
@@ -139,6 +140,10 @@ def asked(query: str = "frontend_backlog", **more: Any) -> Document:
     return {"service": "prometheus", "port": 9090, "query": query, "maxAge": "30s", "expect": "value < 50", **more}
 
 
+def outside(origin: str) -> Document:
+    return {"url": origin} | {key: value for key, value in asked().items() if key not in ("service", "port")}
+
+
 def relieved(name: str, *verify: Document) -> Document:
     """The option after which the backlog is small."""
     return option(name, ROLLED_OUT, *verify, steps=[step("relieve", setEnv={"target": "app", "set": {"BACKLOG": "12"}})])
@@ -153,9 +158,7 @@ def test_metric_is_held_against_threshold_and_baseline(trial: TrialScene, promet
         option("as-before", check("not-less", "5s", prometheus=asked(expect="value < baseline"))),
         option("no-data", check("unheard-of", prometheus=asked('frontend_backlog{queue="none"}'))),
         option("no-prometheus", check("another", prometheus=asked(service="frontend", port=8080))),
-        option(
-            "not-allowed", check("outside", prometheus={**asked(), "service": None, "port": None, "url": "http://127.0.0.1:9090"})
-        ),
+        option("not-allowed", check("outside", prometheus=outside("http://127.0.0.1:9090"))),
         relieved(
             "right",
             check("small", "1m", "3s", prometheus=asked(expect="value < 50 && value < baseline / 10.0")),
@@ -168,6 +171,27 @@ def test_metric_is_held_against_threshold_and_baseline(trial: TrialScene, promet
     assert "no data" in why(incident, "no-data") and "not among the places" in why(incident, "not-allowed")
     small = seen(incident, "small")
     assert (float(small["baselineValue"]), float(small["value"])) == (400, 12)
+
+
+def test_prometheus_outside_is_asked_where_the_policy_allows_it(trial: TrialScene, prometheus: Prometheus, cluster: Any) -> None:
+    trial.prepare()
+    prometheus.tells(12)
+    with prometheus.on_loopback(cluster) as origin:
+        trial.kubectl.apply(documents(AUREUS / "policy.yaml", allowing(trial.namespace, origin)))
+        verify = check("small", "30s", "1s", prometheus=outside(origin))
+        incident = trial.until(trial.run(option("right", verify), policy=trial.namespace), "Resolved")
+    trial.kubectl("delete", "responsepolicy", trial.namespace)
+    assert states(incident) == {"right": "Confirmed"} and seen(incident, "small")["value"] == "12.0"
+
+
+def allowing(name: str, origin: str) -> Edit:
+    """The policy under another name, which no incident takes by itself."""
+
+    def edit(document: Document) -> None:
+        document["metadata"]["name"] = name
+        document["spec"] |= {"default": False, "http": {"allowedOrigins": [origin]}}
+
+    return edit
 
 
 def test_metric_that_is_stale_or_from_before_the_change_says_nothing(trial: TrialScene, prometheus: Prometheus) -> None:
