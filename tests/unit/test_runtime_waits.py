@@ -66,6 +66,8 @@ async def test_an_abort_ends_the_wait() -> None:
 async def test_the_person_with_the_role_says_how_it_goes_on(verb: Verb, role: str, phase: Phase, says: str) -> None:
     place = await waiting(ASK)
     assert place.status.waits_for == f"Confirm by {ROLE}"
+    assert "Is the load an attack?" in place.status.message
+    assert any("Is the load an attack?" in line.action for line in place.lines), "the timeline says what was asked"
     place.decide(verb, option="only", step="pause", role=role)
     await Life(place, 2).live()
     assert place.status.phase is phase

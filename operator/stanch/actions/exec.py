@@ -1,7 +1,8 @@
 """`exec`: a command in a pod of a workload, once (E-32: the decision is written where the application keeps its own evidence).
 
 Nobody can take a command back, and nobody can tell whether it ran once its connection is lost: a person is asked then. Kubernetes
-does not end a command whose connection has ended.
+does not end a command whose connection has ended. Nor does it hand a command an environment of its own, and arguments are seen by
+whoever sees processes or audit logs: a secret comes through standard input (or through the environment of a `runJob`).
 """
 
 from __future__ import annotations

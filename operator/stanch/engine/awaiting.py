@@ -17,9 +17,15 @@ from stanch.engine.turn import Turn, clip, spelled
 def begun(turn: Turn, step: Step) -> None:
     """A step that writes nothing begins: it waits for time, or for a person."""
     turn.put_step(StepRecord(turn.option.name, step.name, StepState.Waiting, message=clip(step.expect), intended_at=turn.now))
-    what = f"Confirm by {step.role}" if step.role else f"{step.pause}"
+    what = f"Confirm by {step.role}: {question(step)}" if step.role else f"{step.pause}"
+    turn.set(reason="Asked" if step.role else "Paused", message=clip(f"Step {step.name}: wait for {what}"))
     turn.say(turn.key("step", turn.option.name, step.name, "waits"), f"Wait for {what}", expectation=step.expect,
              next=f"until {turn.now + step.timeout:%H:%M:%S} UTC" if step.role else "go on")  # fmt: skip
+
+
+def question(step: Step) -> str:
+    """What the person is to look at."""
+    return str(step.params.get("question", step.expect))
 
 
 def await_end(turn: Turn, step: Step, record: StepRecord) -> Move | str | None:
@@ -31,7 +37,8 @@ def await_end(turn: Turn, step: Step, record: StepRecord) -> Move | str | None:
         return end(turn, step, record) if turn.now >= over else turn.move(wake_in=over - turn.now)
     if turn.now >= over:
         turn.put_step(replace(record, state=StepState.Failed, done_at=turn.now))
-        return f"nobody confirmed it as {step.role} in {step.timeout}" if step.role else f"not over within {step.timeout}"
+        nobody = f"nobody confirmed it as {step.role} in {step.timeout}"
+        return nobody if step.role else f"not over within {step.timeout}: {turn.status.message}"
     if step.role:
         turn.set(waits_for=f"Confirm by {step.role}")
         return turn.move(wake_in=over - turn.now)
@@ -46,6 +53,7 @@ def course(turn: Turn, step: Step, record: StepRecord) -> Move | str | None:
         turn.put_step(replace(record, state=StepState.Failed, message=clip(refused.message), done_at=turn.now))
         return f"{refused.reason}: {refused.message}"
     if later := turn.take(Settle, Later):
+        turn.set(reason=later.reason, message=clip(f"Step {step.name}: {later.message}"))
         return turn.move(wake_in=turn.after(later))
     return turn.move(Settle(turn.option.name, step.name, record.token))
 
