@@ -137,6 +137,17 @@ async def test_a_jobs_value_is_a_fact_and_its_log_is_kept() -> None:
     assert place.step.state is StepState.Done
 
 
+async def test_killed_between_a_jobs_log_and_its_result_the_log_is_kept_all_the_same() -> None:
+    undisturbed = Life(Place("runJob"))
+    await undisturbed.live()
+    stored = [op.what for op in undisturbed.passage.log if op.kind == "store"]
+    (number,) = [number for number, what in enumerate(stored, 1) if "steps/" in what]
+    place = Place("runJob")
+    assert await lives(place, CrashAt("store", number, late=True))
+    assert place.status.phase is Phase.Resolved and place.status.facts["cleared"] == "7"
+    assert place.effects == 1 and place.verified().ok
+
+
 class LosesTheIncident(Gate):
     """Somebody else writes the Incident while the effect is under way: the status that tells of it meets a 409."""
 
