@@ -134,15 +134,23 @@ class Play:
             self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]
         self.status = move.status
         self.statuses.append(move.status)
+        if isinstance(outcome, moves.Bound) and move.status.plan_digest == outcome.digest:
+            self.plan = outcome.plan
         return move
 
     def tick(self) -> Move:
-        """Until an effect is no longer needed."""
+        """Until an effect is no longer needed. As in the runtime, what came of an effect is still looked at after a Mark."""
+        effect: Effect | None = None
+        outcome: Outcome | None = None
         move = self.step()
         for _ in range(200):
             if move.effect is None:
                 return move
-            move = self.step(move.effect, self.answer(move.effect))
+            if isinstance(move.effect, moves.Mark):
+                self.answer(move.effect)
+            else:
+                effect, outcome = move.effect, self.answer(move.effect)
+            move = self.step(effect, outcome)
         raise AssertionError("the engine does not come to rest")
 
     def until(self, *phases: Phase, limit: timedelta = timedelta(hours=2)) -> Move:

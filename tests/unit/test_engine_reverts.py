@@ -11,7 +11,6 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import EvidenceRecord, Phase, RevertState, StepState
 from stanch.domain.plan import Check, FactType, OnMissing, Option, Revert, Step
-from stanch.domain.timeline import File
 from stanch.engine import capturing, moves
 from stanch.engine.parts import Reading
 from stanch.engine.reverting import next_at
@@ -368,21 +367,3 @@ def test_false_alarm_of_a_later_attempt_takes_back_what_an_earlier_one_owes() ->
     play.say(Verb.Resume)
     play.until(Phase.Resolved)
     assert play.taken == [TOKEN] and play.status.reason == "FalseAlarm" and not play.status.locked
-
-
-def test_what_is_said_while_the_pack_is_sealed_is_sealed_too() -> None:
-    play = Play()
-    play.until(Phase.Resolved)
-    seals: list[int] = []
-
-    def during(effect: moves.Seal) -> moves.Outcome:
-        if not seals:
-            play.say(Verb.Note)
-        seals.append(effect.head.seq)
-        return moves.Sealed(File("manifest.json", "e" * 64, 10))
-
-    play.answers[moves.Seal] = during
-    play.say(Verb.Note)
-    play.tick()
-    assert seals == [play.status.pack.head.seq - 1, play.status.pack.head.seq]
-    assert play.status.pack.sealed == play.status.pack.head.seq
