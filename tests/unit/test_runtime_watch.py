@@ -51,6 +51,18 @@ async def passes(site: Site, life: Life, polls: int) -> None:
         site.passes(delay + 0.001)
 
 
+@pytest.mark.parametrize(
+    ("status", "state", "says"), [(BAD, "Denied", "did not last"), (AWAY, "Inconclusive", "not known whether it lasts")]
+)
+async def test_what_cannot_be_read_in_recovery_is_not_told_as_a_denial(status: int, state: str, says: str) -> None:
+    site = Site(watching)
+    life = Life(site)
+    await life.live(Phase.Mitigated)
+    answering(site, [status])
+    await life.live(Phase.Escalated)
+    assert site.options["undo"] == state and says in site.status.options[-1].message
+
+
 async def test_what_goes_on_being_bad_has_come_back() -> None:
     site, life = await resolved()
     answering(site, [BAD])

@@ -65,16 +65,17 @@ def checking(turn: Turn, then: RecoveryStage) -> Move | None:
             enter(turn, then)
         case Lost():
             turn.set(hold_until=None, recovery_since=turn.now)
-        case Failed(why):
+        case Failed(why, denied):
             note(turn, readings)
-            relapse(turn, why)
+            relapse(turn, OptionState.Denied if denied else OptionState.Inconclusive, why)
     return None
 
 
-def relapse(turn: Turn, why: str) -> None:
-    """What helped helps no longer: the next option."""
+def relapse(turn: Turn, state: OptionState, why: str) -> None:
+    """What helped helps no longer, or nobody can tell any more: the next option."""
     if turn.status.option:
-        turn.close_option(replace(turn.option_record, state=OptionState.Denied, message=clip(f"did not last: {why}")))
+        told = f"did not last: {why}" if state is OptionState.Denied else f"not known whether it lasts: {why}"
+        turn.close_option(replace(turn.option_record, state=state, message=clip(told)))
         reverting.after_failure(turn, turn.option)
     turn.say(turn.key("relapse", str(turn.status.recovery).lower()), "Recover", expectation="the checks hold", result=why,
              next="next option")  # fmt: skip
