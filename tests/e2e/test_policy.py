@@ -109,8 +109,9 @@ def test_what_is_over_leaves_the_cluster_and_its_pack_stays(scene: Scene, policy
     name = scene.open("passing", policyRef={"name": policy})
     incident = scene.until(name, "Resolved")
     scene.decide(scene.on_call, "Note", kept)
-    scene.decide(scene.on_call, "Close", incident)
-    scene.kubectl("wait", f"incident/{name}", "--for=delete", "--timeout=60s")
+    said = scene.decide(scene.on_call, "Close", incident)["metadata"]["name"]
+    for what in (f"incident/{name}", f"decision/{said}"):
+        scene.kubectl("wait", what, "--for=delete", "--timeout=60s")
     assert [said["spec"]["incidentRef"]["name"] for said in scene.kubectl.get("decisions")["items"]] == ["kept"]
     owned = {secret["metadata"]["labels"].get("stanch.dev/incident-uid") for secret in records(scene)}
     assert owned == {kept["metadata"]["uid"]}

@@ -9,7 +9,7 @@ import pytest
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound, Refused, Retryable
-from stanch.engine.ports import ExecReply, HttpCall, HttpReply
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from tests.contract.suite_cluster import THING, ClusterContract, deployment, ref, thing
 from tests.contract.suite_exec import FILL, SPEAK, ZEROES, ExecContract, ExecRefusals
 from tests.unit.memory import Crash, MemoryClusters, MemoryServer, NotModelled, custom
@@ -116,12 +116,15 @@ async def test_the_operator_itself_can_be_restricted(world: MemoryWorld) -> None
         await world.clusters.own.create(thing(world, "a"))
 
 
+def with_metadata(world: MemoryWorld, name: str, **metadata: object) -> Object:
+    body = thing(world, name)
+    return {**body, "metadata": {**body["metadata"], **metadata}}
+
+
 async def test_what_is_not_modelled_is_loud(world: MemoryWorld) -> None:
     own = world.clusters.own
-    made = ref(await own.create(thing(world, "a")))
-    child = thing(world, "b")
-    child["metadata"]["ownerReferences"] = [{"uid": made.uid}]
-    await own.create(child)
+    made = ref(await own.create(with_metadata(world, "a", finalizers=["example.com/kept"])))
+    await own.create(with_metadata(world, "b", ownerReferences=[{"uid": made.uid}]))
     for unknown in (
         own.patch(made, {"spec": {}}, subresource="scale"),
         own.patch(made, {"metadata": {"uid": "x"}}),
@@ -130,6 +133,15 @@ async def test_what_is_not_modelled_is_loud(world: MemoryWorld) -> None:
     ):
         with pytest.raises(NotModelled):
             await unknown
+
+
+async def test_what_is_owned_goes_with_its_owner(world: MemoryWorld) -> None:
+    own = world.clusters.own
+    made = ref(await own.create(thing(world, "a")))
+    child = ref(await own.create(with_metadata(world, "b", ownerReferences=[{"uid": made.uid}])))
+    await own.delete(made)
+    with pytest.raises(NotFound):
+        await own.get(child)
 
 
 async def test_time_moves_only_when_told(world: MemoryWorld) -> None:

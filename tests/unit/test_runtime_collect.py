@@ -88,7 +88,7 @@ class FailsOnce(Gate):
 
 
 async def test_it_goes_last_so_that_what_was_left_is_collected_again() -> None:
-    for what in ("delete secret", "delete decision", "delete incident"):
+    for what in ("delete secret", "patch decision", "delete incident"):
         site = keeping()
         await closed(site, Life(site))
         site.passes(WEEK.total_seconds() + 1)

@@ -14,11 +14,17 @@ from stanch.runtime.write import INCIDENT_LABEL
 
 
 async def collect(world: World, case: Case, effect: Collect) -> Outcome:
-    """The Incident goes last: as long as it is there, what was left behind is collected again."""
+    """The Incident goes last: as long as it is there, what was left behind is collected again.
+
+    Nobody may delete a Decision, nor may stanch: the cluster's garbage collector lets it go with the Incident that owns it.
+    """
+    owner = {"apiVersion": API_VERSION, "kind": "Incident", "name": case.ref.name, "uid": case.ref.uid}
     for ref in await decisions_about(world, case):
-        await delete(world, ref)
+        with suppress(NotFound):
+            await world.clusters.own.patch(ref, {"metadata": {"ownerReferences": [owner]}})
     await world.vault.forget({INCIDENT_LABEL: case.facts.uid})
-    await delete(world, case.ref)
+    with suppress(NotFound):
+        await world.clusters.own.delete(case.ref)
     return Done()
 
 
@@ -28,8 +34,3 @@ async def decisions_about(world: World, case: Case) -> list[Ref]:
     named = world.clusters.own.list(API_VERSION, "Decision", facts.namespace, fields=f"spec.incidentRef.name={facts.name}")
     found = [obj async for obj in named if obj["spec"]["incidentRef"].get("uid") == facts.uid]
     return [Ref(API_VERSION, "Decision", facts.namespace, obj["metadata"]["name"], obj["metadata"]["uid"]) for obj in found]
-
-
-async def delete(world: World, ref: Ref) -> None:
-    with suppress(NotFound):
-        await world.clusters.own.delete(ref)

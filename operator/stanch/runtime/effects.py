@@ -75,6 +75,10 @@ class Effects:
         except Retryable as failure:
             outcome = Later(failure.reason, failure.message, failure.after)
         self.metrics.effects.labels(type(effect).__name__, type(outcome).__name__).inc()
-        log.info("effect",
-                 effect=type(effect).__name__, outcome=type(outcome).__name__)  # fmt: skip
+        log.info("effect", effect=type(effect).__name__, outcome=type(outcome).__name__, **why(outcome))
         return outcome
+
+
+def why(outcome: Outcome) -> dict[str, str]:
+    """Messages of failures hold no secrets (engine.errors)."""
+    return {"why": outcome.message} if isinstance(outcome, Denied | Later | Stale) else {}

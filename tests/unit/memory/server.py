@@ -204,10 +204,13 @@ class MemoryServer:
         metadata = stored["metadata"]
         if resource_version and resource_version != metadata["resourceVersion"]:
             raise Conflict("Conflict", f'{kind.plural} "{ref.name}": the object has been modified')
-        if self._dependents(metadata["uid"]):
-            raise NotModelled(f"garbage collection: {ref} owns other objects; remove them first")
+        owned = self._dependents(metadata["uid"])
+        if owned and metadata.get("finalizers"):
+            raise NotModelled(f"garbage collection: {ref} owns other objects, and has finalizers; remove them first")
         if not metadata.get("finalizers"):
             self.remove(ref)
+            for dependent in owned:
+                self.delete(self.ref(dependent), "")
         elif "deletionTimestamp" not in metadata:
             marked = {**metadata, "deletionTimestamp": self._timestamp()}
             self._store(kind, {**stored, "metadata": marked}, stored, dry_run=False)
