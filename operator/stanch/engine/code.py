@@ -20,10 +20,17 @@ def code_in(params: Any) -> Iterator[str]:
     for value in params.values() if isinstance(params, dict) else ():
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             yield from code_of(value)
-            if program_of(value) is not None and isinstance(params.get("stdin"), str):
-                yield params["stdin"]
+            if program_of(value) is not None:
+                yield from texts_of(params.get("stdin"))
         elif isinstance(value, dict):
             yield from code_in(value)
+
+
+def texts_of(stdin: Any) -> Iterator[str]:
+    """Said as a text, or as `{text: …}`."""
+    said = stdin.get("text") if isinstance(stdin, dict) else stdin
+    if isinstance(said, str):
+        yield said
 
 
 def program_of(command: Sequence[str]) -> int | None:
