@@ -54,12 +54,18 @@ class Incidents(RuleBasedStateMachine):
         self.said: set[Verb] = set()
         self.pinned = False
 
-    @initialize(kept=st.booleans(), heals=st.booleans(), cause=st.sampled_from(["limit", "bypass", "bypass", "other", "gone"]))
-    def begin(self, kept: bool, heals: bool, cause: str) -> None:
+    @initialize(kept=st.booleans(), heals=st.booleans(), cause=st.sampled_from(["limit", "bypass", "bypass", "other", "gone"]),
+                broken=st.sampled_from(["", "", "", "evidence", "lost"]), approved=st.booleans())  # fmt: skip
+    def begin(self, kept: bool, heals: bool, cause: str, broken: str, approved: bool) -> None:
         self.site = Ground(kept=kept, heals=heals)
         self.site.cause = cause
         self.witness = self.site.witness
         self.new = self.run(self._leader(1))
+        if approved:
+            self.is_planned()
+            self.somebody_approves(("carol", "dave"))
+        if broken:
+            self.something_breaks(broken)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -70,6 +76,10 @@ class Incidents(RuleBasedStateMachine):
     @property
     def now(self) -> datetime:
         return self.site.server.time.now()
+
+    def is_planned(self) -> None:
+        while not self.site.status.plan_digest:
+            self.goes_on(1)
 
     # Lives of the operator.
 
@@ -329,19 +339,25 @@ class Incidents(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             if hasattr(self, "site"):
-                self.run(self._finish_the_old())
+                self.run(self._left_alone())
                 self.all_is_mended()
                 self.site.passes(60)
                 self.comes_to_an_end()
+                self.wakes_up_late()
+                self.is_whole()
         finally:
             self.runner.close()
 
-    async def _finish_the_old(self) -> None:
-        for leader in (self.old, self.new):
-            if leader is not None:
-                await leader.finish()
+    async def _left_alone(self) -> None:
+        await self.new.finish()
         self.new = Leader(self.site, self.new.life.epoch + 1)
         self.new.gate.free = True
+
+    def wakes_up_late(self) -> None:
+        """A leader that was held up goes on when everything is over: nothing of it may take effect any more."""
+        if self.old is not None:
+            self.run(self.old.finish())
+            self.rests()
 
     def comes_to_an_end(self) -> None:
         """Left alone it rests; whoever it names can end it: by an Abort, by answering for what could not be taken back."""
@@ -358,7 +374,6 @@ class Incidents(RuleBasedStateMachine):
         event(f"changes {len(self.witness.changes)}, taken back {sum(change.back for change in self.witness.changes)}")
         for word in sorted({word for entry in self.site.chain for word in (entry.line.key.rpartition("/")[2],) if word.isalpha()}):
             event(f"told: {word}")
-        self.is_whole()
 
     def rests(self) -> None:
         for _ in range(400):

@@ -25,6 +25,11 @@ class Mortal(Held):
 
     dying = False
 
+    def let_one(self) -> None:
+        _, future = self.waiting.popleft()
+        if not future.done():  # done: cancelled, with the capture that it was part of
+            future.set_result(None)
+
     async def after(self, op: Op) -> None:
         if self.dying:
             raise Crash

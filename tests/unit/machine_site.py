@@ -13,7 +13,7 @@ import yaml
 
 from stanch.domain.plan import Ref
 from stanch.domain.timeline import Entry
-from stanch.engine.errors import NotFound, Retryable
+from stanch.engine.errors import NotFound, Refused, Retryable
 from stanch.engine.ports import HttpCall, HttpReply, Object
 from stanch.packs.objects import Upload
 from tests.unit.machine_witness import Witness
@@ -154,7 +154,8 @@ class Ground(Site):
 
     def evidence_is_readable(self, yes: bool) -> None:
         for pod in self.server.select("v1", "Pod", NAMESPACE, "", ""):
-            logs = [b"starting\n"] if yes else [Retryable("Timeout", "the kubelet does not answer")]
+            # Not `Retryable`: that would be waited for, by a real clock, until the capture's budget is spent.
+            logs = [b"starting\n"] if yes else [Refused("Unreadable", "the kubelet cannot read it")]
             self.server.logs[NAMESPACE, pod["metadata"]["name"], "frontend", False] = logs
 
     def edit(self, ref: Ref, patch: Object) -> None:

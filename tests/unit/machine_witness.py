@@ -126,9 +126,10 @@ class Witness:
         self._looked = self._listings()
 
     def _locked(self, ref: Ref) -> None:
-        name = target_lease(self.site.server.read(ref)["metadata"]["uid"])
-        lease = self.site.server.read(Ref("coordination.k8s.io/v1", "Lease", OPERATOR, name))
-        assert lease["spec"]["holderIdentity"] == self.site.incident_ref.uid, "6: the target is another incident's"
+        name = target_lease(self.site.found(ref)["metadata"]["uid"])
+        lease = self.site.found(Ref("coordination.k8s.io/v1", "Lease", OPERATOR, name))
+        holder = lease.get("spec", {}).get("holderIdentity")
+        assert holder == self.site.incident_ref.uid, f"6: {ref} is written and its lock is held by {holder}"
 
     def _stepped(self, token: str, ref: Ref, fields: dict[str, tuple[Any, Any]]) -> None:
         assert token not in {change.token for change in self.changes}, f"3: {token} took effect twice"
@@ -154,7 +155,7 @@ class Witness:
             return None
         (debt,) = [record for record in status.reverts if record.token == change.token] or [None]
         assert debt is not None and debt.state is RevertState.Owed, f"4: nothing is owed for {change.token}"
-        self.site.server.read(Ref("v1", "Secret", OPERATOR, debt.image))
+        assert self.site.found(Ref("v1", "Secret", OPERATOR, debt.image)), f"2: there is no image of what {change.token} changes"
         if change.step not in AFTER:
             return None
         due = self._intents[change.token][1] + AFTER[change.step]
@@ -189,7 +190,7 @@ class Witness:
 
     def _early(self, change: Change, status: Status) -> bool:
         """Whether anybody asked for it: a person, its option that did not help, recovery."""
-        failed = any(option.name == change.option and option.state in FAILED for option in status.options)
+        failed = not self.site.kept and any(o.name == change.option == "shed" and o.state in FAILED for o in status.options)
         recovered = status.phase is Phase.Mitigated and change.step in REMOVED_AT_RECOVERY
         return self.demanded or failed or recovered
 
