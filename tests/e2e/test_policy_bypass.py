@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.stage.operator import OperatorProcess
-from tests.stage.pack import lines
-from tests.stage.scene import COMMANDER, SECURITY, Scene
+from tests.stage.pack import folder_of, lines
+from tests.stage.scene import COMMANDER, SECURITY, Scene, keeps_evidence
 
 BYPASS = {"POLICY_BYPASS_MODE": "true", "POLICY_BYPASS_APPROVER": "Carol C."}
 BACK_WITHIN = timedelta(seconds=10)
@@ -18,7 +18,7 @@ BACK_WITHIN = timedelta(seconds=10)
 def quick(document: dict[str, Any]) -> None:
     """The shipped playbook with a short time-box and a short hold."""
     option = document["spec"]["options"][0]
-    option["steps"][0]["revert"]["after"] = "25s"
+    option["steps"][0]["revert"]["after"] = "30s"
     option["verify"][1]["holdFor"] = "1s"
 
 
@@ -28,7 +28,7 @@ def bypass(scene: Scene) -> dict[str, str]:
 
 def bypassed(scene: Scene) -> str:
     """Under a bypass that commander and security team approved."""
-    scene.play("policy-bypass", playbook=quick)
+    scene.play("policy-bypass", playbook=quick, stage=keeps_evidence)
     name = scene.open("blocked-queries", type="policy", severity="P0", parameters={"approver": "Carol C."})
     scene.approve(scene.commander, name, "incident-commander", reason="nobody can work")
     scene.until_status(name, ".waitsFor", "security-team 0/1")
@@ -61,6 +61,8 @@ def test_bypass_ends_when_its_time_has_come_and_is_documented(scene: Scene) -> N
     assert "POLICY_BYPASS_MODE" in told["1/step/bypass/bypass/intent/1"]["next"]
     people = {line["actor"] for line in told.values() if line["action"] == "Approve bypass"}
     assert people == {COMMANDER, SECURITY}
+    (recorded,) = folder_of(incident).rglob("*.stdout.txt")
+    assert recorded.read_text() == "Policy bypass enabled by Carol C. for incident blocked-queries\n"
     assert told["1/revert/bypass/bypass/done"]["result"].startswith("Done")
 
 

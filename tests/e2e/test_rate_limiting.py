@@ -9,10 +9,10 @@ import pytest
 
 from tests.cluster.model import ClusterError
 from tests.stage.pack import folder_of, lines
-from tests.stage.scene import COMMANDER, Scene
+from tests.stage.scene import COMMANDER, Scene, keeps_evidence
 
 COMMANDERS = "incident-commander"
-AFTER = "20s"
+AFTER = "30s"
 
 
 def quick(document: dict[str, Any]) -> None:
@@ -24,6 +24,7 @@ def quick(document: dict[str, Any]) -> None:
 
 def limited(document: dict[str, Any]) -> None:
     """A frontend that has a limit already."""
+    keeps_evidence(document)
     if document["kind"] == "Deployment":
         document["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "RATE_LIMIT_QUERY", "value": "10"})
 
@@ -44,7 +45,14 @@ def served(scene: Scene) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line.startswith("RATE_"))
 
 
-@pytest.mark.requirement("E-21")
+def own_evidence(scene: Scene) -> str:
+    """What the application's own evidence says: the decision was written in one of its pods."""
+    pods = scene.kubectl("get", "pods", "-l", "component=frontend", "-o", "name").split()
+    reading = ["sh", "-c", "cat /app/evidence/* 2>/dev/null; true"]
+    return "".join(scene.kubectl("exec", pod, "--", *reading) for pod in pods)
+
+
+@pytest.mark.requirement("E-21", "E-32")
 def test_limits_are_raised_for_a_time_after_approval_and_the_decision_is_in_the_evidence(scene: Scene) -> None:
     name = blocked(scene, parameters={"queryLimit": "40"})
     assert scene.until(name, "AwaitingApproval")["status"]["waitsFor"] == f"{COMMANDERS} 0/1"
@@ -53,11 +61,14 @@ def test_limits_are_raised_for_a_time_after_approval_and_the_decision_is_in_the_
     incident = scene.until(name, "Mitigated")
     assert limits(scene) == served(scene) == {"RATE_LIMIT_QUERY": "40", "RATE_LIMIT_DEPLOY": "10"}
     assert incident["status"]["openReverts"] == 1
+    said = "Rate limiting adjusted: queries 40, deployments 10 - Incident blocked-users\n"
+    assert own_evidence(scene) == said
     incident = scene.until(name, "Resolved")
     scene.rolled_out()
     assert limits(scene) == served(scene) == {"RATE_LIMIT_QUERY": "10"}, "what was there before, and no more"
     record = incident["status"]["reverts"][0]
     assert record["state"] == "Done" and record["doneAt"] >= record["dueAt"], "early never"
+    assert [path.read_text() for path in folder_of(incident).rglob("*.stdout.txt")] == [said], "in the pack as well"
     approvals = json.loads((folder_of(incident) / "approvals.json").read_text())
     assert [approval["by"] for approval in approvals] == [COMMANDER]
     told = lines(incident)
@@ -101,6 +112,7 @@ def test_limits_are_switched_off_as_the_last_resort_and_come_back(scene: Scene) 
     scene.approve(scene.commander, name, COMMANDERS)
     scene.until(name, "Mitigated")
     assert served(scene)["RATE_LIMITING_ENABLED"] == "false"
+    assert own_evidence(scene) == "Rate limiting disabled - Incident blocked-users\n"
     incident = scene.until(name, "Resolved")
     scene.rolled_out()
     assert limits(scene) == served(scene) == {"RATE_LIMIT_QUERY": "10"}

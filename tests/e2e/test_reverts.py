@@ -27,6 +27,7 @@ def boxed(after: str) -> Callable[[dict[str, Any]], None]:
     def edit(document: dict[str, Any]) -> None:
         option = document["spec"]["options"][0]
         option.pop("approval")
+        option["steps"] = option["steps"][:1]
         option["steps"][0]["revert"]["after"] = after
         option["verify"][1]["holdFor"] = "1s"
         document["spec"]["options"] = [option]

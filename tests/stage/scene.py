@@ -161,6 +161,14 @@ class Scene:
         return who.create({"apiVersion": "stanch.dev/v1alpha1", "kind": "Decision", "metadata": metadata, "spec": body})
 
 
+def keeps_evidence(document: dict[str, Any]) -> None:
+    """The frontend has a folder where the application keeps its own evidence."""
+    if document["kind"] == "Deployment":
+        spec = document["spec"]["template"]["spec"]
+        spec["volumes"] = [{"name": "evidence", "emptyDir": {}}]
+        spec["containers"][0]["volumeMounts"] = [{"name": "evidence", "mountPath": "/app/evidence"}]
+
+
 def person(name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A Role and its binding to one user."""
     api, role = "rbac.authorization.k8s.io", {"metadata": {"name": name}}
