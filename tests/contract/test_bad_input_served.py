@@ -19,6 +19,16 @@ from tests.unit.bad_input import SWITCH, Bad, Object, Pair, good
 
 SECONDS = 90
 
+# As much as an object may hold: the API server takes it, and its plan would not fit where plans are kept.
+LABELS = {f"k{number:05d}-{'y' * 50}": "x" * 63 for number in range(6000)}
+HEAVY = Bad(
+    "2 MB of parameters",
+    "a megabyte of labels",
+    lambda pair: pair.incident["metadata"].update(labels=LABELS),
+    reason="PlanTooLarge",
+    says="bytes, expected 700000 or fewer",
+)
+
 
 @pytest.fixture(scope="module")
 def installed(cluster: Any) -> Kubectl:
@@ -62,7 +72,7 @@ def test_all_of_it_at_once_is_refused_with_its_reason_while_others_are_served(
     me, here = whoami(cluster), installed.inside(namespace)
     set_up(here, operator.namespace)
     before = standing(here)
-    bads: dict[str, Bad] = {f"bad-{number}": bad for number, bad in enumerate(BAD) if bad.reason}
+    bads: dict[str, Bad] = {f"bad-{number}": bad for number, bad in enumerate((*BAD, HEAVY)) if bad.reason}
     operator.start()
     create(here, *(bad.pair(name, me) for name, bad in bads.items()))
     serving(here, "good", "first", me)
