@@ -46,8 +46,8 @@ test: lint ## Lint, then all tests below bench, on a real cluster that comes and
 	@$(BIN)/python -m tests.cluster build
 	@$(PYTEST) tests --ignore=tests/bench --requirements
 
-test-unit: venv ## Tests without a cluster, in seconds; changes nothing on the machine
-	@$(PYTEST) tests/unit
+test-unit: venv ## Tests without a cluster, on every core; changes nothing on the machine
+	@$(PYTEST) tests/unit -n auto --dist worksteal
 
 test-contract: venv ## Tests against a real API server
 	@$(PYTEST) tests/contract
