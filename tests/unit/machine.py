@@ -32,9 +32,18 @@ from tests.unit.memory import Write
 T = TypeVar("T")
 SELDOM = st.sampled_from([False] * 5 + [True])
 # Where being held up, or dying, is worst.
-MOMENTS = ("patch configmap/flags data", "patch configmap/flags metadata data", "patch deployment/worker metadata spec",
+MOMENTS = ("patch configmap/flags data", "patch configmap/flags metadata", "patch deployment/worker metadata spec",
            "patch deployment/frontend metadata spec", "create secret/stanch-before", "patch incident/frontend-502 status",
-           "patch decision/")  # fmt: skip
+           "patch decision/", "create seal.json", "create captures/")  # fmt: skip
+THEN = ("it dies before", "it dies after", "it is held", "it is held, somebody aborts", "somebody notes", "nothing")
+APPROVERS = {
+    "the next option is approved": ("carol", "dave"),
+    "one person approves twice": ("dave", "dave"),
+    "who opened it approves": ("alice", "carol"),
+}
+OPENINGS = ("", "", "", "", "evidence", "frozen", "lost", "a write is held up", "it is sealed",
+            "what was changed is edited", "it dies with a change made", *APPROVERS)  # fmt: skip
+YES = ((), (), ("carol", "dave"), ("carol", "dave"), ("alice", "carol"), ("dave", "dave"))
 PLACES = (("shed", "limit"), ("shed", "calm"), ("bypass", "bypass"), ("bypass", "more"))
 # Largest status: the design's limit, far from what one incident with this playbook needs.
 LARGEST = 100_000
@@ -45,6 +54,9 @@ true_hash = cache(entry_hash)
 
 
 class Incidents(RuleBasedStateMachine):
+    # The opening of every run, where a search is about one.
+    focus = ""
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
@@ -55,17 +67,36 @@ class Incidents(RuleBasedStateMachine):
         self.pinned = False
 
     @initialize(kept=st.booleans(), heals=st.booleans(), cause=st.sampled_from(["limit", "bypass", "bypass", "other", "gone"]),
-                broken=st.sampled_from(["", "", "", "evidence", "lost"]), approved=st.booleans())  # fmt: skip
-    def begin(self, kept: bool, heals: bool, cause: str, broken: str, approved: bool) -> None:
+                approved=st.sampled_from(YES), opening=st.sampled_from(OPENINGS))  # fmt: skip
+    def begin(self, kept: bool, heals: bool, cause: str, approved: tuple[str, ...], opening: str) -> None:
         self.site = Ground(kept=kept, heals=heals)
         self.site.cause = cause
         self.witness = self.site.witness
         self.new = self.run(self._leader(1))
         if approved:
             self.is_planned()
-            self.somebody_approves(("carol", "dave"))
-        if broken:
-            self.something_breaks(broken)
+            self.somebody_approves(approved)
+        self.opens(opening)
+
+    def opens(self, opening: str) -> None:
+        """Situations that are far from the beginning, and in which much can go wrong."""
+        opening = self.focus or opening
+        if opening == "a write is held up":
+            self.comes_to("patch configmap/flags data", "it is held, somebody aborts")
+        elif opening == "it is sealed":
+            self.comes_to("create seal.json", "somebody notes")
+        elif opening == "it dies with a change made":
+            self.comes_to("patch configmap/flags data", "it dies after")
+        elif opening in APPROVERS:
+            self.is_planned()
+            self.site.cause = "bypass"
+            self.somebody_approves(APPROVERS[opening])
+        elif opening == "what was changed is edited":
+            self.comes_to("patch configmap/flags data", "nothing")
+            self.goes_its_way(1, False)
+            self.somebody_edits("mode")
+        elif opening:
+            self.something_breaks(opening)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -97,26 +128,29 @@ class Incidents(RuleBasedStateMachine):
     def goes_on(self, number: int) -> None:
         self.run(self.new.steps(number))
 
-    @rule(moment=st.sampled_from(MOMENTS), then=st.sampled_from(["dies before", "dies after", "is held", "goes on"]))
+    @rule(moment=st.sampled_from(MOMENTS), then=st.sampled_from(THEN))
     def comes_to(self, moment: str, then: str) -> None:
-        """Until it is about to do this, or rests for long. Then it dies and the next one leads, or is held up and overtaken."""
+        """Until it is about to do this, or rests for long. Then it dies and the next one leads, or is held up and overtaken, or
+        people speak."""
         if not self.run(self._comes_to(moment)):
             return
-        if then == "is held":
+        if "dies" in then:
+            self.dies(then == "it dies after")
+        if "held" in then:
             self.takes_over(True)
-        elif then != "goes on":
-            self.dies(then == "dies after")
+        if "aborts" in then:
+            self.somebody_says(Verb.Abort, True)
+        if "notes" in then:
+            self.somebody_says(Verb.Note, True)
 
     async def _comes_to(self, moment: str) -> bool:
-        for _ in range(120):
-            await self.new.steps(0)
-            if self.new.at(moment):
+        for _ in range(60):
+            if await self.new.towards(moment):
                 return True
-            await self.new.steps(1)
-            if (rest := self.new.rest) is not None:
-                if self.site.gone or rest.delay is None or rest.delay > 60:
-                    return False
-                self.site.passes(rest.delay + 0.001)
+            rest = self.new.rest
+            if self.site.gone or rest.delay is None or rest.delay > 60:
+                return False
+            self.site.passes(rest.delay + 0.001)
         return False
 
     @rule(late=st.booleans())
@@ -221,7 +255,7 @@ class Incidents(RuleBasedStateMachine):
             self.said.add(verb)
             self.site.decide(verb, *(leader.life for leader in (self.old, self.new) if leader is not None), **spec)
 
-    @rule(people=st.sampled_from([("carol", "dave"), ("carol", "dave"), ("carol",), ("alice", "carol"), ("dave", "dave")]))
+    @rule(people=st.sampled_from(YES))
     def somebody_approves(self, people: tuple[str, ...]) -> None:
         for by in people:
             if not self.site.gone and (digest := self.site.status.plan_digest):

@@ -24,6 +24,12 @@ class Mortal(Held):
     """One that can also end the life when an operation has taken effect and its answer is still under way."""
 
     dying = False
+    # When set, only what begins so is held.
+    only = ""
+
+    async def before(self, op: Op) -> None:
+        if op.what.startswith(self.only):
+            await super().before(op)
 
     def let_one(self) -> None:
         _, future = self.waiting.popleft()
@@ -87,18 +93,33 @@ class Leader:
         self.gate.free = False
         return self.rest
 
-    async def until(self, what: str, kind: str = "write") -> None:
+    async def until(self, what: str) -> None:
         """Up to the operation that begins so."""
         for _ in range(500):
             await self.steps(0)
-            if self.at(what, kind):
+            if self.at(what):
                 return
             if self.gate.waiting:
                 self.gate.let_one()
         raise AssertionError(f"it never came to {what}")
 
-    def at(self, what: str, kind: str = "write") -> bool:
-        return bool(self.gate.waiting) and self.gate.waiting[0][0].what.startswith(what) and self.gate.waiting[0][0].kind == kind
+    async def towards(self, what: str) -> bool:
+        """Whether it is about to do what begins so; False: its tick has ended before."""
+        if self.ticking is None:
+            self.ticking, self.rest = asyncio.create_task(self.tick()), None
+        self.gate.only = what
+        while self.ticking is not None and not self.at(what):
+            if self.gate.waiting:
+                self.gate.let_one()
+            await still()
+            if self.ticking.done():
+                self.ended()
+        self.gate.only = ""
+        return self.ticking is not None
+
+    def at(self, what: str) -> bool:
+        """Whether it is held before the operation that begins so."""
+        return bool(self.gate.waiting) and self.gate.waiting[0][0].what.startswith(what)
 
     def ended(self) -> None:
         """Raises what the tick failed with, where that was no failure of the world."""
