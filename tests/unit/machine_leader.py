@@ -149,8 +149,9 @@ class Leader:
 
 
 def crashed(error: BaseException) -> bool:
+    """Whether it ended as a process that is killed does: what else went on in it failed with it."""
     if isinstance(error, BaseExceptionGroup):
-        return all(crashed(one) for one in error.exceptions)
+        return any(crashed(one) for one in error.exceptions) and error.subgroup(AssertionError) is None
     return isinstance(error, Crash)
 
 
