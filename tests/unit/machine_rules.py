@@ -259,6 +259,7 @@ class Doings(RuleBasedStateMachine):
             return
         if verb is not Verb.Abort or really:
             self.witness.demanded |= verb is Verb.Abort
+            self.witness.came_back &= verb is not Verb.Resume
             self.say(verb)
 
     @rule(place=st.sampled_from(PLACES), really=SELDOM)
@@ -284,6 +285,14 @@ class Doings(RuleBasedStateMachine):
         if self.site.gone:
             return []
         return [r for r in self.site.status.reverts if r.state in (RevertState.Conflict, RevertState.Blocked)]
+
+    @precondition(lambda self: not self.site.gone and bool(self.site.chain))
+    @rule(really=SELDOM)
+    def status_is_lost(self, really: bool) -> None:
+        """As when it is restored from a backup. What was owed is forgotten with it: only its pack tells of that."""
+        if really:
+            self.witness.status_lost()
+            self.site.server.set_status(self.site.incident_ref, {})
 
     @precondition(lambda self: not self.site.gone)
     @rule(really=SELDOM)

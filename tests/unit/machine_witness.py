@@ -40,6 +40,7 @@ class Change:
     due: datetime | None
     back: bool = False
     meddled: bool = False
+    forgotten: bool = False
 
     @property
     def attempt(self) -> str:
@@ -66,6 +67,8 @@ class Witness:
         self.confirmed: set[tuple[str, str]] = set()
         self.demanded = False
         self.frozen_since: datetime | None = None
+        # Its status was lost, and nobody has said since that it goes on.
+        self.came_back = self.lost = False
         self._intents: dict[str, tuple[int, datetime]] = {}
         self._helped: set[tuple[int, str]] = set()
         self._answers: list[tuple[datetime, bool]] = []
@@ -80,6 +83,12 @@ class Witness:
 
     def answered(self, well: bool) -> None:
         self._answers.append((self.now, well))
+
+    def status_lost(self) -> None:
+        """Which locks it held is lost with it: they fall to the next who asks."""
+        self.came_back, self.lost, self.resolved_at, self._phase = True, True, None, Phase.Opened
+        for change in self.changes:
+            change.meddled = change.forgotten = True
 
     # At the server.
 
@@ -133,6 +142,7 @@ class Witness:
 
     def _stepped(self, token: str, ref: Ref, fields: dict[str, tuple[Any, Any]]) -> None:
         assert token not in {change.token for change in self.changes}, f"3: {token} took effect twice"
+        assert not self.came_back, f"13: {token} was written, and nobody has said that the incident goes on"
         status = self.site.status
         change = Change(token, ref, fields, None)
         (intent,) = [step for step in status.steps if step.token == token and step.state is StepState.Intended] or [None]
@@ -213,7 +223,7 @@ class Witness:
         """Whether only a person can settle it."""
         now = surface(self.site.found(change.ref))
         foreign = any(now and now.get(name) not in pair for name, pair in change.fields.items())
-        return foreign and self.promised(change) and not change.back and change.place not in self.confirmed
+        return foreign and not change.forgotten and self.promised(change) and not change.back and change.place not in self.confirmed
 
     def latest(self, change: Change) -> datetime | None:
         """When it must be taken back, with what people gave it."""
@@ -234,7 +244,7 @@ class Witness:
 
     def told(self, change: Change) -> bool:
         """Whether the timeline says what came of it."""
-        return self._line(change, "result") or f"{change.attempt}/aborted" in self.keys()
+        return change.forgotten or self._line(change, "result") or f"{change.attempt}/aborted" in self.keys()
 
     def keys(self) -> set[str]:
         return {entry.line.key for entry in self.site.chain}

@@ -58,10 +58,11 @@ def stuck(snapshot: Snapshot, now: datetime) -> Move:
 
 def walk(turn: Turn) -> Move:
     begin(turn)
-    if turn.facts.deleted:
-        decisions.deleted(turn)
-    if mark := decisions.take_one(turn):
-        return turn.move(mark)
+    if not unread(turn):
+        if turn.facts.deleted:
+            decisions.deleted(turn)
+        if mark := decisions.take_one(turn):
+            return turn.move(mark)
     # What is due to be taken back comes first, in any phase; an outcome that its phase waits for is taken in before.
     if (turn.effect is None or reverting.asked(turn)) and (move := reverting.act(turn)):
         return move
@@ -69,6 +70,11 @@ def walk(turn: Turn) -> Move:
         move = HANDLERS[turn.status.phase](turn)
         if move is not None:
             return move
+
+
+def unread(turn: Turn) -> bool:
+    """Whether nobody knows yet if its pack tells of a past: until Resolve has looked, nothing is told, or the chain would fork."""
+    return turn.in_phase(Phase.Opened) and turn.status.pack.head.seq == 0
 
 
 def begin(turn: Turn) -> None:

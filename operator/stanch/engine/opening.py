@@ -29,7 +29,7 @@ def opened(turn: Turn) -> Move | None:
 def waiting(turn: Turn) -> Move | None:
     """Looks again by itself, quietly: the same refusal is neither a new line of the timeline nor a write."""
     if turn.status.reason == CAME_BACK:
-        return turn.move()
+        return turn.move(wake_in=timedelta() if turn.facts.deleted else None)
     if denied := turn.take(Resolve, Denied):
         if clip(denied.message) != turn.status.message:
             turn.set(reason=denied.reason, message=clip(denied.message))
@@ -42,7 +42,8 @@ def ask(turn: Turn, came_back: CameBack) -> None:
     """The past is not replayed: only a person knows whether this is the same trouble again. A chain that is there goes on, and
     so do attempts and captures: the tokens of earlier ones may stand on the targets, their files stand in the pack."""
     was = turn.status
-    turn.set(attempt=came_back.attempt, pack=replace(was.pack, head=came_back.head),
+    # It may have come back with its finalizer: that is taken off at its end, whatever the lost status said.
+    turn.set(attempt=came_back.attempt, pack=replace(was.pack, head=came_back.head), locked=True,
              evidence=replace(was.evidence, begun=came_back.captures))  # fmt: skip
     turn.say(turn.key("came-back"), "Open", expectation="an incident that was not handled before", result=came_back.message,
              next="a person's Resume plans it anew, Close ends it")  # fmt: skip
