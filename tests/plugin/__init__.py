@@ -49,8 +49,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.user_properties.append((PROPERTY, list(named(item))))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recorder:
+    """Compared by identity, because pytest keeps its plugins in sets."""
+
     ledger: Ledger
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
