@@ -44,3 +44,18 @@ async def test_what_is_said_before_a_lost_status_was_noticed_forks_no_chain(dele
     await Life(site, 2).live()
     assert site.lines[: len(told)] == told and len(site.lines) > len(told)
     assert site.gone if deleted else site.status.phase is Phase.Aborted
+
+
+@pytest.mark.parametrize("again", [True, False])
+async def test_resume_from_before_the_status_was_lost_does_not_count(again: bool) -> None:
+    site = Site(lean)
+    await Life(site).live(Phase.Verifying)
+    site.decide(Verb.Resume)
+    site.passes(5)
+    site.server.set_status(site.incident_ref, {})
+    life = Life(site, 2)
+    await life.live()
+    assert site.status.phase is Phase.Waiting and site.status.waits_for == "Resume or Close"
+    if again:
+        site.decide(Verb.Resume, life)
+        await life.live(Phase.Verifying)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import (
@@ -20,7 +21,7 @@ from stanch.domain.incident import (
     StepState,
 )
 from stanch.domain.plan import Option
-from stanch.engine import awaiting, choosing, mitigating, reverting
+from stanch.engine import awaiting, choosing, mitigating, opening, reverting
 from stanch.engine.moves import Mark
 from stanch.engine.transitions import Event, legal
 from stanch.engine.turn import Turn, clip
@@ -121,9 +122,20 @@ def note(turn: Turn, decision: Decision) -> Taken:
 def resume(turn: Turn, decision: Decision) -> Taken:
     if not legal(turn.status.phase, Event.ResumeAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be resumed")
+    if (
+        turn.status.reason == opening.CAME_BACK
+        and turn.status.phase_since
+        and decision.created_at < second(turn.status.phase_since)
+    ):
+        return Taken(False, "it was said before the incident came back without its status: look at its pack, and say it again")
     turn.go(Event.ResumeAsked, "Resumed", f"Resumed by {decision.by}: planned anew")
     turn.anew()
     return Taken(True, "planned anew")
+
+
+def second(at: datetime) -> datetime:
+    """Objects bear the time of their creation in whole seconds."""
+    return at.replace(microsecond=0)
 
 
 def abort(turn: Turn, decision: Decision) -> Taken:
