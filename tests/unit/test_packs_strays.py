@@ -34,7 +34,7 @@ async def sealed(pack: StoredPack) -> tuple[Head, File]:
 
 
 @pytest.mark.parametrize("path", ["logs/before-2/app.log", "objects/after-2/a/b.yaml", "captures/before-2.json",
-                                  "checks/before-2.json", "captures/before-2+2.json"])  # fmt: skip
+                                  "checks/before-2.json", "captures/before-2+2.json", "logs/revert-2/app.log"])  # fmt: skip
 async def test_late_file_of_a_capture_that_never_ended_is_a_stray(path: str, tmp_path: Path) -> None:
     pack = pack_in(tmp_path)
     head, manifest = await sealed(pack)

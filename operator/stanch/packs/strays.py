@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 
 # `logs/before-2/app.log`, `captures/before-2.json`, `checks/before-2.json`; a second of its name is `before-2+2.json`.
-_CAPTURED = re.compile(r"(?!chain/)[a-z]+/(?:before|after)-([1-9]\d{0,8})(?:/.+|(?:\+\d+)?\.json)", re.ASCII)
+_CAPTURED = re.compile(r"(?!chain/)[a-z]+/(?:before|after|revert)-([1-9]\d{0,8})(?:/.+|(?:\+\d+)?\.json)", re.ASCII)
 
 
 def capture_number(path: str) -> int:
