@@ -20,10 +20,10 @@ from stanch.actions.secrets import SecretRef, not_begun, secret_rules, value_of
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref, Risk
 from stanch.domain.record import camel
-from stanch.engine.calls import BODY_LIMIT, Place, Status, place_rules, send
 from stanch.engine.errors import Conflict, NotSent, Refused, Retryable
 from stanch.engine.judging import Code
 from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
+from stanch.engine.places import BODY_LIMIT, Place, Status, place_rules, send
 from stanch.engine.ports import HttpCall, HttpReply
 
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 ; printable ASCII only, so that no value ends its line.

@@ -14,9 +14,9 @@ from stanch.checks.reading import confirmed, denied, unknown, unread
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.domain.record import SHORT
-from stanch.engine.calls import BODY_LIMIT, Place, Status, place_rules, send, serves
 from stanch.engine.errors import Failure, Retryable
 from stanch.engine.parts import CheckKind, CheckScope, Reading
+from stanch.engine.places import BODY_LIMIT, Place, Status, place_rules, send, serves
 from stanch.engine.ports import HttpCall, HttpReply
 
 

@@ -25,10 +25,10 @@ from stanch.domain.access import Rule
 from stanch.domain.duration import spell
 from stanch.domain.plan import FactType, Ref
 from stanch.domain.record import SHORT, TEXT, camel
-from stanch.engine.calls import BODY_LIMIT, PATH_PATTERN, Place, place_rules, send
 from stanch.engine.errors import Failure
 from stanch.engine.judging import Code
 from stanch.engine.parts import CheckKind, CheckScope, Reading
+from stanch.engine.places import BODY_LIMIT, PATH_PATTERN, Place, place_rules, send
 from stanch.engine.ports import HttpCall, HttpReply
 
 # A plain selector: only of such a one does Prometheus tell when its samples were taken.
