@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from stanch.domain.decision import Verb
@@ -70,6 +72,20 @@ async def test_who_came_back_can_be_closed_and_leaves_a_pack_that_tells_so() -> 
     assert site.status.phase is Phase.Closed and len(site.frontend.mitigations) == 2
     found = site.verified()
     assert found.ok and found.entries == 2, found.problems
+
+
+async def test_packs_that_cannot_be_looked_at_hold_everything_back_and_that_is_said(tmp_path: Path) -> None:
+    site = Site(folder=tmp_path)
+    in_the_way = tmp_path / NAMESPACE
+    in_the_way.write_text("a file where the folder of the packs should be")
+    life = Life(site)
+    assert await life.tick() == 5.0
+    (stalled,) = [condition for condition in site.status.conditions if condition.type == "Stalled"]
+    assert (stalled.status, stalled.reason) == ("True", "PackUnavailable") and "packs" in stalled.message
+    assert not site.frontend.mitigations
+    in_the_way.unlink()
+    await life.live()
+    assert site.status.phase is Phase.Resolved
 
 
 def again(site: Site, **spec: str) -> None:

@@ -8,19 +8,20 @@ from stanch.domain.conditions import Condition, merge
 from stanch.domain.incident import SETTLED, Phase, RevertState, Status
 from stanch.engine.turn import clip
 
+PACK_UNAVAILABLE = "PackUnavailable"
 STALLED = frozenset({Phase.Waiting, Phase.Escalated, Phase.Failed})
 HELPED = frozenset({Phase.Mitigated, Phase.Resolved})
 
 
 def conditions(status: Status, generation: int, now: datetime, store_error: str = "") -> tuple[Condition, ...]:
     """The conditions that follow from `status`, with transition times kept where nothing changed."""
-    stalled = status.phase in STALLED or bool(store_error)
+    stalled = status.phase in STALLED or bool(store_error) or status.reason == PACK_UNAVAILABLE
     settled = status.phase in SETTLED
 
     def condition(kind: str, value: bool, reason: str, message: str) -> Condition:
         return Condition(kind, "True" if value else "False", reason, message, generation)
 
-    reason = "PackUnavailable" if store_error else status.reason or str(status.phase)
+    reason = PACK_UNAVAILABLE if store_error else status.reason or str(status.phase)
     message = store_error or status.message
     new = (
         condition("Ready", settled and not stalled, reason, message),

@@ -25,7 +25,7 @@ CHUNK = 65536
 # A misspelt field must fail the write, not vanish from it and leave a step that did nothing.
 _STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 # Who asks is said by these alone: a call for a backend must not be able to say it.
-_RESERVED = re.compile(r"(?i)authorization$|host$|x-remote-|impersonate-")
+_RESERVED = re.compile(r"(?i)(proxy-)?authorization$|host$|x-remote-|impersonate-")
 _NO_LOG = re.compile(
     r".*(previous terminated container .* not found|is waiting to start|unable to retrieve container logs)", re.DOTALL
 )

@@ -12,9 +12,10 @@ from stanch.domain.incident import Mode
 from stanch.domain.plan import Occasion, Pin, Plan, Purpose, Ref, Target
 from stanch.domain.timeline import Head
 from stanch.engine.chain import head_of
-from stanch.engine.errors import NotFound, Refused
+from stanch.engine.errors import Failure, NotFound, Refused, Retryable
 from stanch.engine.moves import CameBack, Outcome, Resolve, Resolved
 from stanch.engine.ports import Cluster
+from stanch.engine.summary import PACK_UNAVAILABLE
 from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
 from stanch.evidence.workload import ROLLED_OUT
@@ -30,7 +31,7 @@ from stanch.runtime.write import stage_of
 
 async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     facts, own = case.facts, world.clusters.own
-    if effect.attempt == 1 and not case.status.pack.head.seq and (past := await past_of(world, case)):
+    if effect.attempt == 1 and not case.status.pack.head.seq and (past := await look_back(world, case)):
         return past
     policy_pin, policy = await find_policy(own, facts, case.spec)
     playbook_pin, playbook = await find_playbook(own, facts, case.spec)
@@ -53,6 +54,14 @@ async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     case.plans[digest] = plan
     deploys = await diagnose(cluster, targets)
     return Resolved(plan, digest, policy_pin, policy.close_role or "", deploys, case.pack.uri, retention_of(policy))
+
+
+async def look_back(world: World, case: Case) -> CameBack | None:
+    """Raises `Retryable` (PackUnavailable): without the packs nobody can tell, and nothing is done."""
+    try:
+        return await past_of(world, case)
+    except Failure as failure:
+        raise Retryable(PACK_UNAVAILABLE, f"The packs cannot be looked at: {failure.message}", after=5) from failure
 
 
 async def past_of(world: World, case: Case) -> CameBack | None:
