@@ -69,6 +69,8 @@ class Witness:
         self.frozen_since: datetime | None = None
         # Its status was lost, and nobody has said since that it goes on.
         self.came_back = self.lost = False
+        # Intended before the loss: such a write may be under way, and no status names any more what is to be fenced.
+        self.under_way: frozenset[str] = frozenset()
         self._intents: dict[str, tuple[int, datetime]] = {}
         self._helped: set[tuple[int, str]] = set()
         self._answers: list[tuple[datetime, bool]] = []
@@ -86,6 +88,7 @@ class Witness:
 
     def status_lost(self) -> None:
         """Which locks it held is lost with it: they fall to the next who asks."""
+        self.under_way |= {step.token for step in self.site.status.steps if step.state is StepState.Intended}
         self.came_back, self.lost, self.resolved_at, self._phase = True, True, None, Phase.Opened
         for change in self.changes:
             change.meddled = change.forgotten = True
@@ -142,6 +145,8 @@ class Witness:
 
     def _stepped(self, token: str, ref: Ref, fields: dict[str, tuple[Any, Any]]) -> None:
         assert token not in {change.token for change in self.changes}, f"3: {token} took effect twice"
+        if token in self.under_way:
+            return
         assert not self.came_back, f"13: {token} was written, and nobody has said that the incident goes on"
         status = self.site.status
         change = Change(token, ref, fields, None)
