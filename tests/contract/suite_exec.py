@@ -64,12 +64,7 @@ class ExecContract:
         assert reply == ExecReply(0, said, b"")
 
     async def test_nobody_need_read_the_input(self, own: Cluster, shell: Ref) -> None:
-        assert (await own.exec(shell, "app", ["true"], stdin=b"x" * 5_000, timeout=20)).exit_code == 0
-
-    async def test_what_nobody_reads_may_take_the_answer_with_it(self, own: Cluster, shell: Ref) -> None:
-        """A server that closes over unread input resets the connection, and what it said may be lost: then nobody knows."""
-        reply = await own.exec(shell, "app", ["true"], stdin=b"x" * 500_000, timeout=20)
-        assert reply.exit_code == 0 or (reply.exit_code is None and reply.broken)
+        assert (await own.exec(shell, "app", ["true"], stdin=b"x" * 500_000, timeout=20)).exit_code == 0
 
     async def test_output_is_cut_and_the_end_still_told(self, own: Cluster, shell: Ref) -> None:
         reply = await own.exec(shell, "app", FILL, timeout=20, limit_bytes=1000)

@@ -146,6 +146,7 @@ class Witness:
     def _stepped(self, token: str, ref: Ref, fields: dict[str, tuple[Any, Any]]) -> None:
         assert token not in {change.token for change in self.changes}, f"3: {token} took effect twice"
         if token in self.under_way:
+            self.under_way -= {token}  # it arrives once at most
             return
         assert not self.came_back, f"13: {token} was written, and nobody has said that the incident goes on"
         status = self.site.status

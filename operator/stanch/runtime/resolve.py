@@ -61,7 +61,7 @@ async def look_back(world: World, case: Case) -> CameBack | None:
     try:
         return await past_of(world, case)
     except Failure as failure:
-        raise Retryable(PACK_UNAVAILABLE, f"The packs cannot be looked at: {failure.message}", after=5) from failure
+        raise Retryable(PACK_UNAVAILABLE, f"The packs cannot be looked at: {failure}", after=5) from failure
 
 
 async def past_of(world: World, case: Case) -> CameBack | None:
