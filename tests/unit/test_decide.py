@@ -69,7 +69,8 @@ def test_second_option_captures_again_because_the_first_changed_the_pods() -> No
 ])  # fmt: skip
 def test_incomplete_evidence_blocks(outcome: moves.Outcome) -> None:
     play = Play(answers={moves.Capture: outcome})
-    play.until(Phase.Escalated)
+    play.tick()
+    assert play.status.phase is Phase.Escalated
     assert play.status.reason == "EvidenceIncomplete"
     assert play.written == []
 

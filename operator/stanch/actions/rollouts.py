@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stanch.actions.effects import refuse_deleted, title_of
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Refused
@@ -21,13 +20,15 @@ def write_rules(ref: Ref) -> tuple[Rule, ...]:
 
 def guard_rollout(target: Object, verb: str) -> None:
     """Raises `Refused` when its controller would not roll a changed template out: nothing that runs would change."""
-    refuse_deleted(target, verb)
+    name = f"{target['kind']} {target['metadata']['name']}"
     for reason, why in _obstacles(target):
-        raise Refused(reason, f"cannot {verb} {title_of(target)}: {why}")
+        raise Refused(reason, f"cannot {verb} {name}: {why}")
 
 
 def _obstacles(target: Object) -> Iterator[tuple[str, str]]:
     spec, metadata = target["spec"], target["metadata"]
+    if metadata.get("deletionTimestamp"):
+        yield "Terminating", "it is being deleted"
     if spec.get("paused"):
         resume = f"kubectl -n {metadata['namespace']} rollout resume {target['kind'].lower()}/{metadata['name']}"
         yield "Paused", f"it is paused and would not roll out; find out who paused it and why, then {resume}"

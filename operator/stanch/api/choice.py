@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field, GetJsonSchemaHandler, create_model, model
 from pydantic_core import CoreSchema
 
 from stanch.api.base import Name, Spec, rule
-from stanch.api.templated import templated
 
 
 class Part(Protocol):
@@ -43,7 +42,6 @@ class Choice(Spec):
     """Base of a model that has exactly one of its alternatives set."""
 
     WHAT: ClassVar[str] = "a choice"
-    RULES: ClassVar[tuple[Mapping[str, str], ...]] = ()
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
@@ -71,19 +69,14 @@ class Choice(Spec):
         schema = handler.resolve_ref_schema(handler(core))
         present = ", ".join(f"has(self.{kind})" for kind in cls.kinds())
         one = rule(f"[{present}].filter(x, x).size() == 1", cls.only_one())
-        schema["x-kubernetes-validations"] = [*schema.get("x-kubernetes-validations", []), one, *cls.RULES]
+        schema["x-kubernetes-validations"] = [*schema.get("x-kubernetes-validations", []), one]
         return schema
 
     @property
     def chosen(self) -> Chosen:
         kind = next(kind for kind in self.kinds() if getattr(self, kind) is not None)
-        params = getattr(self, kind).said()
+        params = getattr(self, kind).model_dump(mode="json", by_alias=True, exclude_none=True)
         return Chosen(kind, params.pop("target", None) or "", params)
-
-    @property
-    def parameters(self) -> Any:
-        """The part's own parameters, with templates where the playbook has some: for what looks at them, never for acting."""
-        return getattr(self, self.chosen.kind).unchecked()
 
 
 def _model(annotation: Any) -> type[BaseModel]:
@@ -93,36 +86,33 @@ def _model(annotation: Any) -> type[BaseModel]:
 
 def bare(part: Part) -> type[BaseModel]:
     """The part's parameters as they are."""
-    return templated(part.name, part.summary, part.params)
+    return part.params
 
 
 def on_target(part: Part) -> type[BaseModel]:
     """The part's parameters and the target that they are about."""
-    text = "Name of the target, one of the playbook's targets."
-    return templated(part.name, part.summary, part.params, target=(Name, Field(description=text)))
+    target = (Name, Field(description="Name of the target, one of the playbook's targets."))
+    return _extended(part, target)
 
 
 def on_some_targets(part: Part) -> type[BaseModel]:
     """The part's parameters and, where wanted, the one target that they are about."""
     text = "Name of one of the playbook's targets; left out: all of them."
-    return templated(part.name, part.summary, part.params, target=(Name | None, Field(default=None, description=text)))
+    return _extended(part, (Name | None, Field(default=None, description=text)))
 
 
-def on_one_target(part: Part) -> type[BaseModel]:
-    """The part's parameters and, where they do not say themselves what they are about, the target."""
-    text = "Name of one of the playbook's targets; left out: what is named beside it."
-    return templated(part.name, part.summary, part.params, target=(Name | None, Field(default=None, description=text)))
+def _extended(part: Part, target: Any) -> type[BaseModel]:
+    name = part.name[0].upper() + part.name[1:]
+    return create_model(name, __base__=part.params, __doc__=part.summary, target=target)
 
 
 C = TypeVar("C", bound=Choice)
 
 
-def choice(base: type[C], alternatives: Iterable[tuple[Part, type[BaseModel]]], rules: Iterable[Mapping[str, str]] = ()) -> type[C]:
-    """`base` with one more optional field for each part, named as the part and typed by the model beside it, and more rules."""
+def choice(base: type[C], alternatives: Iterable[tuple[Part, type[BaseModel]]]) -> type[C]:
+    """`base` with one more optional field for each part, named as the part and typed by the model beside it."""
     fields: dict[str, Any] = {
         part.name: (Annotated[model | None, Alternative()], Field(default=None, description=part.summary))
         for part, model in alternatives
     }
-    model = create_model(base.__name__.partition("[")[0], __base__=base, __doc__=base.__doc__, **fields)
-    model.RULES = tuple(rules)
-    return model
+    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields)

@@ -76,7 +76,6 @@ INCIDENT = Kind(
         Column("Playbook", ".status.playbook.name"),
         Column("At", ".status.at"),
         Column("Waits For", ".status.waitsFor"),
-        Column("Reverts", ".status.openReverts", "integer"),
         AGE,
         Column("Message", ".status.message", wide=True),
         Column("Title", ".spec.title", wide=True),
