@@ -22,6 +22,10 @@ UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),$(OWN_UV))
 BIN := .venv/bin
 SYNCED := .venv/.synced
 PYTEST := $(BIN)/pytest $(ARGS)
+# On every core; what waits for a cluster waits beside the others.
+PARALLEL := -n auto --dist worksteal
+# Its progress is shown before the tests begin: of what one of several processes says nothing is seen.
+ON_CLUSTER := $(BIN)/python -m tests.cluster with --name "$(or $(STANCH_TEST_CLUSTER),stanch-test)" --
 
 export PYTHONUNBUFFERED := 1
 
@@ -44,16 +48,16 @@ $(OWN_UV):
 test: lint ## Lint, then all tests below bench, on a real cluster that comes and goes; at the end what is proven
 	@echo "building what the test cluster is made of (kept in $(CACHE); minutes the first time)"
 	@$(BIN)/python -m tests.cluster build
-	@$(PYTEST) tests --ignore=tests/bench --requirements
+	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench --requirements $(PARALLEL)
 
-test-unit: venv ## Tests without a cluster, in seconds; changes nothing on the machine
-	@$(PYTEST) tests/unit
+test-unit: venv ## Tests without a cluster, on every core; changes nothing on the machine
+	@$(PYTEST) tests/unit $(PARALLEL)
 
 test-contract: venv ## Tests against a real API server
 	@$(PYTEST) tests/contract
 
 test-e2e: venv ## Tests on real pods
-	@$(PYTEST) tests/e2e
+	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(PARALLEL)
 
 crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
 	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600

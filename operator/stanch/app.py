@@ -154,7 +154,7 @@ class Operator:
         await prime(world, self.settings.namespaces)
         ticker = Ticker(world, Effects(world, self.metrics).perform, Announcer(world, self.metrics, self.identity).announce)
         self.workers = Workers(self.queue, ticker.tick, api.clock, self.metrics, self.settings.workers)
-        self.sweeper = Sweeper(clusters.own, self.queue, self.metrics, self.settings.namespaces)
+        self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces)
         declared = Declared(clusters.own, api.clock)
         sinks = Sinks(self.sink_incident, self.sink_decision(world), declared.told)
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
@@ -183,7 +183,7 @@ class Operator:
             return term.epoch
 
         return World(
-            clusters=clusters, packs=open_packs(self.settings.packs), vault=SecretStore(own, namespace),
+            clusters=clusters, packs=open_packs(self.settings.packs, epoch), vault=SecretStore(own, namespace),
             locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock, actions=ACTIONS, checks=CHECKS,
             decisions=DecisionIndex(), epoch=epoch,
         )  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,6 +33,18 @@ def up(options: argparse.Namespace) -> None:
     """Bring a cluster up and say how to reach it."""
     cluster = choose(options.name).up(options.fake_nodes)
     say(f"cluster {cluster.name} is up; try: {cluster.kubectl} --kubeconfig={cluster.kubeconfig} get nodes")
+
+
+def run_with(options: argparse.Namespace) -> None:
+    """Run a command on a cluster that comes and goes with it; one that was up before stays. Its exit status is ours."""
+    provider = choose(options.name)
+    keep = os.environ.get("STANCH_KEEP_CLUSTER") == "1" or provider.status().state == "up"
+    try:
+        provider.up()
+        sys.exit(subprocess.run(options.argv, env=os.environ | {"STANCH_TEST_CLUSTER": options.name}, check=False).returncode)
+    finally:
+        if not keep:
+            provider.down()
 
 
 def down(options: argparse.Namespace) -> None:
@@ -89,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     one = _command(commands, "up", up, "bring a cluster up, or repair it")
     one.add_argument("--fake-nodes", type=int, default=0, metavar="N", help="have N nodes for scale")
+    one = _command(commands, "with", run_with, "run a command on a cluster that comes and goes with it")
+    one.add_argument("argv", nargs="+", help="the command, after --")
     one = _command(commands, "down", down, "remove a cluster and all that belongs to it")
     one.add_argument("--all", action="store_true", help="every cluster that was made here")
     one = _command(commands, "status", status, "say what runs", default=None)

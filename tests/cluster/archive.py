@@ -46,14 +46,14 @@ class Image:
         """Write the archive unless it is there already; returns its path."""
         name = self.ref.rpartition("/")[2].replace(":", "-")
         path = folder / f"{name}-{self.digest()}.tar"
-        return path if path.exists() else write(path, self._packed(), 0o644)
+        return path if path.exists() else write(path, self._saved(), 0o644)
 
-    def _packed(self) -> bytes:
+    def _saved(self) -> bytes:
         layer = _layer(self.files)
         config = json.dumps(self._config(layer), sort_keys=True).encode()
         names = hashlib.sha256(config).hexdigest() + ".json", "layer.tar"
         manifest = [{"Config": names[0], "RepoTags": [self.ref], "Layers": [names[1]]}]
-        return _tar(
+        return packed(
             {
                 names[0]: Entry(config, mode=0o644),
                 names[1]: Entry(layer, mode=0o644),
@@ -84,10 +84,11 @@ def _sha(data: bytes) -> str:
 def _layer(files: dict[str, Entry]) -> bytes:
     """The files with every folder above them."""
     folders = {str(up): Entry() for path in files for up in Path(path).parents if str(up) != "."}
-    return _tar({**folders, **files})
+    return packed({**folders, **files})
 
 
-def _tar(files: dict[str, Entry]) -> bytes:
+def packed(files: dict[str, Entry]) -> bytes:
+    """A tar file of them: equal files, equal bytes."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path, entry in sorted(files.items()):
@@ -106,3 +107,18 @@ def _info(path: str, entry: Entry) -> tarfile.TarInfo:
     else:
         info.size = len(entry.data)
     return info
+
+
+def unpacked(path: Path) -> dict[str, Entry]:
+    """The files, links and folders of a tar file."""
+    with tarfile.open(path) as tar:
+        return {member.name.removeprefix("./"): _entry(tar, member) for member in tar}
+
+
+def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
+    if member.issym():
+        return Entry(link=member.linkname)
+    if member.islnk():  # busybox's applets are hard links to one file
+        return Entry(link="/" + member.linkname)
+    content = tar.extractfile(member) if member.isfile() else None
+    return Entry(content.read() if content else None, mode=member.mode & 0o7777)

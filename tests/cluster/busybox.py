@@ -5,14 +5,13 @@ Debian's `busybox-static` crashes when it resolves names, so it is the dynamic o
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 import tempfile
 from pathlib import Path
 
 from .apt import APT
-from .archive import Entry
+from .archive import Entry, unpacked
+from .docker import exported
 from .model import ClusterError
 from .paths import cache_root, write
 from .run import run, say
@@ -64,27 +63,4 @@ def _libraries(binary: Path) -> dict[str, Entry]:
 
 
 def _from_docker() -> dict[str, Entry]:
-    folder = cache_root() / "busybox"
-    exported = folder / f"{DOCKER_IMAGE.replace(':', '-')}.tar"
-    if not exported.exists():
-        _export(exported)
-    with tarfile.open(fileobj=io.BytesIO(exported.read_bytes())) as tar:
-        return {m.name: _entry(tar, m) for m in tar if m.name.startswith(("bin/", "lib"))}
-
-
-def _export(goal: Path) -> None:
-    goal.parent.mkdir(parents=True, exist_ok=True)
-    container = run(["docker", "create", DOCKER_IMAGE], timeout=600).strip()
-    try:
-        run(["docker", "export", "--output", str(goal), container])
-    finally:
-        run(["docker", "rm", container])
-
-
-def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry:
-    if member.issym():
-        return Entry(link=member.linkname)
-    if member.islnk():  # the applets are hard links to one file
-        return Entry(link="/" + member.linkname)
-    content = tar.extractfile(member)
-    return Entry(content.read() if content else None, mode=member.mode & 0o7777)
+    return {path: entry for path, entry in unpacked(exported(DOCKER_IMAGE)).items() if path.startswith(("bin/", "lib"))}

@@ -15,8 +15,8 @@ import pytest
 
 from stanch.domain.access import Rule
 from stanch.domain.plan import Pin, Ref
-from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
-from stanch.engine.ports import Clock, Cluster, Clusters, HttpReply, Object
+from stanch.engine.errors import Conflict, NotFound, NotSent, Refused
+from stanch.engine.ports import Clock, Cluster, Clusters, HttpCall, HttpReply, Object
 
 THING = "contract.stanch.dev/v1"
 
@@ -31,7 +31,7 @@ class World(Protocol):
     async def permit(self, service_account: str, *rules: Rule) -> None:
         """Grants in this namespace."""
 
-    async def serve(self, service: str, answer: Callable[[str], HttpReply]) -> Ref:
+    async def serve(self, service: str, answer: Callable[[HttpCall], HttpReply]) -> Ref:
         """A Service, port name `http`, whose backend answers a path so."""
 
     async def refuse(self, service: str) -> Ref:
@@ -301,26 +301,58 @@ class ClusterContract:
 
     @pytest.mark.parametrize("status", [200, 302, 404, 500, 502, 503])
     async def test_every_answer_of_a_backend_is_a_reply(self, world: World, own: Cluster, status: int) -> None:
-        service = await world.serve("web", lambda path: HttpReply(status, path.encode(), 0.0))
-        reply = await own.proxy(service, "http", "/health?deep=1")
-        assert (reply.status, reply.body) == (status, b"/health?deep=1")
+        service = await world.serve("web", lambda call: HttpReply(status, f"{call.path} {dict(call.query)}".encode(), 0.0))
+        reply = await own.proxy(service, "http", HttpCall("/health", query={"deep": "1"}))
+        assert (reply.status, reply.body) == (status, b"/health {'deep': '1'}")
 
     async def test_a_reply_is_cut_at_its_limit(self, world: World, own: Cluster) -> None:
         service = await world.serve("web", lambda _: HttpReply(200, b"x" * 100_000, 0.0))
-        assert (await own.proxy(service, "http", "/", limit_bytes=10)).body == b"x" * 10
+        assert (await own.proxy(service, "http", HttpCall("/"), limit_bytes=10)).body == b"x" * 10
 
-    async def test_a_backend_that_is_not_reached_is_retryable(self, world: World, own: Cluster) -> None:
-        with pytest.raises(Retryable):
-            await own.proxy(await world.refuse("dead"), "http", "/health", limit_bytes=10)
+    async def test_a_call_arrives_as_it_was_said(self, world: World, own: Cluster) -> None:
+        heard: list[HttpCall] = []
+
+        def hear(call: HttpCall) -> HttpReply:
+            heard.append(call)
+            return HttpReply(201, b"", 0.0)
+
+        service = await world.serve("web", hear)
+        headers = {"X-Token": "a b", "Idempotency-Key": "k", "Content-Type": "application/json"}
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            body = b"" if method == "GET" else b'{"a": "\xc3\xa4"}'
+            said = HttpCall("/limits/u%2F1", method, {"q": "a&b c", "e": ""}, headers, body)
+            assert (await own.proxy(service, "http", said)).status == 201
+            came = heard.pop()
+            assert (came.method, dict(came.query), came.body) == (method, {"q": "a&b c", "e": ""}, body)
+            kept = {name.lower(): value for name, value in came.headers.items()}
+            assert kept.items() >= {name.lower(): value for name, value in headers.items()}.items()
+        assert heard == []
+
+    @pytest.mark.parametrize("header", ["Authorization", "proxy-authorization", "Host", "X-Remote-User", "Impersonate-User"])
+    async def test_who_asks_is_not_for_a_call_to_say(self, world: World, own: Cluster, header: str) -> None:
+        with pytest.raises(Refused, match="header"):
+            await own.proxy(Ref("v1", "Service", world.namespace, "web"), "http", HttpCall("/", headers={header: "x"}))
+
+    async def test_a_call_with_another_method_needs_another_verb(self, world: World) -> None:
+        pin = await service_account(world, Rule(("get",), "", "services/proxy"))
+        service = await world.serve("web", lambda _: HttpReply(200, b"", 0.0))
+        acting = world.clusters.acting_as(world.namespace, pin)
+        assert (await acting.proxy(service, "http", HttpCall("/"))).status == 200
+        with pytest.raises(Refused, match="Forbidden"):
+            await acting.proxy(service, "http", HttpCall("/", "POST"))
+
+    async def test_a_backend_that_is_not_reached_was_sent_nothing(self, world: World, own: Cluster) -> None:
+        with pytest.raises(NotSent):
+            await own.proxy(await world.refuse("dead"), "http", HttpCall("/health"), limit_bytes=10)
 
     async def test_a_service_that_is_not_there_is_not_found(self, world: World, own: Cluster) -> None:
         with pytest.raises(NotFound):
-            await own.proxy(Ref("v1", "Service", world.namespace, "absent"), "http", "/")
+            await own.proxy(Ref("v1", "Service", world.namespace, "absent"), "http", HttpCall("/"))
 
     @pytest.mark.parametrize("path", ["health", "/../../../secrets", "/a/%2e%2e/b", "/.."])
     async def test_a_path_cannot_leave_the_proxy(self, world: World, own: Cluster, path: str) -> None:
         with pytest.raises(Refused, match="path"):
-            await own.proxy(Ref("v1", "Service", world.namespace, "web"), "http", path)
+            await own.proxy(Ref("v1", "Service", world.namespace, "web"), "http", HttpCall(path))
 
     # identities
 
@@ -348,7 +380,7 @@ class ClusterContract:
         with pytest.raises(Refused, match="Forbidden"):
             await read_log(acting, unpinned(pod), "app")
         with pytest.raises(Refused, match="Forbidden"):
-            await acting.proxy(Ref("v1", "Service", world.namespace, "web"), "http", "/")
+            await acting.proxy(Ref("v1", "Service", world.namespace, "web"), "http", HttpCall("/"))
 
     async def test_allowed(self, world: World, own: Cluster) -> None:
         group = THING.partition("/")[0]

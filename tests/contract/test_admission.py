@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from stanch.domain.decision import Verb
 from tests.contract.installed import Object, create, grant, install, refused, rule, until, why_refused
 from tests.unit import api_examples as examples
+from tests.unit.decision_examples import BAD, GOOD, PLANNED, spec
 
 ALICE = "--as=alice"
 GROUP = "stanch.dev"
@@ -78,13 +80,14 @@ class TestDecisions:
         grant(cluster, namespace, "alice", CREATE["decisions"], rule(GROUP, "roles", "note", names=("-",)))
         assert create(cluster, namespace, note, ALICE)["spec"]["verb"] == "Note"
 
-    @pytest.mark.parametrize("verb", ["Approve", "Reject", "Resume", "Abort", "Close"])
-    def test_a_service_account_does_not_decide(self, cluster: Any, namespace: str, verb: str) -> None:
+    @pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.Note])
+    def test_a_service_account_does_not_decide(self, cluster: Any, namespace: str, verb: Verb) -> None:
         robot = f"system:serviceaccount:{namespace}:robot"
-        verbs = ("approve", "reject", "resume", "abort", "close", "note")
+        verbs = [verb.lower() for verb in Verb]
         grant(cluster, namespace, robot, CREATE["decisions"], rule(GROUP, "roles", *verbs))
+        said = STEPS[verb] if verb in STEPS else {**PLANNED, "verb": str(verb)}
         with refused(f"a ServiceAccount may only say Note, not {verb}"):
-            create(cluster, namespace, decision(by=robot, verb=verb, reason="why not"), f"--as={robot}")
+            create(cluster, namespace, about_step(said, by=robot), f"--as={robot}")
         note = decision(by=robot, verb="Note", reason="alert resolved")
         assert create(cluster, namespace, note, f"--as={robot}")["spec"]["by"] == robot
 
@@ -112,6 +115,63 @@ class TestDecisions:
         cluster.kubectl("-n", namespace, "delete", "decision", "approve-undo", f"--as={ACCOUNT}:{controller}",
                         "--as-group=system:masters", "--wait=false")  # fmt: skip
         until(lambda: not cluster.kubectl("-n", namespace, "get", "decisions", "-o", "name"))
+
+
+# Decisions about a step
+
+
+STEPS = {Verb.Confirm: GOOD["confirm under a role"], Verb.Extend: GOOD["extend"], Verb.Revert: GOOD["revert"]}
+
+
+def about_step(said: dict[str, Any], **more: Any) -> Object:
+    return {**examples.decision(), "metadata": {"name": "about-step"}, "spec": spec(said, **{"by": "alice", **more})}
+
+
+class TestSteps:
+    @pytest.fixture
+    def keeper(self, cluster: Any, namespace: str) -> None:
+        """May say everything about steps as `dba`, and nothing else."""
+        held = rule(GROUP, "roles", "confirm", "extend", "revert", names=("dba",))
+        grant(cluster, namespace, "alice", CREATE["decisions"], held)
+
+    @pytest.mark.usefixtures("keeper")
+    @pytest.mark.parametrize("verb", STEPS)
+    def test_who_holds_the_role_says_it(self, cluster: Any, namespace: str, verb: Verb) -> None:
+        made = create(cluster, namespace, about_step(STEPS[verb], role="dba"), ALICE)
+        assert (made["spec"]["verb"], made["spec"]["by"], made["spec"]["step"]) == (verb, "alice", "scale")
+
+    @pytest.mark.usefixtures("keeper")
+    @pytest.mark.parametrize("verb", STEPS)
+    def test_nobody_says_it_for_another_or_under_another_role(self, cluster: Any, namespace: str, verb: Verb) -> None:
+        with refused("spec.by is 'bob', but you are 'alice': set spec.by to your own name"):
+            create(cluster, namespace, about_step(STEPS[verb], role="dba") | {"spec": spec(STEPS[verb], role="dba")}, ALICE)
+        with refused(f"'alice' may not {verb.lower()} as 'incident-commander' in namespace .* ask for a Role there"):
+            create(cluster, namespace, about_step(STEPS[verb], role="incident-commander"), ALICE)
+        with refused(f"'alice' may not {verb.lower()} as '-'"):
+            create(cluster, namespace, about_step(STEPS[verb], role=None), ALICE)
+
+    @pytest.mark.parametrize("verb", STEPS)
+    def test_each_verb_is_granted_by_itself(self, cluster: Any, namespace: str, verb: Verb) -> None:
+        others = [other.lower() for other in Verb if other is not verb]
+        grant(cluster, namespace, "alice", CREATE["decisions"], rule(GROUP, "roles", *others))
+        with refused(f"'alice' may not {verb.lower()} as 'dba'"):
+            create(cluster, namespace, about_step(STEPS[verb], role="dba"), ALICE)
+        note = about_step({"verb": "Note"})
+        assert create(cluster, namespace, note, ALICE, "--dry-run=server")["spec"]["verb"] == "Note"
+
+    @pytest.fixture
+    def everybody(self, cluster: Any, namespace: str) -> None:
+        grant(cluster, namespace, "alice", CREATE["decisions"], rule(GROUP, "roles", *(verb.lower() for verb in Verb)))
+
+    @pytest.mark.usefixtures("everybody")
+    def test_what_is_complete_is_taken(self, cluster: Any, namespace: str) -> None:
+        for name, said in GOOD.items():
+            assert why_refused(cluster, namespace, about_step(said), ALICE, "--dry-run=server") == "", name
+
+    @pytest.mark.usefixtures("everybody")
+    def test_what_is_incomplete_or_too_much_is_refused(self, cluster: Any, namespace: str) -> None:
+        for name, (said, says) in BAD.items():
+            assert says in why_refused(cluster, namespace, about_step(said), ALICE, "--dry-run=server"), name
 
 
 @pytest.fixture

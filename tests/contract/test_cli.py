@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,18 @@ import pytest
 import yaml
 
 from stanch.api import codec
-from stanch.cli import listing, watch
+from stanch.cli import freezing, listing, reverts, watch
+from stanch.cli.about_step import Asking, speak
 from stanch.cli.access import Wanted, of_file
 from stanch.cli.decide import Manner, Said, decide
 from stanch.cli.ending import Ending, told
+from stanch.cli.freezing import Switch, turn
 from stanch.cli.kubeconfig import Asked, locate
 from stanch.cli.output import Format, console
 from stanch.cli.session import Session, connected
 from stanch.domain.decision import Verb
-from stanch.domain.incident import Phase
+from stanch.domain.incident import Phase, RevertRecord, RevertState, StepRecord, StepState
+from stanch.domain.plan import Ref
 from tests.contract.installed import create, grant, install, rule
 from tests.unit import api_examples as examples
 from tests.unit.play import NO, Play
@@ -86,6 +91,89 @@ async def test_what_admission_refuses_reaches_the_person_in_one_line(alice: Sess
     with pytest.raises(Ending, match="'alice' may not abort as '-'") as ending:
         await ended(alice, decide(alice, Said(Verb.Abort, "frontend-502", "enough"), AT_ONCE))
     assert "\n" not in ending.value.message and "ask for a Role" in ending.value.message
+
+
+OWED = RevertRecord(
+    option="undo", step="scale", state=RevertState.Owed, ref=Ref("apps/v1", "Deployment", "x", "frontend", "u"), token="t",
+    image="i", digest="d", due_at=datetime(2099, 1, 1, tzinfo=UTC),
+)  # fmt: skip
+
+
+@pytest.fixture
+def owing(cluster: Any, namespace: str, incident: dict[str, Any]) -> dict[str, Any]:
+    """The incident, with a change that is to be taken back and a step of which nobody knows whether it happened."""
+    purge = StepRecord("undo", "purge", StepState.Indeterminate, message="the connection broke")
+    status = replace(codec.status_of(incident), reverts=(OWED,), steps=(purge,), open_reverts=1)
+    patch = json.dumps({"status": codec.status_to_json(status)})
+    cluster.kubectl("-n", namespace, "patch", "inc", "frontend-502", "--subresource=status", "--type=merge", "-p", patch)
+    return incident
+
+
+def unasked(what: str) -> bool:
+    raise AssertionError(f"asked: {what}")
+
+
+SAID = {
+    Verb.Confirm: ("purge", {}, {"option": "undo", "step": "purge"}),
+    Verb.Reject: ("purge", {}, {"option": "undo", "step": "purge"}),
+    Verb.Extend: ("undo/scale", {"extend_by": "90m"}, {"option": "undo", "step": "scale", "extendBy": "1h30m"}),
+    Verb.Revert: ("", {}, {}),
+}
+
+
+@pytest.mark.usefixtures("owing")
+@pytest.mark.parametrize("verb", SAID)
+async def test_what_is_said_about_a_step_is_what_the_api_server_takes(
+    alice: Session, cluster: Any, namespace: str, verb: Verb
+) -> None:
+    step, more, expected = SAID[verb]
+    said, asking = Said(verb, "frontend-502", "seen by myself", "dba", **more), Asking(step, True, unasked)
+    with pytest.raises(Ending, match=f"'alice' may not {verb.lower()} as 'dba'"):
+        await ended(alice, speak(alice, said, asking, AT_ONCE))
+    grant(cluster, namespace, "alice", *READ, rule(GROUP, "roles", verb.lower(), names=("dba",)))
+    await speak(alice, said, asking, AT_ONCE)
+    (made,) = json.loads(cluster.kubectl("-n", namespace, "get", "decisions", "-o", "json"))["items"]
+    found = {key: made["spec"].get(key) for key in ("option", "step", "extendBy", "planDigest") if key in made["spec"]}
+    assert found == expected and made["spec"]["by"] == "alice" and codec.decision_of(made).verb is verb
+
+
+@pytest.mark.usefixtures("owing")
+async def test_lists_what_is_to_be_taken_back(
+    alice: Session, cluster: Any, namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await reverts.show(alice, False, Format.text)
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert line.split()[:5] == ["frontend-502", "undo/scale", "deployment/frontend", "2099-01-01", "00:00:00"]
+    with pytest.raises(Ending, match='cannot list resource "incidents"'):
+        await ended(alice, reverts.show(alice, True, Format.text))
+    await watch.once(alice, "frontend-502", watch.View(console()))
+    out = capsys.readouterr().out
+    assert "undo/scale  deployment/frontend  in" in out and "? Indeterminate  step purge" in out
+    assert [line for line in out.splitlines() if line != line.rstrip()] == []
+    heads, found = cluster.kubectl("-n", namespace, "get", "inc").splitlines()
+    place = heads.index("REVERTS")
+    assert heads.index("WAITS FOR") < place and found[place : place + 3].strip() == "1"
+
+
+async def test_freezes_and_unfreezes_a_policy(
+    cluster: Any, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the administrator; alice, who may not, changes nothing."""
+    name = f"{namespace}-policy"
+    create(cluster, namespace, {**examples.policy(), "metadata": {"name": name}})
+    asked = Asked(str(cluster.kubeconfig), cluster.context, namespace)
+    try:
+        async with connected(locate(Asked(kubeconfig(cluster, tmp_path, "alice"), cluster.context, namespace), {})) as alice:
+            with pytest.raises(Ending, match='cannot get resource "responsepolicies"'):
+                await ended(alice, turn(alice, Switch(True, name, False), freezing.Asking(True, unasked)))
+        async with connected(locate(asked, {})) as admin:
+            for suspended in (True, False):
+                await turn(admin, Switch(suspended, name, False), freezing.Asking(True, unasked))
+                found = json.loads(cluster.kubectl("get", "rp", name, "-o", "json"))
+                assert found["spec"]["suspended"] is suspended
+    finally:
+        cluster.kubectl("delete", "rp", name, "--wait=false")
+    assert f"responsepolicy/{name} frozen" in capsys.readouterr().out
 
 
 async def ended(session: Session, question: Any) -> None:

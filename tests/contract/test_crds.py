@@ -54,7 +54,7 @@ def test_thirty_actions_stay_within_the_budget(cluster: Any) -> None:
 
 def test_explain_is_the_reference(cluster: Any) -> None:
     steps = cluster.kubectl("explain", "playbook.spec.options.steps")
-    for line in ("rolloutRestart", "rolloutUndo", "One action on one target", "expect\t<string> -required-"):
+    for line in ("rolloutRestart", "rolloutUndo", "One action, what is expected of it", "expect\t<string> -required-"):
         assert line in steps
     to = cluster.kubectl("explain", "playbook.spec.options.steps.rolloutUndo.to")
     assert "LastStable" in to
@@ -74,7 +74,7 @@ def mine(me: str, **spec: object) -> Object:
 
 def test_a_playbook_is_filled_up_with_defaults(cluster: Any, namespace: str) -> None:
     spec = create(cluster, namespace, examples.playbook())["spec"]
-    assert spec["targets"][0]["apiVersion"] == "apps/v1"
+    assert spec["targets"][0]["maxCount"] == 1
     assert spec["evidence"]["onFailure"] == "Block"
     assert spec["options"][0]["risk"] == "Low"
     assert spec["options"][0]["verify"][1] == {
@@ -101,7 +101,7 @@ def status() -> Status:
         facts={"lastDeploy.at": "2026-11-21T08:50:00Z"},
         options=(OptionRecord("restart", OptionState.Denied, "503", AT),),
         steps=(StepRecord("restart", "restart", StepState.Done, token="t", intended_at=AT, done_at=AT),),
-        checks=(CheckRecord("http", Verdict.Denied, Verdict.Denied, "x" * 2000),),
+        checks=(CheckRecord("http", Verdict.Denied, "503", Verdict.Denied, "200", "x" * 1024),),
         conditions=(Condition("Ready", "False", "AwaitingApproval", "waits", 1, AT),),
     )
 
@@ -132,7 +132,7 @@ def closed(cluster: Any, namespace: str, me: str) -> None:
 def test_a_tired_person_reads_the_columns(cluster: Any, namespace: str) -> None:
     header, line = cluster.kubectl("-n", namespace, "get", "inc").splitlines()
     assert header.replace("WAITS FOR", "WAITS-FOR").split() == [
-        "NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS-FOR", "AGE",
+        "NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS-FOR", "REVERTS", "AGE",
     ]  # fmt: skip
     for shown in ("P0", "Closed", "frontend-down", "undo", "incident-commander 0/1"):
         assert shown in line

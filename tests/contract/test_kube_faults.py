@@ -12,7 +12,7 @@ from kubernetes.aio.client.configuration import Configuration
 
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Failure, NotFound, Refused, Retryable
-from stanch.engine.ports import Cluster, Object
+from stanch.engine.ports import Cluster, HttpCall, Object
 from stanch.kube.client import ApiServer
 from stanch.kube.cluster import ApiCluster
 from stanch.kube.discovery import Discovery
@@ -198,7 +198,7 @@ async def test_a_backends_date_does_not_set_the_clock(
 ) -> None:
     before = between[1].clock.now()
     proxy.plan("GET", Answer(200, {"Date": "Mon, 01 Jan 2001 00:00:00 GMT"}), path="/proxy/")
-    await cluster_through.proxy(Ref("v1", "Service", made.namespace, "web"), "http", "/")
+    await cluster_through.proxy(Ref("v1", "Service", made.namespace, "web"), "http", HttpCall("/"))
     assert between[1].clock.now() - before < timedelta(seconds=5)
 
 

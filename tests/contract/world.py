@@ -18,7 +18,7 @@ from aiohttp import web
 
 from stanch.domain.access import Rule
 from stanch.domain.plan import Pin, Ref
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import HttpCall, HttpReply, Object
 from stanch.kube.client import ApiServer
 from stanch.kube.identity import ApiClusters
 
@@ -50,9 +50,10 @@ class KubeWorld:
             name = rule.names[0] if rule.names else ""
             await until(lambda rule=rule, name=name: self._has(acting, rule, name))
 
-    async def serve(self, service: str, answer: Callable[[str], HttpReply]) -> Ref:
+    async def serve(self, service: str, answer: Callable[[HttpCall], HttpReply]) -> Ref:
         async def handle(request: web.Request) -> web.StreamResponse:
-            reply = answer(request.path_qs)
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            reply = answer(HttpCall(request.path, request.method, dict(request.query), headers, await request.read()))
             return web.Response(status=reply.status, body=reply.body)
 
         return await self._service(service, await self._stack.enter_async_context(serving(handle)))
@@ -92,7 +93,9 @@ class KubeWorld:
         return name
 
     async def _log(self, request: web.Request) -> web.StreamResponse:
-        """As the kubelet answers; its words are those of pkg/kubelet (v1.34)."""
+        """As the kubelet answers; its words are those of pkg/kubelet (v1.34). It runs no command."""
+        if request.path.startswith("/exec/"):
+            return web.Response(status=404, text="container not found")
         _, _, pod, container = request.path.strip("/").split("/")
         previous = request.query.get("previous") == "true"
         if container == "new":

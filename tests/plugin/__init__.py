@@ -7,6 +7,7 @@ An ID is proven when at least one test that names it ran, and every one that ran
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.plugin import catalogue, table
 from tests.plugin.ledger import Ledger
 
 LEDGER = pytest.StashKey[Ledger]()
+PROPERTY = "requirements"
 MARKER = "requirement(*ids): the lines of the runbooks that this test proves (tests/requirements.yaml)"
 
 
@@ -24,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[LEDGER] = Ledger(catalogue.load())
+    config.pluginmanager.register(Recorder(config.stash[LEDGER]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,12 +44,20 @@ def named(item: pytest.Item) -> tuple[object, ...]:
     return tuple(name for mark in item.iter_markers("requirement") for name in mark.args or ("",))
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Outermost, so that it sees what the other plugins made of the report."""
-    report = yield
-    item.config.stash[LEDGER].record(report)
-    return report
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Reports carry the IDs: with `-n` they come from another process, and nothing was collected in this one."""
+    item.user_properties.append((PROPERTY, list(named(item))))
+
+
+@dataclass(frozen=True, eq=False)
+class Recorder:
+    """Compared by identity, because pytest keeps its plugins in sets."""
+
+    ledger: Ledger
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.ledger.enter(report.nodeid, tuple(name for key, names in report.user_properties if key == PROPERTY for name in names))
+        self.ledger.record(report)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

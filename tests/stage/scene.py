@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,19 @@ from tests.stage.kubectl import ROOT, Kubectl, documents
 AUREUS = ROOT / "playbooks" / "aureus"
 ON_CALL = "alice"
 COMMANDER = "carol"
+SECURITY = "sam"
 HERE = Path(__file__).parent
 Edit = Callable[[dict[str, Any]], None]
 
+OF_STEPS = ("confirm", "extend", "revert")
+JUDGES = [
+    {"apiGroups": ["stanch.dev"], "resources": ["incidents", "decisions"], "verbs": ["create", "get", "list", "watch"]},
+    {
+        "apiGroups": ["stanch.dev"],
+        "resources": ["roles"],
+        "verbs": ["approve", "reject", "note", "abort", "resume", "close", *OF_STEPS],
+    },
+]
 ROLES = {
     ON_CALL: [
         {
@@ -24,12 +35,10 @@ ROLES = {
             "verbs": ["create", "get", "list", "watch", "delete"],
         },
         {"apiGroups": ["stanch.dev"], "resources": ["playbooks"], "verbs": ["run", "get", "list"]},
-        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["note", "abort", "resume", "close"]},
+        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["note", "abort", "resume", "close", *OF_STEPS]},
     ],
-    COMMANDER: [
-        {"apiGroups": ["stanch.dev"], "resources": ["incidents", "decisions"], "verbs": ["create", "get", "list", "watch"]},
-        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["approve", "reject", "note", "abort", "resume", "close"]},
-    ],
+    COMMANDER: JUDGES,
+    SECURITY: JUDGES,
 }
 
 
@@ -50,6 +59,10 @@ class Scene:
     def commander(self) -> Kubectl:
         return self.kubectl.acting_as(COMMANDER)
 
+    @property
+    def security(self) -> Kubectl:
+        return self.kubectl.acting_as(SECURITY)
+
     def set(self, playbook: Edit = lambda _: None, access: Edit = lambda _: None) -> None:
         """Frontend v1, healthy; the shipped playbook and its access, each edited; the people."""
         self.kubectl.apply(documents(HERE / "frontend.yaml"))
@@ -59,11 +72,20 @@ class Scene:
         self.kubectl.apply(documents(AUREUS / "frontend-down.yaml", self._here(playbook)))
         self.rolled_out()
 
+    def play(self, name: str, *, playbook: Edit = lambda _: None, stage: Edit = lambda _: None, beside: Iterable[Any] = ()) -> None:
+        """Frontend v1, edited, what stands beside it, the people; the shipped playbook of this name, edited, and its access."""
+        self.kubectl.apply([*beside, *documents(HERE / "frontend.yaml", stage)])
+        self.kubectl.apply(documents(AUREUS / "policy.yaml"))
+        self.kubectl.apply(documents(AUREUS / f"{name}-access.yaml", self._here()))
+        self.kubectl.apply([document for who, rules in ROLES.items() for document in person(who, rules)])
+        self.kubectl.apply(documents(AUREUS / f"{name}.yaml", self._here(playbook)))
+        self.rolled_out()
+
     def grant(self, edit: Edit = lambda _: None) -> None:
         """The shipped access of the playbook's ServiceAccount, edited."""
         self.kubectl.apply(documents(AUREUS / "access.yaml", self._here(edit)))
 
-    def _here(self, edit: Edit) -> Edit:
+    def _here(self, edit: Edit = lambda _: None) -> Edit:
         def edited(document: dict[str, Any]) -> None:
             moved(document, "aureus", self.namespace)
             moved(document, "stanch-system", self.operator_namespace)
@@ -93,12 +115,26 @@ class Scene:
 
     def until(self, name: str, phase: str, seconds: float = 120) -> dict[str, Any]:
         """Waits for a phase and returns the Incident. The failure says how it stands instead."""
+        return self.until_status(name, ".phase", phase, seconds)
+
+    def until_status(self, name: str, path: str, value: str, seconds: float = 120) -> dict[str, Any]:
+        """Waits until that place of the status holds the value, e.g. `.reverts[0].state`; else as `until`."""
         try:
-            self.kubectl.wait(f"incident/{name}", ".status.phase", phase, seconds)
+            self.kubectl.wait(f"incident/{name}", f".status{path}", value, seconds)
         except Exception as error:
             standing = self.incident(name).get("status", {})
-            raise AssertionError(f"{name} is not {phase}: {standing}") from error
+            raise AssertionError(f"{path} of {name} is not {value}: {standing}") from error
         return self.incident(name)
+
+    def until_time(self, at: datetime) -> None:
+        """Asks for the Deployment until that time has come: each question takes its time, and nothing sleeps in between."""
+        while datetime.now(UTC) < at:
+            self.deployment()
+
+    def until_true(self, what: str, true: Callable[[], bool], tries: int = 60) -> None:
+        """Asks again and again: each question takes its time, and nothing sleeps in between."""
+        if not any(true() for _ in range(tries)):
+            raise AssertionError(f"{what}: not so after {tries} questions")
 
     def incident(self, name: str) -> dict[str, Any]:
         return self.kubectl.get("incident", name)
@@ -111,12 +147,26 @@ class Scene:
         container = self.deployment()["spec"]["template"]["spec"]["containers"][0]
         return {item["name"]: item.get("value", "") for item in container["env"]}
 
+    def approve(self, who: Kubectl, name: str, role: str, **spec: Any) -> None:
+        """Approves, as that role, the plan that waits for it."""
+        incident = self.until(name, "AwaitingApproval")
+        status = incident["status"]
+        self.decide(who, "Approve", incident, role=role, option=status["option"], planDigest=status["planDigest"], **spec)
+
     def decide(self, who: Kubectl, verb: str, incident: dict[str, Any], **spec: Any) -> dict[str, Any]:
         """A Decision, as plain kubectl makes it."""
         reference = {"name": incident["metadata"]["name"], "uid": incident["metadata"]["uid"]}
         body = {"incidentRef": reference, "verb": verb, "by": who.user, "reason": "because the test says so", **spec}
         metadata = {"generateName": f"{verb.lower()}-", "namespace": self.namespace}
         return who.create({"apiVersion": "stanch.dev/v1alpha1", "kind": "Decision", "metadata": metadata, "spec": body})
+
+
+def keeps_evidence(document: dict[str, Any]) -> None:
+    """The frontend has a folder where the application keeps its own evidence."""
+    if document["kind"] == "Deployment":
+        spec = document["spec"]["template"]["spec"]
+        spec["volumes"] = [{"name": "evidence", "emptyDir": {}}]
+        spec["containers"][0]["volumeMounts"] = [{"name": "evidence", "mountPath": "/app/evidence"}]
 
 
 def person(name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:

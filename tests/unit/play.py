@@ -14,14 +14,17 @@ from stanch.domain.timeline import Entry, File
 from stanch.engine import moves
 from stanch.engine.decide import decide
 from stanch.engine.moves import Effect, Move, Outcome, Snapshot
+from stanch.engine.parts import Reading
 
 T0 = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 APP = Ref("apps/v1", "Deployment", "aureus", "frontend", "uid-app")
 DIGEST = "sha256:" + "d" * 64
 
-YES = (Verdict.Confirmed, "200", False)
-NO = (Verdict.Denied, "502", False)
-UNKNOWN = (Verdict.Inconclusive, "no answer", False)
+YES = Reading(Verdict.Confirmed, "200")
+NO = Reading(Verdict.Denied, "502")
+UNKNOWN = Reading(Verdict.Inconclusive, "no answer")
+# What is prepared for a step that can be taken back.
+REVERSIBLE = moves.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2", image="image", ref=APP)
 
 
 def facts(**changes: Any) -> Facts:
@@ -65,7 +68,8 @@ class Play:
     chain: list[Entry] = field(default_factory=list)
     performed: list[Effect] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
-    readings: Mapping[str, tuple[Verdict, str, bool]] = field(default_factory=lambda: {"health": YES})
+    taken: list[str] = field(default_factory=list)
+    readings: Mapping[str, Reading] = field(default_factory=lambda: {"health": YES})
     answers: dict[type, Outcome | Callable[[Any], Outcome]] = field(default_factory=dict)
     store_error: str = ""
     statuses: list[Status] = field(default_factory=list)
@@ -83,7 +87,7 @@ class Play:
 
     def _capture(self, effect: moves.Capture) -> Outcome:
         listing = File(f"captures/{effect.label}.json", "0" * 64, 10)
-        baseline = {"health": Verdict.Denied} if effect.baseline else {}
+        baseline = {"health": NO} if effect.baseline else {}
         return moves.Captured(self.now, 3, 300, (), listing, baseline)
 
     def _prepare(self, effect: moves.Prepare) -> Outcome:
@@ -96,6 +100,17 @@ class Play:
             return moves.Stale("it was not written")
         self.written.append(effect.token)
         return moves.Written("written", found=False)
+
+    def _preparerevert(self, effect: moves.PrepareRevert) -> Outcome:
+        return moves.Prepared("51", "", f"take back {effect.token}")
+
+    def _writerevert(self, effect: moves.WriteRevert) -> Outcome:
+        if effect.token in self.taken:
+            return moves.Written("observed", found=True)
+        if effect.fence:
+            return moves.Stale("it was not written")
+        self.taken.append(effect.token)
+        return moves.Written("taken back", found=False)
 
     def _read(self, effect: moves.Read) -> Outcome:
         return moves.Readings(dict(self.readings))
@@ -119,15 +134,23 @@ class Play:
             self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]
         self.status = move.status
         self.statuses.append(move.status)
+        if isinstance(outcome, moves.Bound) and move.status.plan_digest == outcome.digest:
+            self.plan = outcome.plan
         return move
 
     def tick(self) -> Move:
-        """Until an effect is no longer needed."""
+        """Until an effect is no longer needed. As in the runtime, what came of an effect is still looked at after a Mark."""
+        effect: Effect | None = None
+        outcome: Outcome | None = None
         move = self.step()
         for _ in range(200):
             if move.effect is None:
                 return move
-            move = self.step(move.effect, self.answer(move.effect))
+            if isinstance(move.effect, moves.Mark):
+                self.answer(move.effect)
+            else:
+                effect, outcome = move.effect, self.answer(move.effect)
+            move = self.step(effect, outcome)
         raise AssertionError("the engine does not come to rest")
 
     def until(self, *phases: Phase, limit: timedelta = timedelta(hours=2)) -> Move:

@@ -113,3 +113,23 @@ def server_with(*objects: Object) -> MemoryServer:
     for item in objects:
         server.add(item)
     return server
+
+
+def config_map(data: Mapping[str, str], **more: Any) -> Object:
+    metadata = {"name": "flags", "namespace": "shop", "uid": "uid-flags", "resourceVersion": "100", "annotations": {"team": "shop"}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data), **more}
+
+
+def autoscalers(*found: Object) -> Object:
+    """What `scale` reads of the autoscalers of its target."""
+    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscalerList", "items": list(found)}
+
+
+def autoscaler(least: int, most: int, *, name: str = "web", owner: Mapping[str, Any] | None = None, **of: str) -> Object:
+    """An HorizontalPodAutoscaler; `of`: kind, name and apiVersion of what it scales, where not Deployment web."""
+    metadata: Object = {"name": name, "namespace": "shop"}
+    if owner:
+        metadata["ownerReferences"] = [{"controller": True, **owner}]
+    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", **of}
+    spec = {"scaleTargetRef": scaled, "minReplicas": least, "maxReplicas": most}
+    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": metadata, "spec": spec}

@@ -31,7 +31,7 @@ def test_plans_what_the_golden_file_says(path: Path) -> None:
     assert planned == {key: golden[key] for key in ("change", "refused") if key in golden}
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("name", [name for name, action in ACTIONS.items() if action.plan])
 def test_every_action_has_a_golden_file_that_changes_something(name: str) -> None:
     files = [path for path in CASES if path.parent.name == name]
     assert any("change" in yaml.safe_load(path.read_text()) for path in files)

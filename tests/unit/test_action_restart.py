@@ -10,6 +10,7 @@ from stanch.engine.errors import Conflict, Refused
 from stanch.engine.parts import Before
 from stanch.engine.workload import release_of, template_of
 from tests.unit import rollouts
+from tests.unit.acting import on
 from tests.unit.memory import MemoryCluster
 from tests.unit.memory.objects import merged
 from tests.unit.rollouts import before, template
@@ -46,16 +47,17 @@ async def test_read_plan_and_apply_need_no_more_than_the_declared_rules(kind: st
     target = rollouts.workload(kind, template("web:v1"))
     server = rollouts.server_with(target)
     ref = server.ref(target)
-    server.grant("shop", "fixer", *ROLLOUT_RESTART.rules(RestartParams(), ref))
+    server.grant("shop", "fixer", *ROLLOUT_RESTART.rules(RestartParams(), "shop", ref))
     account = server.add({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "fixer", "namespace": "shop"}})
     cluster = MemoryCluster(server, "shop", Pin(account.name, account.uid))
-    state = await ROLLOUT_RESTART.read(cluster, ref, RestartParams())
+    state = await ROLLOUT_RESTART.read(on(cluster), ref, RestartParams())
     change, version = plan(state), state.target["metadata"]["resourceVersion"]
-    written = await ROLLOUT_RESTART.apply(cluster, change, version)
+    await ROLLOUT_RESTART.apply(on(cluster), change, version)
+    written = server.read(ref)
     assert ROLLOUT_RESTART.observe(written, "inc-1.restart")
     assert not ROLLOUT_RESTART.observe(written, "inc-2.restart")
     with pytest.raises(Conflict):
-        await ROLLOUT_RESTART.apply(cluster, change, version)
+        await ROLLOUT_RESTART.apply(on(cluster), change, version)
 
 
 async def test_an_object_that_was_created_anew_is_not_written() -> None:
@@ -63,7 +65,7 @@ async def test_an_object_that_was_created_anew_is_not_written() -> None:
     change = plan(before({**target, "metadata": {**target["metadata"], "uid": "the-one-before"}}))
     server = rollouts.server_with(target)
     with pytest.raises(Refused):
-        await ROLLOUT_RESTART.apply(MemoryCluster(server), change, "100")
+        await ROLLOUT_RESTART.apply(on(MemoryCluster(server)), change, "100")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from stanch.engine.errors import Refused
 from stanch.engine.parts import Change
 from stanch.engine.ports import Object
 from tests.unit import rollouts
+from tests.unit.acting import on
 from tests.unit.memory import MemoryCluster
 from tests.unit.rollouts import before, controller_revision, deployment, pod, replica_set, template
 
@@ -107,7 +108,7 @@ async def test_pods_of_sets_are_counted_by_revision(kind: str, mark: str) -> Non
         pod(target, "web-3", new, ready=False),
     )
     params = UndoParams(to="LastStable")
-    state = await ROLLOUT_UNDO.read(MemoryCluster(server), server.ref(target), params)
+    state = await ROLLOUT_UNDO.read(on(MemoryCluster(server)), server.ref(target), params)
     change = ROLLOUT_UNDO.plan(state, params, "inc-1.undo")
     assert change.why.startswith("revision 1 still has 2 of 2 pods ready, while revision 2 has 0 of 4 available")
 

@@ -17,9 +17,10 @@ from stanch.actions.rollout_undo import ROLLOUT_UNDO, UndoParams
 from stanch.domain.plan import Pin
 from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.mergepatch import difference, merged
-from stanch.engine.parts import Before, Change
+from stanch.engine.parts import Before, Change, RevertConflict
 from stanch.engine.workload import release_of, template_of
 from tests.unit import rollouts
+from tests.unit.acting import on
 from tests.unit.memory import MemoryCluster
 from tests.unit.memory.objects import merged as by_the_server
 from tests.unit.rollouts import before, controller_revision, deployment, replica_set, template
@@ -81,7 +82,7 @@ def test_the_patch_makes_exactly_the_revisions_template_and_its_inverse_the_one_
     assert {**after["spec"], "template": 0} == {**state.target["spec"], "template": 0}
     assert by_the_server(after, change.patch) == after, "applying twice is the same"
     assert undo(state, to="Revision", revision=1) == change, "planning twice is the same"
-    back = by_the_server(after, ROLLOUT_UNDO.inverse(state, change).patch)
+    back = by_the_server(after, ROLLOUT_UNDO.inverse(state, change, after, "inc-1.undo.revert").patch)
     assert back["spec"] == state.target["spec"]
     assert without_token(back) == state.target["metadata"]["annotations"]
     assert state == original, "planning changes nothing that it was given"
@@ -101,7 +102,7 @@ def test_change_cause_of_a_deployment_goes_with_the_revision(state: Before, was:
     change = undo(before(target, revision), to="Previous")
     after = by_the_server(target, change.patch)
     assert after["metadata"]["annotations"].get(cause) == was
-    back = by_the_server(after, ROLLOUT_UNDO.inverse(before(target, revision), change).patch)
+    back = by_the_server(after, ROLLOUT_UNDO.inverse(before(target, revision), change, after, "inc-1.undo.revert").patch)
     assert back["metadata"]["annotations"].get(cause) == now
 
 
@@ -110,7 +111,7 @@ def test_the_inverse_bears_a_token_of_its_own() -> None:
     change = undo(state, to="Previous")
     after = by_the_server(state.target, change.patch)
     assert observe(after, "inc-1.undo")
-    back = by_the_server(after, ROLLOUT_UNDO.inverse(state, change).patch)
+    back = by_the_server(after, ROLLOUT_UNDO.inverse(state, change, after, "inc-1.undo.revert").patch)
     assert observe(back, "inc-1.undo.revert")
     assert not observe(back, "inc-1.undo")
 
@@ -157,18 +158,19 @@ async def test_read_plan_and_apply_need_no_more_than_the_declared_rules(kind: st
     stranger["metadata"]["name"] = "stranger"
     server = rollouts.server_with(target, revision(3, "v2"), stranger, revision(1, "v1"))
     ref, params = server.ref(target), UndoParams(to=to)
-    server.grant("shop", "fixer", *ROLLOUT_UNDO.rules(params, ref))
+    server.grant("shop", "fixer", *ROLLOUT_UNDO.rules(params, "shop", ref))
     account = server.add({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "fixer", "namespace": "shop"}})
     cluster = MemoryCluster(server, "shop", Pin(account.name, account.uid))
 
-    state = await ROLLOUT_UNDO.read(cluster, ref, params)
+    state = await ROLLOUT_UNDO.read(on(cluster), ref, params)
     change = ROLLOUT_UNDO.plan(state, params, "inc-1.undo")
     version = state.target["metadata"]["resourceVersion"]
-    written = await ROLLOUT_UNDO.apply(cluster, change, version)
+    await ROLLOUT_UNDO.apply(on(cluster), change, version)
+    written = server.read(ref)
     assert template_of(written) == template("web:v1")
     assert ROLLOUT_UNDO.observe(written, "inc-1.undo")
     with pytest.raises(Conflict):
-        await ROLLOUT_UNDO.apply(cluster, change, version)
+        await ROLLOUT_UNDO.apply(on(cluster), change, version)
     assert len(server.writes) == 2
 
 
@@ -177,7 +179,7 @@ async def test_reading_waits_for_the_controller_to_see_the_latest_spec() -> None
     target["metadata"]["generation"] = 5
     server = rollouts.server_with(target)
     with pytest.raises(Retryable, match="NotObserved"):
-        await ROLLOUT_UNDO.read(MemoryCluster(server), server.ref(target), UndoParams(to="Previous"))
+        await ROLLOUT_UNDO.read(on(MemoryCluster(server)), server.ref(target), UndoParams(to="Previous"))
 
 
 async def test_applying_without_a_version_is_a_fault() -> None:
@@ -199,3 +201,17 @@ def test_parameters_that_say_too_little_or_too_much_are_refused(params: dict) ->
 def test_actions_that_share_a_name_stop_the_start() -> None:
     with pytest.raises(ValueError, match="two actions are named rolloutUndo"):
         by_name(*ACTIONS.values(), replace(ROLLOUT_UNDO, summary="another"))
+
+
+def test_the_inverse_overwrites_nothing_that_came_later() -> None:
+    state = before(deployment(template("web:v2")), replica_set(1, template("web:v1")))
+    change = undo(state, to="Previous")
+    meddled = by_the_server(state.target, change.patch)
+    meddled["spec"]["template"]["spec"]["containers"][0]["image"] = "web:v3"
+    with pytest.raises(RevertConflict, match="somebody changed it since"):
+        ROLLOUT_UNDO.inverse(state, change, meddled, "inc-1.undo.revert")
+
+
+def test_the_inverse_of_what_is_back_already_is_nothing() -> None:
+    state = before(deployment(template("web:v2")), replica_set(1, template("web:v1")))
+    assert ROLLOUT_UNDO.inverse(state, undo(state, to="Previous"), state.target, "inc-1.undo.revert") is None

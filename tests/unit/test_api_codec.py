@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from stanch.api import codec
 from stanch.domain.conditions import Condition
 from stanch.domain.decision import Verb
-from stanch.domain.incident import CheckRecord, Mode, Phase, Status, StepRecord, StepState, Verdict
+from stanch.domain.incident import (
+    CheckRecord,
+    Mode,
+    Phase,
+    RevertRecord,
+    RevertState,
+    Status,
+    StepRecord,
+    StepState,
+    Verdict,
+)
 from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Approval, Check, Option, Pin, Plan, Ref, Risk, Step, Target
 from stanch.domain.timeline import Entry, Line
@@ -41,7 +51,7 @@ def status() -> Status:
         targets=plan().targets,
         facts={"lastDeploy.at": "2026-11-21T08:50:00Z"},
         steps=(StepRecord("undo", "undo", StepState.Done, token="t", intended_at=AT),),
-        checks=(CheckRecord("http", Verdict.Denied, Verdict.Inconclusive, "503"),),
+        checks=(CheckRecord("http", Verdict.Denied, "503", Verdict.Inconclusive, "200", "503"),),
         pack=replace(Status().pack, pending=(entry,)),
         locked=True,
         conditions=(Condition("Ready", "False", "Verifying", last_transition_time=AT),),
@@ -94,6 +104,41 @@ def test_sentences_are_cut_to_what_the_api_server_takes() -> None:
     body = codec.status_to_json(long)
     assert body["message"] == "x" * 1023 + "…"
     assert len(body["checks"][0]["message"]) == 1024
+
+
+def test_a_status_stays_under_100_kb_with_200_targets_and_50_steps() -> None:
+    """All of them with names as long as labels may be, and messages as long as they get: sentences of records give way."""
+    body = codec.status_to_json(huge(200, 50))
+    assert len(json.dumps(body).encode()) < 100_000
+    assert len(body["targets"]) == 200 and len(body["steps"]) == 50 and len(body["reverts"]) == 50
+    assert body["message"] == "m" * 1024, "what decide compares is as it was"
+    assert all(len(step["message"]) >= 48 for step in body["steps"])
+    assert codec.status_of(incident(**body)).steps[0].token == "t" * 40
+
+
+def test_a_small_status_is_cut_nowhere() -> None:
+    assert codec.status_to_json(huge(5, 10))["steps"][9]["message"] == "x" * 1024
+
+
+def huge(targets: int, steps: int) -> Status:
+    def ref(number: int) -> Ref:
+        return Ref("apps/v1", "Deployment", "namespace-of-a-team", f"workload-{number:030d}", f"{number:036d}")
+
+    return replace(
+        status(),
+        message="m" * 1024,
+        targets=tuple(Target(f"workload-{number:030d}", ref(number)) for number in range(targets)),
+        steps=tuple(
+            StepRecord("option", f"step-{number:030d}", StepState.Done, token="t" * 40, resource_version="123456789",
+                       before="sha256:" + "0" * 64, message="x" * 1024, intended_at=AT, done_at=AT)
+            for number in range(steps)
+        ),
+        reverts=tuple(
+            RevertRecord("option", f"step-{number:030d}", RevertState.Owed, ref(number), "t" * 40, "stanch-before-" + "0" * 32,
+                         "sha256:" + "0" * 64, due_at=AT, message="y" * 253)
+            for number in range(steps)
+        ),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,12 @@ def put(*path: str | int, value: object) -> Callable[[Spec], None]:
 
 
 UNDO = {"name": "undo", "expect": "better", "rolloutUndo": {"target": "app", "to": "Previous"}}
+ASK = {"name": "sessions", "exec": {"target": "app", "command": ["ps"], "type": "Integer"}}
+COUNT = {
+    "name": "count",
+    "expect": "few",
+    "exec": {"target": "app", "argv": ["ps"], "output": {"fact": "count", "type": "Integer"}},
+}
 TARGET = {"name": "app", "kind": "Deployment", "objectName": "frontend"}
 
 ERRORS = {
@@ -51,6 +57,11 @@ ERRORS = {
         put("evidence", "collect", 0, "logs", "target", value="db"),
         "spec.evidence.collect[0].logs.target",
         "there is no target db",
+    ),
+    "a name from what nobody declares": (
+        put("targets", 0, "nameFrom", value="${incident.title}"),
+        "spec.targets[0].nameFrom",
+        "undeclared reference to 'incident.title'",
     ),
     "two targets of one name": (put("targets", value=[TARGET, TARGET]), "spec.targets", "2 are named app"),
     "two options of one name": (put("options", 0, "name", value="undo"), "spec.options", "2 are named undo"),
@@ -85,6 +96,126 @@ ERRORS = {
         put("options", 1, "steps", 0, value={"name": "undo", "expect": "x", "rollotUndo": {"target": "app"}}),
         "spec.options[1].steps[0].rollotUndo",
         "there is no field rollotUndo here",
+    ),
+    "a fact that nobody finds out": (
+        put("options", 1, "when", value="facts.sessions > 3"),
+        "spec.options[1].when",
+        "undeclared reference to 'facts.sessions'",
+    ),
+    "a step that waits for its own output": (
+        put("options", 1, "steps", value=[{**UNDO, "when": "facts.count > 3"}, COUNT | {"when": "facts.count > 3"}]),
+        "spec.options[1].steps[1].when",
+        "speaks of facts.count, which a step puts out that is not run before this",
+    ),
+    "a step that waits for a later one, written oddly": (
+        put("options", 1, "steps", value=[{**UNDO, "when": "facts . count > 3"}, COUNT]),
+        "spec.options[1].steps[0].when",
+        "speaks of a fact, which a step puts out that is not run before this",
+    ),
+    "a step that waits for a later one": (
+        put("options", 1, "steps", value=[{**UNDO, "when": "facts.count > 3"}, COUNT]),
+        "spec.options[1].steps[0].when",
+        "speaks of facts.count, which a step puts out that is not run before this",
+    ),
+    "an option that waits for its own steps": (
+        lambda spec: spec["options"][1].update(when="facts.count > 3", steps=[COUNT, UNDO]),
+        "spec.options[1].when",
+        "speaks of facts.count",
+    ),
+    "a false alarm told by what a step puts out": (
+        lambda spec: (spec["options"][1].update(steps=[COUNT, UNDO]), spec.update(falseAlarmWhen="facts.count < 3")),
+        "spec.falseAlarmWhen",
+        "speaks of facts.count",
+    ),
+    "two facts of one name": (
+        put("options", 1, "steps", value=[COUNT, {**COUNT, "name": "again"}]),
+        "spec.diagnosis",
+        "2 are named count",
+    ),
+    "a fact of the name of stanch's own": (
+        put("options", 1, "steps", value=[{**COUNT, "exec": {**COUNT["exec"], "output": {"fact": "lastDeploy"}}}]),
+        "spec",
+        "lastDeploy is a fact that stanch finds by itself",
+    ),
+    "a question about facts": (
+        put("diagnosis", value=[ASK, {"name": "more", "exec": {"target": "app", "command": ["ps", "${facts.sessions}"]}}]),
+        "spec.diagnosis[1].exec.command[1]",
+        "facts.sessions",
+    ),
+    "evidence about facts": (
+        lambda spec: (
+            spec.update(diagnosis=[ASK], targets=[{**TARGET, "nameFrom": "${facts.sessions}"}])
+            or spec["targets"][0].pop("objectName")
+        ),
+        "spec.targets[0].nameFrom",
+        "undeclared reference to 'facts.sessions'",
+    ),
+    "a misspelt parameter in a template": (
+        put(
+            "options", 1, "steps", value=[{"name": "a", "expect": "b", "exec": {"target": "app", "argv": ["ps", "${params.nam}"]}}]
+        ),
+        "spec.options[1].steps[0].exec.argv[1]",
+        "undeclared reference to 'params.nam'",
+    ),
+    "a template in code": (
+        put(
+            "options",
+            1,
+            "steps",
+            value=[{"name": "a", "expect": "b", "exec": {"target": "app", "argv": ["sh", "-c", "${incident.name}"]}}],
+        ),
+        "spec.options[1].steps[0].exec",
+        "a template in code would become code",
+    ),
+    "a revert of what cannot be taken back": (
+        put("options", 0, "steps", 0, "revert", value={"after": "1h"}),
+        "spec.options[0].steps[0].revert",
+        "revert cannot be promised for rolloutRestart",
+    ),
+    "an unknown target of a smoke check": (
+        put("options", 0, "steps", 0, "smoke", value=[{"rollout": {"target": "db"}}]),
+        "spec.options[0].steps[0].smoke[0].rollout.target",
+        "there is no target db",
+    ),
+    "an unknown target of recovery": (
+        put("recovery", value={"verify": [{"rollout": {"target": "db"}}]}),
+        "spec.recovery.verify[0].rollout.target",
+        "there is no target db",
+    ),
+    "an unknown consumer": (
+        lambda spec: (
+            spec["targets"].append({"name": "flags", "kind": "ConfigMap", "objectName": "flags"}),
+            spec["options"][1].update(
+                steps=[{"name": "a", "expect": "b", "setConfig": {"target": "flags", "data": {"a": "b"}, "restart": ["ap"]}}]
+            ),
+        ),
+        "spec.options[1].steps[0].setConfig.restart[0]",
+        "there is no target ap",
+    ),
+    "an action on the wrong kind": (
+        put("options", 1, "steps", value=[{"name": "a", "expect": "b", "setConfig": {"target": "app", "data": {"a": "b"}}}]),
+        "spec.options[1].steps[0].setConfig.target",
+        "setConfig does not work on a Deployment",
+    ),
+    "two smoke checks of one name": (
+        put("options", 0, "steps", 0, "smoke", value=[{"name": "a", "rollout": {"target": "app"}}] * 2),
+        "spec.options[0].steps[0].smoke",
+        "2 are named a",
+    ),
+    "a default that its own pattern refuses": (
+        put("parameters", value=[{"name": "a", "default": "x y", "pattern": "[a-z]+"}]),
+        "spec.parameters[0].default",
+        "expected what matches [a-z]+",
+    ),
+    "a pattern that is none": (
+        put("parameters", value=[{"name": "a", "default": "x", "pattern": "(a"}]),
+        "spec.parameters[0].pattern",
+        "is no regular expression",
+    ),
+    "a pattern with a backward reference": (
+        put("parameters", value=[{"name": "a", "default": "x", "pattern": "(a)\\1"}]),
+        "spec.parameters[0].pattern",
+        "is no regular expression",
     ),
     "an option without checks": (put("options", 1, "verify", value=[]), "spec.options[1].verify", "at least 1 item"),
     "no evidence": (put("evidence", "collect", value=[]), "spec.evidence.collect", "at least 1 item"),

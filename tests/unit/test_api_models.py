@@ -11,11 +11,9 @@ from stanch.api import codec
 from stanch.api.decision import Decision
 from stanch.api.incident import Incident
 from stanch.api.kinds import PlaybookSpec
-from stanch.api.names import object_name
 from stanch.api.policy import ResponsePolicy
 from stanch.domain.incident import Facts
 from stanch.domain.plan import OnFailure, OnMissing, Risk
-from stanch.engine.errors import Refused
 from tests.unit import api_examples as examples
 
 
@@ -61,7 +59,6 @@ def test_a_duration_that_is_none_or_out_of_bounds_is_refused(budget: str) -> Non
     [
         {"objectName": "a", "nameFrom": "${incident.component}"},
         {},
-        {"nameFrom": "${incident.title}"},
         {"nameFrom": "$(reboot)"},
         {"objectName": "a", "maxCount": 2},
         {"objectName": "A_b"},
@@ -109,27 +106,3 @@ def facts(component: str = "frontend", **labels: str) -> Facts:
     incident["spec"]["component"] = component
     incident["metadata"]["labels"] = labels
     return codec.facts_of(incident)
-
-
-def test_names_are_filled_in_as_data() -> None:
-    assert object_name("${incident.component}-db", facts()) == "frontend-db"
-    assert object_name("${incident.labels.app}", facts(app="shop")) == "shop"
-
-
-@pytest.mark.parametrize("value", ["", "../etc", "a b", "A", "${incident.component}", "x" * 254])
-def test_a_fact_that_makes_no_name_is_refused(value: str) -> None:
-    with pytest.raises(Refused, match="NameUnknown"):
-        object_name("${incident.labels.app}", facts(app=value))
-
-
-def test_a_missing_fact_is_named_even_where_the_rest_makes_a_name() -> None:
-    with pytest.raises(Refused, match=r"the Incident has no metadata\.labels\[app\]; set it"):
-        object_name("web${incident.labels.app}", facts())
-    with pytest.raises(Refused, match=r"the Incident has no spec\.component; set it"):
-        object_name("web${incident.component}", codec.facts_of(without_component()))
-
-
-def without_component() -> dict:
-    incident = examples.served(examples.incident())
-    del incident["spec"]["component"]
-    return incident

@@ -38,7 +38,7 @@ def server_with(*objects: Object, answer: HttpReply | None = None) -> MemoryServ
     for item in (SERVICE, *objects):
         server.add(item)
     if answer:
-        server.backends["shop", "web", "80"] = lambda path: answer if path == "/health" else HttpReply(404, b"", 0.01)
+        server.backends["shop", "web", "80"] = lambda call: answer if call.path == "/health" else HttpReply(404, b"", 0.01)
     return server
 
 

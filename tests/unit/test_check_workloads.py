@@ -180,6 +180,6 @@ async def test_what_is_no_workload_cannot_be_judged(check: CheckKind, params: An
 
 
 def test_checks_that_share_a_name_stop_the_start() -> None:
-    assert set(CHECKS) == {"rollout", "readyShare", "http"}
+    assert set(CHECKS) == {"rollout", "readyShare", "http", "object", "exec", "logs", "job", "prometheus"}
     with pytest.raises(ValueError, match="two checks are named"):
         by_name(ROLLOUT, CheckKind(**{**vars(ROLLOUT), "summary": "another"}))

@@ -53,7 +53,9 @@ def made_for(server: MemoryServer) -> dict:
 @pytest.mark.parametrize("verb", Verb)
 async def test_every_verb_makes_a_decision_that_the_models_take(verb: Verb) -> None:
     server = server_with()
-    said = Said(verb, "frontend-502", "because", "incident-commander", "undo", DIGEST)
+    of_step = {"step": "undo", "extend_by": "1h" if verb is Verb.Extend else ""}
+    bound = of_step if verb in (Verb.Confirm, Verb.Extend, Verb.Revert) else {"digest": DIGEST}
+    said = Said(verb, "frontend-502", "because", "incident-commander", "undo", **bound)
     await decide.decide(session(server), said, manner(server, wait=False))
     decision = decision_of(created(server)[0])
     assert (decision.verb, decision.role, decision.by) == (verb, "incident-commander", "bob")

@@ -83,9 +83,9 @@ def test_offline_commands_do_without_kubernetes_and_kopf(tmp_path: Path) -> None
 
 def test_every_command_says_what_it_does(stanch: Command) -> None:
     shown = stanch("--help").stdout
-    for name in ("list", "plan", "watch", "timeline", "verify", "lint", "rbac", "run"):
+    for name in ("list", "reverts", "plan", "watch", "timeline", "verify", "lint", "rbac", "freeze", "unfreeze", "run"):
         assert f" {name} " in shown
-    for name in ("approve", "reject", "note", "abort", "resume", "close"):
+    for name in ("approve", "reject", "confirm", "extend", "revert", "note", "abort", "resume", "close"):
         assert f" {name} " in shown
 
 
@@ -109,7 +109,8 @@ def test_no_server_behind_a_context_names_the_context(stanch: Command, tmp_path:
 
 
 def test_usage_errors_are_told_apart(stanch: Command) -> None:
-    for arguments in (["abort", "x"], ["watch", "x", "--limit", "0"], ["nonsense"], ["lint", "x", "-o", "xml"]):
+    incomplete = (["abort", "x"], ["extend", "x", "a/b", "-r", "y"], ["revert", "x"], ["reject", "x", "-r", "y"])
+    for arguments in (*incomplete, ["watch", "x", "--limit", "0"], ["nonsense"], ["lint", "x", "-o", "xml"]):
         ended = stanch(*arguments)
         assert ended.returncode == Code.Unusable and "Traceback" not in ended.stderr
 

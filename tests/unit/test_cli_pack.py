@@ -13,6 +13,7 @@ from stanch.cli import timeline, verify
 from stanch.cli.ending import Code, Ending
 from stanch.cli.output import Format
 from stanch.cli.verify import Known
+from stanch.packs.manifest import CAPTURES_BEGUN
 from tests.unit.cli_kit import ESCAPE, incident, parsed, session
 from tests.unit.memory import MemoryServer
 from tests.unit.packs_kit import AT, FACTS, fill, folder_of, pack_in
@@ -67,6 +68,15 @@ def test_verify_names_the_first_bad_entry(name: str, pack: Path, capsys: pytest.
     assert (f"the first bad entry is {first}" in out) == bool(first)
     found = parsed(checked(capsys, pack, output=Format.json)[1])
     assert (found["ok"], found["firstBadEntry"]) == (False, first) and found["problems"]
+
+
+async def test_verify_tells_of_strays_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = pack_in(tmp_path)
+    await stored.seal(await fill(stored), {"incident": {CAPTURES_BEGUN: 1}}, AT)
+    await stored.put("logs/before-1/app.log", b"late")
+    code, out = checked(capsys, folder_of(stored))
+    assert code is Code.Fine and "logs/before-1/app.log: Stray: no part of the pack" in out and "whole" in out
+    assert parsed(checked(capsys, folder_of(stored), output=Format.json)[1])["strays"] == ["logs/before-1/app.log"]
 
 
 def test_verify_says_what_it_saw_and_what_it_cannot_know(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:

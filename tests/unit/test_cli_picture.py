@@ -6,15 +6,27 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stanch.cli import marks
 from stanch.cli.picture import fitting, lines_of, picture
 from stanch.domain.decision import Verb
-from stanch.domain.incident import EvidenceRecord, Mode, OptionState, Phase, StepState, Verdict
+from stanch.domain.incident import (
+    EvidenceRecord,
+    Mode,
+    OptionState,
+    Phase,
+    RecoveryStage,
+    RevertRecord,
+    RevertState,
+    StepRecord,
+    StepState,
+    Verdict,
+)
 from tests.unit.cli_kit import ESCAPE, drawn
-from tests.unit.play import NO, YES, Play, approval, facts, option, plan
+from tests.unit.play import APP, NO, T0, YES, Play, approval, facts, option, plan
 
 GOLDENS = Path(__file__).parent / "goldens" / "cli"
 
@@ -52,6 +64,37 @@ def escalated() -> Play:
     return play
 
 
+def owed(number: int, state: RevertState = RevertState.Owed, **changes: Any) -> RevertRecord:
+    """A change to be taken back `number` times ten minutes after the start."""
+    base = RevertRecord(option="undo", step=f"scale-{number}", state=state, ref=APP, token=f"t{number}", image="i", digest="d",
+                        due_at=T0 + timedelta(minutes=10 * number), on_recovery=True)  # fmt: skip
+    return replace(base, **changes)
+
+
+def recovering() -> Play:
+    """Changes in every state of being taken back, steps in the states that wait."""
+    play = holding()
+    play.now = T0 + timedelta(minutes=30)
+    steps = (
+        StepRecord("undo", "scale-1", StepState.Done, done_at=T0, message="replicas 2 -> 4"),
+        StepRecord("undo", "purge", StepState.Indeterminate, intended_at=T0, message="the connection broke"),
+        StepRecord("undo", "ask", StepState.Waiting, intended_at=T0, message="is the database well?"),
+        StepRecord("undo", "flag", StepState.Waiting, intended_at=T0, hold_until=play.now + timedelta(minutes=1)),
+        StepRecord("undo", "warm", StepState.Skipped, done_at=T0, message="when is false"),
+    )
+    reverts = (
+        owed(1, RevertState.Done, message="replicas 4 -> 2", done_at=T0 + timedelta(minutes=10)),
+        owed(6),
+        owed(5, RevertState.Intended),
+        owed(2, RevertState.Conflict, message="replicas is 7, not the 4 that was written\x1b[2J"),
+        owed(3, RevertState.Blocked, message="may not patch deployments"),
+        owed(4, due_at=None),
+    )
+    play.status = replace(play.status, phase=Phase.Mitigated, steps=steps, reverts=reverts, recovery=RecoveryStage.Removing,
+                          recovery_since=T0 + timedelta(minutes=28), watch_until=T0 + timedelta(hours=1))  # fmt: skip
+    return play
+
+
 def hostile() -> Play:
     """An alert wrote the title, a check's answer the message."""
     play = awaiting()
@@ -60,7 +103,8 @@ def hostile() -> Play:
     return play
 
 
-PLAYS: dict[str, Callable[[], Play]] = {play.__name__: play for play in (opened, awaiting, holding, resolved, escalated, hostile)}
+PAGES = (opened, awaiting, holding, recovering, resolved, escalated, hostile)
+PLAYS: dict[str, Callable[[], Play]] = {play.__name__: play for play in PAGES}
 
 
 def page(play: Play, width: int) -> str:
@@ -112,6 +156,17 @@ def test_the_newest_option_stays_where_nothing_fits() -> None:
     assert "option undo-8" in drawn(fitting(play.facts, play.status, play.now, 40, 3))
 
 
+@pytest.mark.parametrize("height", [14, 26, 30, 100])
+def test_the_next_reverts_stay_where_the_height_does_not_hold_all(height: int) -> None:
+    play = recovering()
+    play.status = replace(play.status, reverts=tuple(owed(number) for number in range(40, 0, -1)))
+    fitted = fitting(play.facts, play.status, play.now, 80, height)
+    text = drawn(fitted)
+    assert text.index("undo/scale-1 ") > 0 and "40 open, the next one due since 20m" in text
+    assert ("more: stanch reverts" in text) == (height < 100)
+    assert height < 26 or lines_of(fitted, 80) <= height
+
+
 REMAINING = {0: "15m left", 25: "14m35s left", 870: "30s left", 960: "1m ago"}
 
 
@@ -122,6 +177,6 @@ def test_remaining_time(seconds: int, shown: str) -> None:
 
 
 def test_every_state_has_a_mark_and_its_word() -> None:
-    for kind in (Phase, OptionState, StepState, Verdict):
+    for kind in (Phase, OptionState, StepState, RevertState, Verdict):
         for state in kind:
             assert str(state) in str(marks.marked(state))

@@ -33,7 +33,8 @@ DIFFERENCE = """revision 3 -> 2, image app:v2 -> app:v1
 def a_plan() -> Plan:
     undo = option(
         "undo", when="facts.lastDeploy.age < duration('30m')", risk=Risk.Medium, approval=approval(incident_commander=1, sre=2),
-        steps=(Step("undo", "rolloutUndo", "app", {"to": "Previous"}, "the release before serves", DIFFERENCE, True),),
+        steps=(Step("undo", "rolloutUndo", "app", {"to": "Previous"}, "the release before serves",
+                    preview=DIFFERENCE, proven=True),),
         verify=(Check("health", "http", {"path": "/health", "bodyContains": "", "orStatus": []}, hold_for=timedelta(minutes=1)),),
         on_failure=OnFailure.Stop,
     )  # fmt: skip

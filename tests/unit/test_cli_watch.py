@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -103,6 +104,14 @@ async def test_escalated_is_no_end() -> None:
     assert "Escalated" in printed(shown) and "Closed" in printed(shown) and not life.left
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+async def test_no_blanks_at_the_ends_of_lines_off_a_terminal(terminal: bool) -> None:
+    server, shown = MemoryServer(), view(terminal)
+    incident(server, ended(Phase.Escalated, readings={"health": NO}))
+    await watch.once(session(server), "frontend-502", shown)
+    assert any(line.endswith(" ") for line in printed(shown).splitlines()) == terminal
+
+
 async def test_prints_a_change_once_off_a_terminal() -> None:
     play = ended(Phase.Resolved)
     life, shown = Life(play), view()
@@ -178,14 +187,16 @@ class TestList:
 
     async def test_as_kubectl_shows_it_newest_first(self, capsys: pytest.CaptureFixture[str]) -> None:
         server = MemoryServer()
-        incident(server, ended(Phase.Escalated, readings={"health": NO}))
+        play = ended(Phase.Escalated, readings={"health": NO})
+        play.status = replace(play.status, open_reverts=2)
+        incident(server, play)
         server.time.move(150)
-        incident(server, name="database-down-with-a-long-name")
+        incident(server, name="database-down-with-a-name")
         server.time.move(30)
         assert await self.show(capsys, server) == (
-            "NAME                             SEV   PHASE       PLAYBOOK        AT          WAITS FOR                AGE\n"
-            "database-down-with-a-long-name   P0    Opened                                                           30s\n"
-            "frontend-502                     P0    Escalated   frontend-down   undo/undo   Resume, Close or Abort   3m\n"
+            "NAME                        SEV   PHASE       PLAYBOOK        AT          WAITS FOR                REVERTS   AGE\n"
+            "database-down-with-a-name   P0    Opened                                                                     30s\n"
+            "frontend-502                P0    Escalated   frontend-down   undo/undo   Resume, Close or Abort   2         3m\n"
         )
 
     async def test_other_namespaces_only_when_asked(self, capsys: pytest.CaptureFixture[str]) -> None:

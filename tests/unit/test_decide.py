@@ -69,8 +69,7 @@ def test_second_option_captures_again_because_the_first_changed_the_pods() -> No
 ])  # fmt: skip
 def test_incomplete_evidence_blocks(outcome: moves.Outcome) -> None:
     play = Play(answers={moves.Capture: outcome})
-    play.tick()
-    assert play.status.phase is Phase.Escalated
+    play.until(Phase.Escalated)
     assert play.status.reason == "EvidenceIncomplete"
     assert play.written == []
 

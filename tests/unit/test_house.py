@@ -15,7 +15,7 @@ TIERS = tuple(TESTS / name for name in ("unit", "contract", "e2e", "bench", "plu
 # Functions that may take every exception, and why.
 BROAD: Mapping[str, str] = {
     "operator/stanch/runtime/workers.py:_one": "one incident that stanch stumbles over must not stop the others",
-    "tests/stage/scene.py:until": "raises again, saying how the incident stands",
+    "tests/stage/scene.py:until_status": "raises again, saying how the incident stands",
 }
 # Functions of the tests that may sleep, and why.
 SLEEPING: Mapping[str, str] = {

@@ -11,6 +11,7 @@ from aiohttp import web
 from yarl import URL
 
 from stanch.engine.errors import Refused, Retryable
+from stanch.engine.ports import HttpCall
 from stanch.kube.web import AllowedWeb, Origin
 
 
@@ -29,12 +30,14 @@ async def port() -> AsyncIterator[int]:
 
 
 async def test_an_allowed_place_answers(port: int) -> None:
-    reply = await AllowedWeb([f"http://127.0.0.1:{port}"]).get(f"http://127.0.0.1:{port}/a?b=c", timeout=5, limit_bytes=8)
+    reply = await AllowedWeb([f"http://127.0.0.1:{port}"]).send(
+        f"http://127.0.0.1:{port}", HttpCall("/a", query={"b": "c"}), timeout=5, limit_bytes=8
+    )
     assert (reply.status, reply.body) == (418, b"/a?b=c/a")
 
 
 async def test_a_redirect_is_an_answer(port: int) -> None:
-    reply = await AllowedWeb([f"http://127.0.0.1:{port}"]).get(f"http://127.0.0.1:{port}/redirect", timeout=5)
+    reply = await AllowedWeb([f"http://127.0.0.1:{port}"]).send(f"http://127.0.0.1:{port}", HttpCall("/redirect"), timeout=5)
     assert reply.status == 302
 
 
@@ -53,15 +56,15 @@ async def test_a_redirect_is_an_answer(port: int) -> None:
 )
 async def test_anything_else_is_refused(port: int, url: str) -> None:
     with pytest.raises(Refused):
-        await AllowedWeb([f"http://127.0.0.1:{port}"]).get(url.format(port=port), timeout=5)
+        await AllowedWeb([f"http://127.0.0.1:{port}"]).send(url.format(port=port), HttpCall("/"), timeout=5)
 
 
 async def test_a_name_that_leads_to_a_denied_address_is_refused(port: int) -> None:
     """`localhost` stands for a name whose owner points it at the operator's own host, before or after it was allowed."""
     with pytest.raises(Refused, match=r"127\.0\.0\.1|::1"):
-        await AllowedWeb([f"http://localhost:{port}"]).get(f"http://localhost:{port}/", timeout=5)
+        await AllowedWeb([f"http://localhost:{port}"]).send(f"http://localhost:{port}", HttpCall("/"), timeout=5)
     with pytest.raises(Refused, match=r"127\.0\.0\.1|::1"):
-        await AllowedWeb([f"http://local*:{port}"]).get(f"http://localhost:{port}/", timeout=5)
+        await AllowedWeb([f"http://local*:{port}"]).send(f"http://localhost:{port}", HttpCall("/"), timeout=5)
 
 
 @pytest.mark.parametrize(
@@ -69,21 +72,21 @@ async def test_a_name_that_leads_to_a_denied_address_is_refused(port: int) -> No
 )
 async def test_a_glob_allows_no_denied_address(address: str) -> None:
     with pytest.raises(Refused, match=r"denied|canonical"):
-        await AllowedWeb(["http://*"]).get(f"http://{address}/latest/meta-data", timeout=5)
+        await AllowedWeb(["http://*"]).send(f"http://{address}", HttpCall("/latest/meta-data"), timeout=5)
 
 
 async def test_who_may_deny_less(port: int) -> None:
     allowed = AllowedWeb([f"http://localhost:{port}"], denied=(ip_network("169.254.0.0/16"),))
-    assert (await allowed.get(f"http://localhost:{port}/", timeout=5)).status == 418
+    assert (await allowed.send(f"http://localhost:{port}", HttpCall("/"), timeout=5)).status == 418
 
 
 async def test_no_answer_is_retryable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(Retryable, match="Timeout"):
-            await AllowedWeb([f"http://127.0.0.1:{port}"]).get(f"http://127.0.0.1:{port}/", timeout=0.2)
+            await AllowedWeb([f"http://127.0.0.1:{port}"]).send(f"http://127.0.0.1:{port}", HttpCall("/"), timeout=0.2)
     with pytest.raises(Retryable, match="Unreachable"):
-        await AllowedWeb([f"http://127.0.0.1:{port}"]).get(f"http://127.0.0.1:{port}/", timeout=5)
+        await AllowedWeb([f"http://127.0.0.1:{port}"]).send(f"http://127.0.0.1:{port}", HttpCall("/"), timeout=5)
 
 
 @pytest.mark.parametrize("text", ["example.org", "ftp://example.org", "http://example.org/path", "http://u@example.org", ""])

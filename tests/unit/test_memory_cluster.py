@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound, Refused, Retryable
-from stanch.engine.ports import HttpReply
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from tests.contract.suite_cluster import THING, ClusterContract, deployment, ref, thing
+from tests.contract.suite_exec import FILL, SPEAK, ZEROES, ExecContract, ExecRefusals
 from tests.unit.memory import Crash, MemoryClusters, MemoryServer, NotModelled, custom
 
 
@@ -26,7 +27,7 @@ class MemoryWorld:
     async def permit(self, service_account: str, *rules: Rule) -> None:
         self.server.grant(self.namespace, service_account, *rules)
 
-    async def serve(self, service: str, answer: Callable[[str], HttpReply]) -> Ref:
+    async def serve(self, service: str, answer: Callable[[HttpCall], HttpReply]) -> Ref:
         self.server.backends[self.namespace, service, "http"] = answer
         return await self.refuse(service)
 
@@ -40,9 +41,32 @@ class MemoryWorld:
             self.server.logs[self.namespace, name, "app", True] = [previous]
         return pod
 
+    async def shell(self) -> Ref:
+        pod = await self.pod("shell", b"", None)
+        self.server.commands[self.namespace, "shell", "app"] = busybox
+        return pod
+
     def _body(self, kind: str, name: str, spec: dict[str, object]) -> dict[str, object]:
         metadata = {"name": name, "namespace": self.namespace}
         return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def busybox(argv: Sequence[str], stdin: bytes) -> ExecReply:
+    """What the suite's commands do."""
+    match [*argv]:
+        case ["true"]:
+            return ExecReply(0, b"", b"")
+        case ["cat"]:
+            return ExecReply(0, stdin, b"")
+        case ["echo", *words]:
+            return ExecReply(0, " ".join(words).encode() + b"\n", b"")
+        case ["sleep", _]:
+            return ExecReply(None, b"", b"", broken="it was not over within 1 s and may go on")
+    if argv == SPEAK:
+        return ExecReply(3, b"out\n", b"err\n")
+    if argv == FILL:
+        return ExecReply(0, b"\0" * ZEROES, b"")
+    raise Refused("NotStarted", f"{argv[0]}: executable file not found in $PATH")
 
 
 @pytest.fixture
@@ -50,7 +74,11 @@ def world() -> MemoryWorld:
     return MemoryWorld()
 
 
-class TestMemoryCluster(ClusterContract):
+class TestMemoryCluster(ClusterContract, ExecRefusals):
+    pass
+
+
+class TestMemoryExec(ExecContract):
     pass
 
 
@@ -88,12 +116,15 @@ async def test_the_operator_itself_can_be_restricted(world: MemoryWorld) -> None
         await world.clusters.own.create(thing(world, "a"))
 
 
+def with_metadata(world: MemoryWorld, name: str, **metadata: object) -> Object:
+    body = thing(world, name)
+    return {**body, "metadata": {**body["metadata"], **metadata}}
+
+
 async def test_what_is_not_modelled_is_loud(world: MemoryWorld) -> None:
     own = world.clusters.own
-    made = ref(await own.create(thing(world, "a")))
-    child = thing(world, "b")
-    child["metadata"]["ownerReferences"] = [{"uid": made.uid}]
-    await own.create(child)
+    made = ref(await own.create(with_metadata(world, "a", finalizers=["example.com/kept"])))
+    await own.create(with_metadata(world, "b", ownerReferences=[{"uid": made.uid}]))
     for unknown in (
         own.patch(made, {"spec": {}}, subresource="scale"),
         own.patch(made, {"metadata": {"uid": "x"}}),
@@ -102,6 +133,15 @@ async def test_what_is_not_modelled_is_loud(world: MemoryWorld) -> None:
     ):
         with pytest.raises(NotModelled):
             await unknown
+
+
+async def test_what_is_owned_goes_with_its_owner(world: MemoryWorld) -> None:
+    own = world.clusters.own
+    made = ref(await own.create(thing(world, "a")))
+    child = ref(await own.create(with_metadata(world, "b", ownerReferences=[{"uid": made.uid}])))
+    await own.delete(made)
+    with pytest.raises(NotFound):
+        await own.get(child)
 
 
 async def test_time_moves_only_when_told(world: MemoryWorld) -> None:

@@ -17,9 +17,18 @@ def test_every_file_lints_clean() -> None:
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("playbook", ["aureus/frontend-down.yaml"])
-def test_access_is_what_rbac_prints(playbook: str) -> None:
-    path = PLAYBOOKS / playbook
+@pytest.mark.parametrize(
+    ("playbook", "access"),
+    [
+        ("frontend-down.yaml", "access.yaml"),
+        ("database-connections.yaml", "database-connections-access.yaml"),
+        ("policy-bypass.yaml", "policy-bypass-access.yaml"),
+        ("rate-limiting.yaml", "rate-limiting-access.yaml"),
+        ("read-only.yaml", "read-only-access.yaml"),
+    ],
+)
+def test_access_is_what_rbac_prints(playbook: str, access: str) -> None:
+    path = PLAYBOOKS / "aureus" / playbook
     result = CliRunner().invoke(app, ["rbac", "-f", str(path)])
     assert result.exit_code == 0, result.output
-    assert result.stdout == (path.parent / "access.yaml").read_text(), "write it again: stanch rbac -f PLAYBOOK >access.yaml"
+    assert result.stdout == (path.parent / access).read_text(), f"write it again: stanch rbac -f {playbook} >{access}"

@@ -50,6 +50,26 @@ def test_a_passing_test_proves_what_it_names_and_nothing_else(pytester: pytest.P
     assert last_line(result) == "requirements: 2 of 114 proven"
 
 
+def test_what_several_processes_prove_is_counted_together(pytester: pytest.Pytester):
+    source = """
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.requirement("E-08")
+def test_it(number): pass
+@pytest.mark.requirement("A-05")
+def test_else(): assert False
+"""
+    result = run(pytester, source, "-n", "2")
+    result.assert_outcomes(passed=4, failed=1)
+    assert line_of(result, "E-08") == "E-08  proven" and line_of(result, "A-05") == "A-05  FAILED"
+    assert any("passed 4  " in line and line.endswith("::test_it") for line in result.outlines)
+    assert last_line(result) == "requirements: 1 of 114 proven"
+
+
+def test_a_name_that_is_none_is_refused_by_several_processes_too(pytester: pytest.Pytester):
+    result = run(pytester, '@pytest.mark.requirement("E-99")\ndef test_it(): pass', "-n", "2")
+    assert result.ret != 0 and any("names 'E-99'" in line for line in result.outlines)
+
+
 def test_a_unit_test_alone_supports_and_does_not_prove(pytester: pytest.Pytester):
     folder = pytester.mkdir("tests") / "unit"
     folder.mkdir()

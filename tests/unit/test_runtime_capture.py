@@ -40,8 +40,11 @@ async def test_what_cannot_be_stored_blocks_and_nothing_writes_on_behind_it(begi
     await life.tick()
     gate.over = True
     await settle()
-    assert site.status.phase is Phase.Escalated and site.status.reason == "EvidenceIncomplete"
-    assert gate.late == [] and site.frontend.mitigations == []
+    assert gate.late == [] and site.status.phase is Phase.Capturing and site.status.reason == "StoreFull"
+    gate.over = False
+    await life.live(Phase.Escalated)
+    assert site.status.reason == "EvidenceIncomplete"
+    assert site.status.evidence.begun > 3 and site.frontend.mitigations == []
 
 
 async def stumbling(life: Life, error: Exception) -> Ticker:

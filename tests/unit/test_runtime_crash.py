@@ -66,17 +66,21 @@ async def undisturbed() -> tuple[Site, Life]:
     return site, life
 
 
+def unnumbered(key: str) -> str:
+    return re.sub(r"intent/\d+|(?<=before)-\d+|(?<=after)-\d+", "", key)
+
+
 def story(lines: list[Line]) -> list[tuple[str, ...]]:
     """What is told, apart from what a crash may add to it:
 
     - An intent without its write is observed, told as `stale`, and prepared again: the last intent counts.
-    - A capture that nobody recorded is made again beside the first one: the names and numbers of its files differ.
+    - A capture that nobody recorded is made again beside the first one: the names and numbers of its files, and its own, differ.
     - A hold that nobody watched is `lost`, and its verification is told twice: a new leader has not seen it stay true.
     - A write that is found done is told as the intent had it, marked `(found written)`.
     """
     told: list[tuple[str, ...]] = []
     for line in lines:
-        key = re.sub(r"(intent/\d+|\+\d+)", "", line.key)
+        key = unnumbered(line.key)
         result = "" if "/evidence/" in key else line.result.removesuffix(" (found written)").partition(" (revision 1 is")[0]
         if key.endswith("/stale") or key.endswith("/lost"):
             continue
@@ -102,7 +106,7 @@ def end_is_the_same(site: Site) -> None:
 async def test_undisturbed_it_is_resolved_and_proven() -> None:
     site, _ = await undisturbed()
     end_is_the_same(site)
-    assert story(site.lines) == [(line.key.replace("intent/1", ""), line.actor, line.action, line.expectation,
+    assert story(site.lines) == [(unnumbered(line.key), line.actor, line.action, line.expectation,
                                   "" if "/evidence/" in line.key else line.result, line.next) for line in site.lines]  # fmt: skip
 
 

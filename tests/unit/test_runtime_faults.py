@@ -107,10 +107,10 @@ async def test_read_that_fails() -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 async def test_file_of_the_pack_that_fails(late: bool) -> None:
-    """Evidence that cannot be stored stops the change that it should have come before, and people are called (E-04)."""
+    """A store that fails once costs nobody's help: the capture is made again, within its budget (E-04)."""
     files = some_of(await operations("store"), lambda op: op.what.split("/")[0])
     ends = await each_fails(files, AGAIN, late, packs=True)
-    assert ends["Resolved"] > 10 and ends["Escalated"] > 5
+    assert ends.total() > 25 and set(ends) == {"Resolved"}
 
 
 def some_of(operations: list[Op], alike: Callable[[Op], str]) -> list[Op]:

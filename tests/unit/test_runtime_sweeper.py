@@ -13,7 +13,7 @@ from tests.unit.world import KEY, NAMESPACE, Life, Site
 
 
 def sweeper_of(site: Site) -> Sweeper:
-    return Sweeper(MemoryClusters(site.server).own, KeyQueue(), Metrics(), (NAMESPACE,))
+    return Sweeper(MemoryClusters(site.server).own, site.server.time, KeyQueue(), Metrics(), (NAMESPACE,))
 
 
 async def test_watch_that_tells_is_not_silent_and_one_that_stops_is_found() -> None:

@@ -12,6 +12,7 @@ from stanch.domain.incident import Phase
 from stanch.domain.plan import Target
 from stanch.engine.errors import Refused
 from stanch.engine.ports import Object
+from stanch.runtime.rendering import scope_of
 from stanch.runtime.targets import NAME, of_object, resolve_targets
 from tests.unit.memory import MemoryClusters, MemoryServer
 from tests.unit.play import facts
@@ -35,7 +36,8 @@ async def resolved(*there: Object, component: str = "frontend", **spec: Any) -> 
     for item in there:
         server.add(item)
     target = TargetSpec.model_validate({"name": "app", "kind": "Deployment", **spec})
-    found = await resolve_targets(MemoryClusters(server).own, replace(facts(), component=component), [target])
+    about = replace(facts(), component=component)
+    found = await resolve_targets(MemoryClusters(server).own, about, [target], scope_of(about, {}, ()))
     return found["app"]
 
 
@@ -89,11 +91,17 @@ async def test_objects_with_the_longest_names_are_each_restarted_and_told_apart(
     assert all(step.state == "Done" and len(step.token) <= 253 for step in restarted)
 
 
+def checked_twice(playbook: Object) -> None:
+    on_every_object(playbook)
+    for option in playbook["spec"]["options"]:
+        option["verify"].append({"name": "ready", "readyShare": {"target": "app", "atLeast": 50}})
+
+
 async def test_plan_with_more_steps_or_checks_than_a_status_takes_is_refused_with_a_reason() -> None:
     """Found out later, it could not even be written down that it went wrong."""
-    site = Site(on_every_object)
+    site = Site(checked_twice)
     for number in range(17):
         site.server.add(workload(f"web-{number}"))
     assert await Life(site).tick() == 30.0
     assert site.status.phase is Phase.Waiting and site.status.waits_for == "alice"
-    assert site.status.reason == "PlanTooLarge" and "19 checks" in site.status.message
+    assert site.status.reason == "PlanTooLarge" and "37 checks" in site.status.message

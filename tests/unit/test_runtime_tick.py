@@ -54,7 +54,8 @@ async def test_pack_that_takes_nothing_from_the_start_stops_everything_and_says_
     life = Life(site, gate=gate)
     delays = [await life.tick() for _ in range(3)]
     assert all(delay is not None and delay <= 5.0 for delay in delays)
-    assert site.status.reason == "StoreFull" and site.frontend.mitigations == []
+    assert "StoreFull: no space left" in site.status.message and site.frontend.mitigations == []
+    assert site.status.reason == conditions(site)["Stalled"] == "PackUnavailable"
     gate.over = True
     await life.live()
     assert site.status.phase is Phase.Resolved

@@ -198,7 +198,7 @@ class Life:
     def _world(self) -> World:
         clusters, clock = GatedClusters(self.site.server, self.passage), self.site.server.time
         return World(
-            clusters=clusters, packs=StoredPacks(GatedStore(self.site.packs, self.passage)),
+            clusters=clusters, packs=StoredPacks(GatedStore(self.site.packs, self.passage), self._leading),
             vault=SecretStore(clusters.own, OPERATOR), locks=TargetLocks(clusters.own, OPERATOR, clock),
             web=lambda _: MemoryWeb(), clock=clock, actions=ACTIONS, checks=CHECKS, decisions=self.decisions, epoch=self._leading,
         )  # fmt: skip

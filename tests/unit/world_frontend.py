@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import HttpCall, HttpReply, Object
 from stanch.engine.workload import HASH_LABEL, REVISION, controller_uid, revision_number, template_of
 from stanch.evidence.last_deploy import REUSED
 from tests.stage.kubectl import ROOT, documents
@@ -54,7 +54,7 @@ class Frontend:
         self.server.patch(self.ref, patch, "", "", dry_run=False)
         self._template = template_of(self.deployment)
 
-    def answer(self, _: str) -> HttpReply:
+    def answer(self, _: HttpCall) -> HttpReply:
         """What runs answers, not what is asked for: it follows the template when the controller has."""
         pods = self._owned("v1", "Pod", self._running["metadata"]["uid"])
         broken = environment({"spec": {"template": {"spec": pods[0]["spec"]}}}).get("RELEASE_BROKEN") == "true"

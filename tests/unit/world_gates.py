@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import NotFound, Refused
 from stanch.engine.paths import alternatives
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from stanch.packs.objects import Store, Upload
 from tests.unit.memory import Crash, MemoryCluster, MemoryClusters, MemoryServer
 
@@ -116,7 +116,7 @@ class GatedCluster:
         return await self._passage.do(op, lambda: self._cluster.patch(ref, patch, dry_run=dry_run, **how))
 
     async def create(self, body: Object, *, dry_run: bool = False) -> Object:
-        op = Op("write", f"create {named(body)}")
+        op = Op("read", f"dry-run create {named(body)}") if dry_run else Op("write", f"create {named(body)}")
         return await self._passage.do(op, lambda: self._cluster.create(body, dry_run=dry_run))
 
     async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
@@ -127,8 +127,12 @@ class GatedCluster:
         async for piece in self._cluster.log(pod, container, **how):
             yield piece
 
-    async def proxy(self, service: Ref, port: str, path: str, **how: Any) -> HttpReply:
-        return await self._passage.do(Op("read", f"proxy {service}"), lambda: self._cluster.proxy(service, port, path, **how))
+    async def proxy(self, service: Ref, port: str, call: HttpCall, **how: Any) -> HttpReply:
+        op = Op("read" if call.method == "GET" else "write", f"proxy {service}")
+        return await self._passage.do(op, lambda: self._cluster.proxy(service, port, call, **how))
+
+    async def exec(self, pod: Ref, container: str, argv: Sequence[str], **how: Any) -> ExecReply:
+        return await self._passage.do(Op("write", f"exec {pod}"), lambda: self._cluster.exec(pod, container, argv, **how))
 
     async def allowed(self, *question: str) -> bool:
         return await self._cluster.allowed(*question)

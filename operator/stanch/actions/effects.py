@@ -6,8 +6,9 @@ The token is an annotation on the object itself. There with this step's value: t
 from __future__ import annotations
 
 from stanch.domain.plan import Ref
-from stanch.engine.parts import Change
-from stanch.engine.ports import Cluster, Object
+from stanch.engine.errors import Refused
+from stanch.engine.parts import Change, Effected, Stage
+from stanch.engine.ports import Object
 
 TOKEN = "stanch.dev/token"
 
@@ -17,16 +18,23 @@ def observe(obj: Object, token: str) -> bool:
     return annotations_of(obj).get(TOKEN) == token
 
 
-async def apply(cluster: Cluster, change: Change, resource_version: str) -> Object:
+async def apply(stage: Stage, change: Change, resource_version: str) -> Effected:
     """Writes by compare-and-swap. Raises `Conflict` when the object has moved on, and what `cluster.patch` raises."""
     if not resource_version:
         raise ValueError(f"{change.ref}: a compare-and-swap needs the version that the change was planned against")
-    return await cluster.patch(change.ref, change.patch, resource_version=resource_version)
+    await stage.cluster.patch(change.ref, change.patch, resource_version=resource_version)
+    return Effected(change.summary)
 
 
-def revert_token(token: str) -> str:
-    """Marks the taking back of the write that `token` marks."""
-    return f"{token}.revert"
+def refuse_deleted(obj: Object, verb: str) -> None:
+    """Raises `Refused` (Terminating) for an object that is being deleted."""
+    if obj["metadata"].get("deletionTimestamp"):
+        raise Refused("Terminating", f"cannot {verb} {title_of(obj)}: it is being deleted")
+
+
+def title_of(obj: Object) -> str:
+    """As messages name it: `Deployment web`."""
+    return f"{obj['kind']} {obj['metadata']['name']}"
 
 
 def ref_of(obj: Object) -> Ref:

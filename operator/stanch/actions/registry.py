@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from stanch.actions.ask_person import ASK_PERSON
+from stanch.actions.exec import EXEC
+from stanch.actions.http import HTTP
+from stanch.actions.rollout_pause import ROLLOUT_PAUSE
 from stanch.actions.rollout_restart import ROLLOUT_RESTART
+from stanch.actions.rollout_resume import ROLLOUT_RESUME
 from stanch.actions.rollout_undo import ROLLOUT_UNDO
+from stanch.actions.run_job import RUN_JOB
+from stanch.actions.scale import SCALE
+from stanch.actions.set_config import SET_CONFIG
+from stanch.actions.set_env import SET_ENV
+from stanch.actions.wait import WAIT
 from stanch.engine.parts import Action
 
 
@@ -19,4 +29,17 @@ def by_name(*actions: Action) -> Mapping[str, Action]:
     return MappingProxyType(found)
 
 
-ACTIONS = by_name(ROLLOUT_RESTART, ROLLOUT_UNDO)
+ACTIONS = by_name(
+    ROLLOUT_RESTART,
+    ROLLOUT_UNDO,
+    ROLLOUT_PAUSE,
+    ROLLOUT_RESUME,
+    SCALE,
+    SET_CONFIG,
+    SET_ENV,
+    EXEC,
+    HTTP,
+    RUN_JOB,
+    WAIT,
+    ASK_PERSON,
+)

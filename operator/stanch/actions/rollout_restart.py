@@ -12,8 +12,7 @@ from stanch.actions.owners import guard_owner, read_owner
 from stanch.actions.rollouts import KINDS, guard_rollout, limits, sentences, write_rules
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref, Risk
-from stanch.engine.parts import Action, Before, Change, EffectClass
-from stanch.engine.ports import Cluster
+from stanch.engine.parts import Action, Before, Change, EffectClass, Stage
 from stanch.engine.workload import RESTARTED_BY
 
 
@@ -23,9 +22,9 @@ class RestartParams(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-async def read(cluster: Cluster, ref: Ref, _: RestartParams) -> Before:
-    target = await cluster.get(ref)
-    return Before(target, await read_owner(cluster, target))
+async def read(stage: Stage, ref: Ref, _: RestartParams) -> Before:
+    target = await stage.cluster.get(ref)
+    return Before(target, await read_owner(stage.cluster, target))
 
 
 def plan(before: Before, _: RestartParams, token: str) -> Change:
@@ -46,7 +45,7 @@ def how(before: Before) -> str:
     return " (strategy Recreate: all old pods stop before the first new one starts)" if recreate else ""
 
 
-def rules(_: RestartParams, ref: Ref) -> tuple[Rule, ...]:
+def rules(_: RestartParams, namespace: str, ref: Ref) -> tuple[Rule, ...]:
     return write_rules(ref)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stanch.actions.counting import count_pods
-from stanch.actions.effects import TOKEN, annotations_of, apply, observe, ref_of, revert_token
+from stanch.actions.effects import TOKEN, annotations_of, apply, observe, ref_of
 from stanch.actions.owners import guard_owner, read_owner
 from stanch.actions.revisions import History, named, previous, summary
 from stanch.actions.rollouts import KINDS, guard_rollout, limits, sentences, write_rules
@@ -25,8 +25,8 @@ from stanch.domain.record import camel
 from stanch.engine.durations import Duration
 from stanch.engine.errors import Retryable
 from stanch.engine.mergepatch import difference, merged
-from stanch.engine.parts import Action, Before, Change, EffectClass
-from stanch.engine.ports import Cluster, Object
+from stanch.engine.parts import Action, Before, Change, EffectClass, RevertConflict, Stage
+from stanch.engine.ports import Object
 from stanch.engine.workload import revisions_of, template_of
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
@@ -75,8 +75,9 @@ class UndoParams(BaseModel):
         return self
 
 
-async def read(cluster: Cluster, ref: Ref, params: UndoParams) -> Before:
+async def read(stage: Stage, ref: Ref, params: UndoParams) -> Before:
     """Target and revisions, newest first. Raises `Retryable` while its controller has not seen the latest spec."""
+    cluster = stage.cluster
     target = await cluster.get(ref)
     if target["metadata"].get("generation", 0) > target.get("status", {}).get("observedGeneration", 0):
         raise Retryable("NotObserved", f"{ref}: its controller has not seen the latest spec, so revisions are not final")
@@ -118,19 +119,20 @@ def change_cause(target: Object, revision: Object) -> dict[str, str | None]:
     return {CHANGE_CAUSE: cause}
 
 
-def inverse(before: Before, change: Change) -> Change:
-    """Back to the template from before, touching only what `change` touched. Pure."""
-    after = merged(before.target, change.patch)
+def inverse(before: Before, change: Change, seen: Object, token: str) -> Change | None:
+    """Back to the template from before, as a whole: half a release is none. Pure. Raises `RevertConflict`."""
+    was, ours = template_of(before.target), template_of(merged(before.target, change.patch))
+    if template_of(seen) == was:
+        return None
+    if template_of(seen) != ours:
+        raise RevertConflict(f"spec.template of {change.ref} is not what {change.summary!r} made of it: somebody changed it since")
     cause = {CHANGE_CAUSE: annotations_of(before.target).get(CHANGE_CAUSE)}
     touched = cause if CHANGE_CAUSE in change.patch["metadata"]["annotations"] else {}
-    patch: dict[str, Any] = {
-        "metadata": {"annotations": {TOKEN: revert_token(change.patch["metadata"]["annotations"][TOKEN]), **touched}},
-        "spec": {"template": difference(template_of(after), template_of(before.target))},
-    }
+    patch: dict[str, Any] = {"metadata": {"annotations": {TOKEN: token, **touched}}, "spec": {"template": difference(ours, was)}}
     return replace(change, patch=patch, summary=f"take back: {change.summary}", why="")
 
 
-def rules(params: UndoParams, ref: Ref) -> tuple[Rule, ...]:
+def rules(params: UndoParams, namespace: str, ref: Ref) -> tuple[Rule, ...]:
     kind = "replicasets" if ref.kind == "Deployment" else "controllerrevisions"
     wide = "RBAC cannot narrow a list to names"
     lists = [Rule(("list",), "apps", kind, why=f"the revisions; {wide}")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stanch.actions.effects import refuse_deleted, title_of
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Refused
@@ -20,15 +21,13 @@ def write_rules(ref: Ref) -> tuple[Rule, ...]:
 
 def guard_rollout(target: Object, verb: str) -> None:
     """Raises `Refused` when its controller would not roll a changed template out: nothing that runs would change."""
-    name = f"{target['kind']} {target['metadata']['name']}"
+    refuse_deleted(target, verb)
     for reason, why in _obstacles(target):
-        raise Refused(reason, f"cannot {verb} {name}: {why}")
+        raise Refused(reason, f"cannot {verb} {title_of(target)}: {why}")
 
 
 def _obstacles(target: Object) -> Iterator[tuple[str, str]]:
     spec, metadata = target["spec"], target["metadata"]
-    if metadata.get("deletionTimestamp"):
-        yield "Terminating", "it is being deleted"
     if spec.get("paused"):
         resume = f"kubectl -n {metadata['namespace']} rollout resume {target['kind'].lower()}/{metadata['name']}"
         yield "Paused", f"it is paused and would not roll out; find out who paused it and why, then {resume}"

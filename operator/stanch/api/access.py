@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from stanch.actions.registry import ACTIONS
-from stanch.api.playbook import Playbook, Target
+from stanch.api import names
+from stanch.api.playbook import AnyPlaybook, Target
 from stanch.checks.registry import CHECKS
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
+from stanch.engine.parts import Action, CheckKind
+from stanch.engine.templates import Rendered, Scope, is_template, render
 from stanch.evidence.registry import SOURCES
 from stanch.evidence.workload import group_of, resource_of, revision_rules
 
+RESTART = "rolloutRestart"
 # Stands for a name that nobody knows before the Incident is there. Never the name of an object.
 ANY = "*"
-COMPONENT = "${incident.component}"
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,30 @@ class Grant:
         return {"apiGroups": [self.group], "resources": [self.resource], **narrowed, "verbs": list(self.verbs)}
 
 
-def grants(playbook: Playbook[Any, Any, Any], namespace: str) -> tuple[Grant, ...]:
+def grants(playbook: AnyPlaybook, namespace: str) -> tuple[Grant, ...]:
     """All that the playbook's ServiceAccount needs in `namespace`, merged and sorted."""
     refs = {target.name: refs_of(target, playbook, namespace) for target in playbook.targets}
     wide = {target.name: why_wide(target, refs[target.name]) for target in playbook.targets}
     return merge(opened(rule, wide) for rule in declared(playbook, namespace, refs))
 
 
-def refs_of(target: Target, playbook: Playbook[Any, Any, Any], namespace: str) -> tuple[Ref, ...]:
+def refs_of(target: Target, playbook: AnyPlaybook, namespace: str) -> tuple[Ref, ...]:
     """The objects that the target can be, by name; one named ANY where only the Incident tells."""
     names = {target.object_name} if target.object_name else possible_names(target.name_from or "", playbook)
-    return tuple(Ref(target.api_version, target.kind, namespace, name) for name in sorted(filter(None, names)))
+    return tuple(Ref(target.group_version, target.kind, namespace, name) for name in sorted(filter(None, names)))
 
 
-def possible_names(template: str, playbook: Playbook[Any, Any, Any]) -> set[str]:
-    """`nameFrom` filled in for each component that the playbook matches. Without those, and for labels, any name."""
+def possible_names(template: str, playbook: AnyPlaybook) -> set[str]:
+    """`nameFrom` filled in for each component that the playbook matches. Where that does not tell, any name."""
     components = playbook.match.components if playbook.match else []
-    filled = {template.replace(COMPONENT, component) for component in components or [COMPONENT]}
-    return {ANY} if not template or any("${" in name for name in filled) else filled
+    filled = {filled_in(template, component, playbook) for component in components or [""]}
+    return {ANY} if ANY in filled else filled
+
+
+def filled_in(template: str, component: str, playbook: AnyPlaybook) -> str:
+    known = {"incident": {"component": component}} if component else {}
+    rendered = render(template, Scope(known, names.for_templates(playbook)))
+    return str(rendered.value) if template and isinstance(rendered, Rendered) and not rendered.unbound else ANY
 
 
 def why_wide(target: Target, refs: tuple[Ref, ...]) -> str:
@@ -67,17 +76,32 @@ def why_wide(target: Target, refs: tuple[Ref, ...]) -> str:
     return f"target {target.name} is not known beforehand: {chosen}"
 
 
-def declared(playbook: Playbook[Any, Any, Any], namespace: str, refs: Mapping[str, tuple[Ref, ...]]) -> Iterator[Rule]:
+def declared(playbook: AnyPlaybook, namespace: str, refs: Mapping[str, tuple[Ref, ...]]) -> Iterator[Rule]:
     for target in playbook.targets:
         yield from planning(target, refs[target.name])
+    every = tuple(ref for found in refs.values() for ref in found)
     for source in playbook.evidence.collect:
         chosen = source.chosen
-        kind = SOURCES[chosen.kind]
-        every = tuple(ref for found in refs.values() for ref in found)
-        about = refs[chosen.target] if chosen.target else every
-        yield from kind.rules(kind.params.model_validate(chosen.params), namespace, about)
+        yield from SOURCES[chosen.kind].rules(source.parameters, namespace, refs[chosen.target] if chosen.target else every)
+    for step in steps_of(playbook):
+        yield from of_step(step, namespace, refs)
+    for check in checks_of(playbook):
+        yield from of_part(CHECKS[check.chosen.kind], check, namespace, refs)
+
+
+def steps_of(playbook: AnyPlaybook) -> Iterator[Any]:
+    return (step for option in playbook.options for step in option.steps)
+
+
+def checks_of(playbook: AnyPlaybook) -> Iterator[Any]:
+    """Every check that is ever read: of options, of steps, of the diagnosis, of recovery."""
     for option in playbook.options:
-        yield from of_option(option, namespace, refs)
+        yield from option.verify
+    for step in steps_of(playbook):
+        yield from step.smoke
+    yield from playbook.diagnosis
+    if playbook.recovery:
+        yield from playbook.recovery.verify
 
 
 def planning(target: Target, refs: tuple[Ref, ...]) -> Iterator[Rule]:
@@ -89,24 +113,28 @@ def planning(target: Target, refs: tuple[Ref, ...]) -> Iterator[Rule]:
     yield from revision_rules(refs)
 
 
-def of_option(option: Any, namespace: str, refs: Mapping[str, tuple[Ref, ...]]) -> Iterator[Rule]:
-    for step in option.steps:
-        action = ACTIONS[step.chosen.kind]
-        params = action.params.model_validate(step.chosen.params)
-        for ref in refs.get(step.chosen.target, ()):
-            yield from action.rules(params, ref)
-    for check in option.verify:
-        kind = CHECKS[check.chosen.kind]
-        params = kind.params.model_validate(check.chosen.params)
-        for ref in refs.get(check.chosen.target, (None,)):
-            yield from kind.rules(params, namespace, ref)
+def of_step(step: Any, namespace: str, refs: Mapping[str, tuple[Ref, ...]]) -> Iterator[Rule]:
+    """The step's own, and those of the restarts of its consumers."""
+    action, params = ACTIONS[step.chosen.kind], step.parameters
+    yield from of_part(action, step, namespace, refs)
+    restart = ACTIONS[RESTART]
+    for name in getattr(params, action.consumers) if action.consumers else ():
+        for ref in refs.get(name, ()):
+            yield from restart.rules(restart.params(), namespace, ref)
+
+
+def of_part(part: Action | CheckKind, said: Any, namespace: str, refs: Mapping[str, tuple[Ref, ...]]) -> Iterator[Rule]:
+    for ref in refs.get(said.chosen.target, (None,)):
+        yield from part.rules(said.parameters, namespace, ref)
 
 
 def opened(rule: Rule, wide: Mapping[str, str]) -> Rule:
-    """A rule about ANY cannot be narrowed to names; it says so."""
-    if ANY not in rule.names and rule.names:
+    """A rule about ANY, or about a name that a template makes, cannot be narrowed to names; it says so."""
+    made = [name for name in rule.names if is_template(name)]
+    if rule.names and ANY not in rule.names and not made:
         return rule
     reasons = [rule.why] if rule.why else []
+    reasons += [f"the name {name} is known only when the Incident is there" for name in made]
     if ANY in rule.names:
         reasons += [why for why in wide.values() if why]
     return Rule(rule.verbs, rule.group, rule.resource, (), "; ".join(reasons))
@@ -127,6 +155,6 @@ def of_resource(group: str, resource: str, named: Mapping[str, set[str]], whys: 
     by_names: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for verb in sorted(named):
         by_names[() if ANY in named[verb] else tuple(sorted(named[verb]))].append(verb)
-    for names, verbs in sorted(by_names.items()):
-        why = sorted({why for verb in verbs for why in whys[verb]}) if not names else []
-        yield Grant(group, resource, tuple(verbs), names, tuple(why))
+    for single, verbs in sorted(by_names.items()):
+        why = sorted({why for verb in verbs for why in whys[verb]}) if not single else []
+        yield Grant(group, resource, tuple(verbs), single, tuple(why))

@@ -6,9 +6,10 @@ A rule stands beside the field or model that it is about, in `x-kubernetes-valid
 from __future__ import annotations
 
 from datetime import timedelta
+from inspect import getdoc
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from stanch.domain.duration import parse, spell
 from stanch.domain.record import SHORT, TEXT, camel
@@ -26,8 +27,11 @@ ObjectName = Annotated[str, Field(min_length=1, max_length=SHORT, pattern=SUBDOM
 Word = Annotated[str, Field(min_length=1, max_length=63)]
 Sentence = Annotated[str, Field(min_length=1, max_length=TEXT)]
 UserName = Annotated[str, Field(min_length=1, max_length=SHORT)]
-LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
-LabelValue = Annotated[str, Field(max_length=63)]
+# As the API server takes them for objects, so that no key or value can become another selector.
+LABEL_KEY_PATTERN = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+LABEL_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+LabelKey = Annotated[str, Field(min_length=1, max_length=317, pattern=LABEL_KEY_PATTERN)]
+LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_PATTERN)]
 Labels = dict[LabelKey, LabelValue]
 
 NAMED_LIST = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
@@ -38,6 +42,11 @@ class Spec(BaseModel):
     """Base of every model: camelCase outside, unknown fields refused, values never changed."""
 
     model_config = ConfigDict(alias_generator=camel, validate_by_name=True, validate_by_alias=True, extra="forbid", frozen=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """A generic model with its types filled in says what it said without them: Python does not inherit docstrings."""
+        cls.__doc__ = getdoc(cls)
 
 
 def rule(cel: str, message: str) -> dict[str, str]:
@@ -67,4 +76,6 @@ def between(least: str, most: str) -> Any:
         return value
 
     cel = f"duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
-    return Annotated[Duration, AfterValidator(check), Field(json_schema_extra=rules(rule(cel, message)))]
+    # With the whole schema, not as a field's extra: pydantic drops that where the type stands in a union, as in `… | None`.
+    schema = {**TypeAdapter(Duration).json_schema(), **rules(rule(cel, message))}
+    return Annotated[Duration, AfterValidator(check), WithJsonSchema(schema)]

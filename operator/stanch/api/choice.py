@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, GetJsonSchemaHandler, create_model, model
 from pydantic_core import CoreSchema
 
 from stanch.api.base import Name, Spec, rule
+from stanch.api.templated import templated
 
 
 class Part(Protocol):
@@ -42,6 +43,7 @@ class Choice(Spec):
     """Base of a model that has exactly one of its alternatives set."""
 
     WHAT: ClassVar[str] = "a choice"
+    RULES: ClassVar[tuple[Mapping[str, str], ...]] = ()
 
     @classmethod
     def kinds(cls) -> tuple[str, ...]:
@@ -69,14 +71,19 @@ class Choice(Spec):
         schema = handler.resolve_ref_schema(handler(core))
         present = ", ".join(f"has(self.{kind})" for kind in cls.kinds())
         one = rule(f"[{present}].filter(x, x).size() == 1", cls.only_one())
-        schema["x-kubernetes-validations"] = [*schema.get("x-kubernetes-validations", []), one]
+        schema["x-kubernetes-validations"] = [*schema.get("x-kubernetes-validations", []), one, *cls.RULES]
         return schema
 
     @property
     def chosen(self) -> Chosen:
         kind = next(kind for kind in self.kinds() if getattr(self, kind) is not None)
-        params = getattr(self, kind).model_dump(mode="json", by_alias=True, exclude_none=True)
+        params = getattr(self, kind).said()
         return Chosen(kind, params.pop("target", None) or "", params)
+
+    @property
+    def parameters(self) -> Any:
+        """The part's own parameters, with templates where the playbook has some: for what looks at them, never for acting."""
+        return getattr(self, self.chosen.kind).unchecked()
 
 
 def _model(annotation: Any) -> type[BaseModel]:
@@ -86,33 +93,36 @@ def _model(annotation: Any) -> type[BaseModel]:
 
 def bare(part: Part) -> type[BaseModel]:
     """The part's parameters as they are."""
-    return part.params
+    return templated(part.name, part.summary, part.params)
 
 
 def on_target(part: Part) -> type[BaseModel]:
     """The part's parameters and the target that they are about."""
-    target = (Name, Field(description="Name of the target, one of the playbook's targets."))
-    return _extended(part, target)
+    text = "Name of the target, one of the playbook's targets."
+    return templated(part.name, part.summary, part.params, target=(Name, Field(description=text)))
 
 
 def on_some_targets(part: Part) -> type[BaseModel]:
     """The part's parameters and, where wanted, the one target that they are about."""
     text = "Name of one of the playbook's targets; left out: all of them."
-    return _extended(part, (Name | None, Field(default=None, description=text)))
+    return templated(part.name, part.summary, part.params, target=(Name | None, Field(default=None, description=text)))
 
 
-def _extended(part: Part, target: Any) -> type[BaseModel]:
-    name = part.name[0].upper() + part.name[1:]
-    return create_model(name, __base__=part.params, __doc__=part.summary, target=target)
+def on_one_target(part: Part) -> type[BaseModel]:
+    """The part's parameters and, where they do not say themselves what they are about, the target."""
+    text = "Name of one of the playbook's targets; left out: what is named beside it."
+    return templated(part.name, part.summary, part.params, target=(Name | None, Field(default=None, description=text)))
 
 
 C = TypeVar("C", bound=Choice)
 
 
-def choice(base: type[C], alternatives: Iterable[tuple[Part, type[BaseModel]]]) -> type[C]:
-    """`base` with one more optional field for each part, named as the part and typed by the model beside it."""
+def choice(base: type[C], alternatives: Iterable[tuple[Part, type[BaseModel]]], rules: Iterable[Mapping[str, str]] = ()) -> type[C]:
+    """`base` with one more optional field for each part, named as the part and typed by the model beside it, and more rules."""
     fields: dict[str, Any] = {
         part.name: (Annotated[model | None, Alternative()], Field(default=None, description=part.summary))
         for part, model in alternatives
     }
-    return create_model(base.__name__, __base__=base, __doc__=base.__doc__, **fields)
+    model = create_model(base.__name__.partition("[")[0], __base__=base, __doc__=base.__doc__, **fields)
+    model.RULES = tuple(rules)
+    return model

@@ -7,6 +7,7 @@ whole); what else is too long is refused here, by name, instead of there.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime
@@ -35,6 +36,10 @@ _TIME = TypeAdapter(datetime)
 
 # Fields of a status that a person reads and nothing compares.
 _SENTENCES = frozenset({"message", "missing", "at", "waits_for"})
+# What a status is made of many of; their sentences give way first when it grows. In characters, as JSON.
+RECORDS = ("options", "steps", "reverts", "checks")
+LARGEST_STATUS = 96_000
+SHORTER = (512, 192, 96, 48)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -89,11 +94,22 @@ def status_to_json(status: Status) -> Object:
     body = _STATUS.dump_python(fitted, mode="json", by_alias=True, exclude_defaults=True)
     for condition in body.get("conditions", []):
         condition.setdefault("message", "")
-    return body | {
+    return shortened(body) | {
         "formatVersion": status.format_version,
         "observedGeneration": status.observed_generation,
         "phase": status.phase.value,
     }
+
+
+def shortened(body: Object) -> Object:
+    """Below 100 KB whatever there are of steps and targets: a status is read by every watch and each `kubectl get`."""
+    for limit in SHORTER:
+        if len(json.dumps(body, ensure_ascii=False)) <= LARGEST_STATUS:
+            break
+        for record in (record for kind in RECORDS for record in body.get(kind, [])):
+            if "message" in record:
+                record["message"] = _cut(record["message"], limit)
+    return body
 
 
 def decision_of(obj: Object) -> Decision:
@@ -112,6 +128,8 @@ def decision_of(obj: Object) -> Decision:
         option=spec.option or "",
         plan_digest=spec.plan_digest or "",
         created_at=_TIME.validate_python(metadata["creationTimestamp"]),
+        step=spec.step or "",
+        extend_by=spec.extend_by,
         recorded="recordedAt" in (obj.get("status") or {}),
     )
 
@@ -172,13 +190,17 @@ def _fit(value: Any, bound: int, path: str, sentence: bool) -> Any:
     if isinstance(value, Record):
         return fit(value, path)
     if sentence and isinstance(value, str):
-        return value if len(value) <= bound else value[: bound - 1] + "…"
+        return _cut(value, bound)
     if isinstance(value, str | tuple | Mapping) and len(value) > bound:
         raise Refused("TooLong", f"{path}: length {len(value)}, at most {bound} is taken")
     if isinstance(value, tuple):
         items = tuple(_fit(item, TEXT, f"{path}[{place}]", sentence) for place, item in enumerate(value))
         return value if all(map(is_, items, value)) else items
     return value
+
+
+def _cut(text: str, bound: int) -> str:
+    return text if len(text) <= bound else text[: bound - 1] + "…"
 
 
 def describe(error: ValidationError, root: str) -> str:

@@ -2,18 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from stanch.api.base import IMMUTABLE_MESSAGE, Name, ObjectName, Sentence, Spec, UserName, rule, rules
+from stanch.api.base import IMMUTABLE_MESSAGE, Name, ObjectName, Sentence, Spec, UserName, between, rule, rules
 from stanch.domain.decision import Verb
 
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 Uid = Annotated[str, Field(min_length=1, max_length=63)]
 
-NEEDS = "Approve and Reject need role, option and planDigest: what is approved, and as whom"
-WHY = "reason is required: say why"
+SHORTEST, LONGEST = "1m", "168h"
+# A Reject names a step where nobody knows whether it happened, and says that it did not.
+OF_STEP = (Verb.Confirm, Verb.Extend, Verb.Revert, Verb.Reject)
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a Decision must have: in CEL for the API server, and here for what is read and for `stanch lint`."""
+
+    cel: str
+    met: Callable[[Decision], bool]
+    message: str
+
+
+DEMANDS = (
+    Demand(
+        "!(self.verb == 'Approve' || self.verb == 'Reject' && !has(self.step))"
+        " || has(self.option) && has(self.planDigest) && has(self.role)",
+        lambda said: not said.of_option or None not in (said.role, said.option, said.plan_digest),
+        "Approve and Reject need role, option and planDigest: what is approved, and as whom (a Reject of a step: option and step)",
+    ),
+    Demand(
+        "self.verb == 'Approve' || has(self.reason)",
+        lambda said: said.verb is Verb.Approve or said.reason is not None,
+        "reason is required: say why",
+    ),
+    Demand(
+        "!(self.verb in ['Confirm', 'Extend']) || has(self.option) && has(self.step)",
+        lambda said: said.verb not in (Verb.Confirm, Verb.Extend) or None not in (said.option, said.step),
+        "Confirm and Extend need option and step: which step it is about",
+    ),
+    Demand(
+        "self.verb != 'Revert' || has(self.option) == has(self.step)",
+        lambda said: said.verb is not Verb.Revert or (said.option is None) == (said.step is None),
+        "Revert needs option and step, or neither of them: then it is about every open revert",
+    ),
+    Demand(
+        "!has(self.step) || self.verb in ['Confirm', 'Extend', 'Revert', 'Reject']",
+        lambda said: said.step is None or said.verb in OF_STEP,
+        "step is for Confirm, Extend, Revert and Reject only",
+    ),
+    Demand(
+        "!has(self.step) || has(self.option)",
+        lambda said: said.step is None or said.option is not None,
+        "step needs option: steps are named within their option",
+    ),
+    Demand(
+        "!has(self.step) || !has(self.planDigest)",
+        lambda said: said.step is None or said.plan_digest is None,
+        "step and planDigest exclude each other: what is said about a step is about what was done, not about a plan",
+    ),
+    Demand(
+        "(self.verb == 'Extend') == has(self.extendBy)",
+        lambda said: (said.verb is Verb.Extend) == (said.extend_by is not None),
+        "Extend needs extendBy, and only Extend may have it",
+    ),
+)
 
 
 class IncidentRef(Spec):
@@ -29,11 +86,7 @@ class Decision(Spec):
     model_config = ConfigDict(
         json_schema_extra=rules(
             rule("self == oldSelf", f"a Decision {IMMUTABLE_MESSAGE}"),
-            rule(
-                "!(self.verb in ['Approve', 'Reject']) || (has(self.option) && has(self.planDigest) && has(self.role))",
-                NEEDS,
-            ),
-            rule("self.verb == 'Approve' || has(self.reason)", WHY),
+            *(rule(demand.cel, demand.message) for demand in DEMANDS),
         )
     )
 
@@ -42,16 +95,28 @@ class Decision(Spec):
     role: Name | None = Field(default=None, description="Role under which it is said, e.g. incident-commander.")
     by: UserName = Field(description="Your own user name, as `kubectl auth whoami` prints it.")
     reason: Sentence | None = Field(default=None, description="Why; what a Note says.")
-    option: Name | None = Field(default=None, description="Option that is approved or rejected.")
+    option: Name | None = Field(default=None, description="Option that is approved or rejected, or whose step it is about.")
+    step: Name | None = Field(
+        default=None,
+        description="Step that it is about: Confirm and Reject say what happened to it, Extend and Revert are about what it "
+        "changed for a time. Revert without it is about every open revert.",
+    )
     plan_digest: Digest | None = Field(
         default=None,
         description="status.planDigest of the Incident: the approval is for exactly this plan on exactly these objects.",
     )
+    extend_by: between(SHORTEST, LONGEST) | None = Field(  # type: ignore[valid-type]
+        default=None, description="How much later the change is taken back."
+    )
+
+    @property
+    def of_option(self) -> bool:
+        """Whether it is about an option of the plan, and so must be bound to that plan."""
+        return self.verb is Verb.Approve or (self.verb is Verb.Reject and self.step is None)
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.verb in (Verb.Approve, Verb.Reject) and None in (self.role, self.option, self.plan_digest):
-            raise ValueError(NEEDS)
-        if self.verb is not Verb.Approve and self.reason is None:
-            raise ValueError(WHY)
+        for demand in DEMANDS:
+            if not demand.met(self):
+                raise ValueError(demand.message)
         return self

@@ -19,6 +19,7 @@ from stanch.api.base import (
     rule,
     rules,
 )
+from stanch.api.parameters import Values
 from stanch.domain.incident import Mode
 
 Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://[^\s]+$")]
@@ -67,6 +68,10 @@ class Incident(Spec):
     policy_ref: PolicyRef | None = Field(
         default=None,
         description="ResponsePolicy that holds; left out: the one in the namespace's label stanch.dev/policy, or the default.",
+    )
+    parameters: Values = Field(
+        default={},
+        description="Values of the playbook's parameters, as text. Who may read this Incident reads them: no secrets.",
     )
     impact: Sentence | None = Field(default=None, description="Who is affected, and how.")
     started_at: datetime | None = Field(

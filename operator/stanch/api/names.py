@@ -1,28 +1,42 @@
-"""`nameFrom`: the name of a target with facts of the incident filled in. They may come from an alert: data, never syntax."""
+"""What a playbook declares: the names that its conditions and templates may speak of, and of which type each is."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from typing import Any
 
-from stanch.api.base import SUBDOMAIN_PATTERN
-from stanch.domain.incident import Facts
-from stanch.domain.record import SHORT
-from stanch.engine.errors import Refused
-
-_PLACE = re.compile(r"\$\{incident\.([^}]+)\}")
-
-
-def object_name(template: str, facts: Facts) -> str:
-    """`template` filled in. Raises `Refused` (NameUnknown) when a fact is missing or the result is no name of an object."""
-    name = _PLACE.sub(lambda place: _fact(place[1], template, facts), template)
-    if len(name) > SHORT or not re.fullmatch(SUBDOMAIN_PATTERN, name):
-        raise Refused("NameUnknown", f"{template!r} gives {name!r}, which is not the name of an object")
-    return name
+from stanch.actions.registry import ACTIONS
+from stanch.api.playbook import AnyPlaybook
+from stanch.checks.registry import CHECKS
+from stanch.domain.plan import FactType
 
 
-def _fact(key: str, template: str, facts: Facts) -> str:
-    found = facts.component if key == "component" else facts.labels.get(key.removeprefix("labels."), "")
-    if not found:
-        where = "spec.component" if key == "component" else f"metadata.labels[{key.removeprefix('labels.')}]"
-        raise Refused("NameUnknown", f"{template!r}: the Incident has no {where}; set it")
-    return found
+def parameters(playbook: AnyPlaybook) -> dict[str, FactType]:
+    return {f"params.{parameter.name}": parameter.type for parameter in playbook.parameters}
+
+
+def for_templates(playbook: AnyPlaybook) -> dict[str, FactType]:
+    """Parameters, and what diagnosis finds. What a step puts out comes too late: the plan is fixed by then."""
+    return parameters(playbook) | {f"facts.{question.name}": type_of(question) for question in playbook.diagnosis}
+
+
+def for_conditions(playbook: AnyPlaybook) -> dict[str, FactType]:
+    """The same, and what steps put out."""
+    return for_templates(playbook) | {f"facts.{name}": type for name, type in outputs(playbook)}
+
+
+def type_of(question: Any) -> FactType:
+    return CHECKS[question.chosen.kind].gives(question.parameters)
+
+
+def outputs(playbook: AnyPlaybook) -> Iterator[tuple[str, FactType]]:
+    for option in playbook.options:
+        for step in option.steps:
+            if found := output_of(step):
+                yield found
+
+
+def output_of(step: Any) -> tuple[str, FactType] | None:
+    """The fact that the step's output becomes, and its type: `output: {fact, type}` of an action that has it."""
+    output = getattr(step.parameters, "output", None)
+    return (output.fact, output.type) if output and step.chosen.kind in ACTIONS else None

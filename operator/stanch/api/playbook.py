@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stanch.api.base import (
     NAMED_LIST,
@@ -22,15 +22,22 @@ from stanch.api.base import (
     rule,
     rules,
 )
-from stanch.api.choice import Choice, bare, choice, on_some_targets, on_target
+from stanch.api.choice import Choice, bare, choice, on_one_target, on_some_targets, on_target
+from stanch.api.parameters import MOST, Parameter
+from stanch.api.steps import WHEN, Check, Question, Step, check_names, irreversible
 from stanch.domain.plan import OnFailure, OnMissing, Risk
 from stanch.engine.parts import Action, CheckKind, SourceKind
 
 ONE_WAY = "a target has exactly one of objectName, nameFrom, selector"
 ONE_OBJECT = "maxCount above 1 needs a selector"
 
-# `${incident.component}` and `${incident.labels.KEY}`, with plain text around them. They are filled in as data.
-NAME_TEMPLATE = r"^([-a-z0-9.]|\$\{incident\.(component|labels\.[-A-Za-z0-9_./]{1,100})\})+$"
+WRONG_GROUP = "apiVersion is apps/v1, for a ConfigMap v1"
+UNIQUE = "the names of an option's checks are unique"
+DEPLOY = "lastDeploy is a fact that stanch finds by itself"
+
+# `${…}` with plain text around it. It is filled in as data, and the whole must then be the name of an object.
+NAME_TEMPLATE = r"^([-a-z0-9.]|\$\{[^{}$]{1,200}\})+$"
+GROUPS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ConfigMap": "v1"}
 
 
 class Match(Spec):
@@ -68,16 +75,19 @@ class Target(Spec):
                 ONE_WAY,
             ),
             rule("has(self.selector) || self.maxCount == 1", ONE_OBJECT),
+            rule("!has(self.apiVersion) || (self.kind == 'ConfigMap') == (self.apiVersion == 'v1')", WRONG_GROUP),
         )
     )
 
     name: Name = Field(description="Name of the target in this playbook.")
-    api_version: Literal["apps/v1"] = Field(default="apps/v1", description="API version of the object.")
-    kind: Literal["Deployment", "StatefulSet", "DaemonSet"] = Field(description="Kind of the object.")
+    api_version: Literal["apps/v1", "v1"] | None = Field(
+        default=None, description="API version of the object; left out: that of its kind."
+    )
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet", "ConfigMap"] = Field(description="Kind of the object.")
     object_name: ObjectName | None = Field(default=None, description="Name of the object in the cluster.")
     name_from: Annotated[str, Field(min_length=1, max_length=253, pattern=NAME_TEMPLATE)] | None = Field(
         default=None,
-        description="Name of the object, with ${incident.component} or ${incident.labels.KEY} filled in from the Incident.",
+        description="Name of the object with ${…} filled in: CEL over incident and params, e.g. ${incident.component}.",
     )
     selector: Selector | None = Field(default=None, description="Labels of the object.")
     max_count: int = Field(default=1, ge=1, le=20, description="Most objects that the selector may find; more are refused.")
@@ -88,7 +98,13 @@ class Target(Spec):
             raise ValueError(ONE_WAY)
         if self.selector is None and self.max_count > 1:
             raise ValueError(ONE_OBJECT)
+        if self.api_version not in (None, GROUPS[self.kind]):
+            raise ValueError(WRONG_GROUP)
         return self
+
+    @property
+    def group_version(self) -> str:
+        return GROUPS[self.kind]
 
 
 class Approval(Spec):
@@ -100,33 +116,15 @@ class Approval(Spec):
     timeout: between("1s", "24h") = Field(default=timedelta(minutes=15), description="After this time silence is a no.")
 
 
-class Step(Choice):
-    """One action on one target, and what is expected of it."""
-
-    WHAT: ClassVar[str] = "a step"
-
-    name: Name = Field(description="Name of the step, unique in its option.")
-    expect: Sentence = Field(description="What is expected of the step; the timeline holds it against the result.")
-
-
-class Check(Choice):
-    """One verification. It is confirmed when it becomes true in time and then stays true."""
-
-    WHAT: ClassVar[str] = "a check"
-
-    name: Name | None = Field(default=None, description="Name of the check, unique in its option; left out: its kind.")
-    within: between("1s", "24h") = Field(default=timedelta(minutes=2), description="How long it may take to become true.")
-    hold_for: between("0s", "24h") = Field(default=timedelta(), description="How long it must then stay true.")
-
-
 class Source(Choice):
     """One source of evidence."""
 
     WHAT: ClassVar[str] = "a source of evidence"
 
 
-S = TypeVar("S", bound=Step)
+S = TypeVar("S", bound=Step[Any])
 K = TypeVar("K", bound=Check)
+Q = TypeVar("Q", bound=Question)
 E = TypeVar("E", bound=Source)
 
 
@@ -150,16 +148,14 @@ class Option(Spec, Generic[S, K]):
         json_schema_extra=rules(
             rule(
                 "self.verify.filter(c, has(c.name)).all(c, self.verify.exists_one(d, has(d.name) && d.name == c.name))",
-                "the names of an option's checks are unique",
+                UNIQUE,
             )
         )
     )
 
     name: Name = Field(description="Name of the option.")
-    when: Sentence | None = Field(
-        default=None,
-        description="Condition in CEL over incident and facts, e.g. facts.lastDeploy.age < duration('30m'); left out: always.",
-    )
+    when: Sentence | None = Field(default=None, description=f"Condition of the option; left out: always. {WHEN}.")
+    last_resort: bool = Field(default=False, description="Whether it is only for when all else failed; it then stands last.")
     risk: Risk = Field(default=Risk.Low, description="Risk of the option, shown to those who approve it.")
     approval: Approval | None = Field(default=None, description="Who must approve it; left out: nobody.")
     steps: list[S] = Field(min_length=1, max_length=8, description="Steps, run one after the other.", json_schema_extra=NAMED_LIST)
@@ -171,17 +167,28 @@ class Option(Spec, Generic[S, K]):
         default=OnFailure.Next, description="When it did not help: try the Next option, or Stop and call people."
     )
 
+    revert_on_failure: bool = Field(
+        default=False, description="Whether its steps are taken back, as far as they can be, when it did not help."
+    )
+
     def check_names(self) -> tuple[str, ...]:
-        """The name of each check: its own, else its kind, with its place in the list where that is taken."""
-        named = {check.name for check in self.verify}
-        kinds = [check.chosen.kind.lower() for check in self.verify]
-        return tuple(
-            check.name or (kind if kinds.count(kind) == 1 and kind not in named else f"{kind}-{place}")
-            for place, (check, kind) in enumerate(zip(self.verify, kinds, strict=True), 1)
-        )
+        return check_names(self.verify)
 
 
-class Playbook(Spec, Generic[S, K, E]):
+class Recovery(Spec, Generic[K]):
+    """How mitigation ends: what is temporary is taken back, between two readings of these checks."""
+
+    verify: list[K] = Field(
+        min_length=1,
+        max_length=8,
+        description="Checks that must be true and hold, before temporary changes are taken back and after.",
+    )
+    watch_for: between("0s", "168h") = Field(
+        default=timedelta(), description="How long these checks are watched after that; a relapse within it reopens the incident."
+    )
+
+
+class Playbook(Spec, Generic[S, K, Q, E]):
     """How to mitigate one kind of incident: what may be touched, what is captured, what is tried in which order."""
 
     summary: Annotated[str, Field(min_length=1, max_length=256)] = Field(description="The symptom, in one line.")
@@ -193,6 +200,12 @@ class Playbook(Spec, Generic[S, K, E]):
     match: Match | None = Field(
         default=None, description="Incidents that it is for; left out: only those that name it in playbookRef."
     )
+    parameters: list[Parameter] = Field(
+        default=[],
+        max_length=MOST,
+        description="What an Incident may or must say beside its own fields.",
+        json_schema_extra=NAMED_LIST,
+    )
     targets: list[Target] = Field(
         min_length=1, max_length=10, description="All that it may look at and change.", json_schema_extra=NAMED_LIST
     )
@@ -202,23 +215,52 @@ class Playbook(Spec, Generic[S, K, E]):
     )
     suspend: bool = Field(default=False, description="When true, no Incident is planned with it.")
     evidence: Evidence[E] = Field(description="What is stored before the first change.")
+    diagnosis: list[Q] = Field(
+        default=[],
+        max_length=16,
+        description="Questions, asked before an option is chosen; their answers are facts.",
+        json_schema_extra=NAMED_LIST | rules(rule("self.all(q, q.name != 'lastDeploy')", DEPLOY)),
+    )
+    false_alarm_when: Sentence | None = Field(
+        default=None, description=f"Condition under which there is nothing to mitigate; nothing is changed then. {WHEN}."
+    )
     options: list[Option[S, K]] = Field(
         min_length=1, max_length=8, description="Ways to mitigate, in the order to try them.", json_schema_extra=NAMED_LIST
     )
+    recovery: Recovery[K] | None = Field(
+        default=None, description="How mitigation ends; left out: with the option's own checks, and nothing is watched after."
+    )
 
 
-def build(actions: Iterable[Action], checks: Iterable[CheckKind], sources: Iterable[SourceKind]) -> type[Playbook[Any, Any, Any]]:
+AnyPlaybook = Playbook[Any, Any, Any, Any]
+
+
+def model_of(check: CheckKind) -> type[BaseModel]:
+    if check.needs_target:
+        return on_target(check)
+    return on_one_target(check) if check.may_target else bare(check)
+
+
+def build(actions: Iterable[Action], checks: Iterable[CheckKind], sources: Iterable[SourceKind]) -> type[AnyPlaybook]:
     """The Playbook that can say these actions, checks and sources. Its rules on targets name each of them."""
-    step = choice(Step, [(action, on_target(action)) for action in actions])
-    check = choice(Check, [(kind, on_target(kind) if kind.needs_target else bare(kind)) for kind in checks])
+    actions = list(actions)
+    alternatives = [(kind, model_of(kind)) for kind in checks]
+    check, question = choice(Check, alternatives), choice(Question, alternatives)
+    verbs = [(action, on_target(action) if action.kinds else bare(action)) for action in actions]
+    step = choice(Step[check], verbs, irreversible(actions))  # type: ignore[valid-type]
     source = choice(Source, [(kind, on_some_targets(kind)) for kind in sources])
+    steps = "self.options.all(o, o.steps.all(p, {}))"
+    checked = known("p", check)
 
-    class Built(Playbook[step, check, source]):  # type: ignore[valid-type]
+    class Built(Playbook[step, check, question, source]):  # type: ignore[valid-type]
         __doc__ = Playbook.__doc__
         model_config = ConfigDict(
             json_schema_extra=rules(
-                rule(f"self.options.all(o, o.steps.all(p, {known('p', step)}))", "each step's target is one of targets"),
-                rule(f"self.options.all(o, o.verify.all(p, {known('p', check)}))", "each check's target is one of targets"),
+                rule(steps.format(f"{known('p', step)} && {consumers('p', actions)}"), "each step's target is one of targets"),
+                rule(f"self.options.all(o, o.verify.all(p, {checked}))", "each check's target is one of targets"),
+                rule(steps.format(f"!has(p.smoke) || p.smoke.all(p, {checked})"), "each smoke check's target is one of targets"),
+                rule(f"!has(self.diagnosis) || self.diagnosis.all(p, {checked})", "each question's target is one of targets"),
+                rule(f"!has(self.recovery) || self.recovery.verify.all(p, {checked})", "each check's target is one of targets"),
                 rule(f"self.evidence.collect.all(p, {known('p', source)})", "each source's target is one of targets"),
             )
         )
@@ -234,3 +276,10 @@ def known(name: str, of: type[Choice]) -> str:
         absent = f"!has({part})" if required else f"!has({part}) || !has({part}.target)"
         terms.append(f"({absent} || self.targets.exists(t, t.name == {part}.target))")
     return " && ".join(terms) or "true"
+
+
+def consumers(name: str, actions: Iterable[Action]) -> str:
+    """CEL: so are the targets that the step in variable `name` restarts afterwards."""
+    lists = [(f"{name}.{action.name}", action.consumers) for action in actions if action.consumers]
+    each = "(!has({0}) || !has({0}.{1}) || {0}.{1}.all(r, self.targets.exists(t, t.name == r)))"
+    return " && ".join(each.format(part, field) for part, field in lists) or "true"

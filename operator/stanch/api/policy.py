@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from stanch.api.base import NAMED_LIST, Name, Sentence, Spec, Word
+from stanch.api.base import NAMED_LIST, Name, Sentence, Spec, Word, between
 
 Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^https?://[-A-Za-z0-9.:\[\]]+$")]
 
@@ -26,6 +26,14 @@ class Http(Spec):
     )
 
 
+class Retention(Spec):
+    """How long what is over stays in the cluster. Packs are kept where they are stored, whatever this says."""
+
+    incidents: between("1s", "26280h") = Field(
+        description="How long an Incident stays after it was Closed, Aborted or Failed, with its Decisions and Secrets."
+    )
+
+
 class ResponsePolicy(Spec):
     """One organisation's ladder of severities, and what holds for every incident under it."""
 
@@ -39,8 +47,15 @@ class ResponsePolicy(Spec):
         description="Severities in order of gravity, the gravest first. An Incident's severity must be one of them.",
         json_schema_extra=NAMED_LIST,
     )
+    suspended: bool = Field(
+        default=False, description="The kill switch: when true, nothing further is written but reverts that are owed."
+    )
+    observe_only: bool = Field(
+        default=False, description="When true, incidents are planned and their evidence is captured, but no target is changed."
+    )
     close_role: Name | None = Field(
         default=None,
         description="Role without whose Close decision a mitigated incident is not resolved; left out: it is resolved by itself.",
     )
     http: Http | None = Field(default=None, description="Limits of HTTP checks.")
+    retention: Retention | None = Field(default=None, description="How long what is over stays in the cluster; left out: for good.")

@@ -124,7 +124,8 @@ def _bound_keys(kept: Schema, names: Mapping[str, Any]) -> None:
     """Says in CEL what the keys of a map must be: a structural schema has neither propertyNames nor patternProperties."""
     bounds = {
         f"size(key) <= {names.get('maxLength')}": ("maxLength", f"keys have at most {names.get('maxLength')} characters"),
-        f"key.matches(r'{names.get('pattern')}')": ("pattern", f"keys match {names.get('pattern')}"),
+        # In three quotes: a pattern may hold one (a header's name may).
+        f"key.matches(r'''{names.get('pattern')}''')": ("pattern", f"keys match {names.get('pattern')}"),
     }
     rules = [{"rule": f"self.all(key, {test})", "message": text} for test, (said, text) in bounds.items() if said in names]
     if rules:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from stanch.checks.exec import EXEC
 from stanch.checks.http import HTTP
+from stanch.checks.job import JOB
+from stanch.checks.logs import LOGS
+from stanch.checks.object import OBJECT
+from stanch.checks.prometheus import PROMETHEUS
 from stanch.checks.ready_share import READY_SHARE
 from stanch.checks.rollout import ROLLOUT
 from stanch.engine.parts import CheckKind
@@ -20,4 +25,4 @@ def by_name(*kinds: CheckKind) -> Mapping[str, CheckKind]:
     return MappingProxyType(found)
 
 
-CHECKS = by_name(ROLLOUT, READY_SHARE, HTTP)
+CHECKS = by_name(ROLLOUT, READY_SHARE, HTTP, OBJECT, EXEC, LOGS, JOB, PROMETHEUS)

@@ -33,3 +33,11 @@ def replicas(workload: Object) -> int:
 
 def ready(workload: Object) -> int:
     return status(workload, "numberReady" if workload["kind"] == "DaemonSet" else "readyReplicas")
+
+
+def pod_rules(target: Ref) -> tuple[Rule, ...]:
+    """To find the pods that belong to it."""
+    wide = "pods are found by owner, which RBAC cannot express"
+    sets = Rule(("list",), "apps", "replicasets", why=f"{wide}; a Deployment's ReplicaSets own them")
+    pods = Rule(("list",), "", "pods", why=wide)
+    return (read_rule(target), sets, pods) if target.kind == "Deployment" else (read_rule(target), pods)

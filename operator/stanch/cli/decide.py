@@ -1,4 +1,4 @@
-"""What people say with authority, as a Decision: approve, reject, resume, close, abort, note. One way for all of them."""
+"""What people say with authority, as a Decision. One way for all verbs."""
 
 from __future__ import annotations
 
@@ -28,15 +28,20 @@ FOLLOWS: Mapping[Verb, str] = {
     Verb.Resume: "the incident is planned anew",
     Verb.Abort: "nothing further is written; an intent under way is observed first",
     Verb.Close: "the incident ends",
+    Verb.Confirm: "what waited for it goes on",
+    Verb.Extend: "the change is taken back that much later",
+    Verb.Revert: "the change is taken back now, where nobody has changed it meanwhile",
 }
-
+# Of a Reject that is about a step.
+FOLLOWS_STEP = "the option goes no further"
 
 Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Said:
-    """What the command line says. `option` and `digest` are for Approve and Reject."""
+    """What the command line says. `option` and `digest` are for Approve and Reject, `option` and `step` for what is about a
+    step; `extend_by` is a duration, for Extend."""
 
     verb: Verb
     incident: str
@@ -44,6 +49,8 @@ class Said:
     role: str = ""
     option: str = ""
     digest: str = ""
+    step: str = ""
+    extend_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,9 @@ def decision(said: Said, incident: Object, by: str, mark: str) -> Object:
         "by": by,
         "reason": said.reason,
         "option": said.option,
+        "step": said.step,
         "planDigest": said.digest,
+        "extendBy": said.extend_by,
     }
     name = f"{metadata['name'][:_NAME]}-{said.verb.lower()}-{mark}"
     return {
@@ -82,9 +91,18 @@ async def decide(session: Session, said: Said, manner: Manner) -> None:
 
 
 async def speak(session: Session, said: Said, incident: Object, manner: Manner) -> None:
-    created = await session.cluster.create(decision(said, incident, await session.user(), secrets.token_hex(3)))
+    await submit(session, await worded(session, said, incident), manner)
+
+
+async def worded(session: Session, said: Said, incident: Object) -> Object:
+    """The Decision, under the name of who asks."""
+    return decision(said, incident, await session.user(), secrets.token_hex(3))
+
+
+async def submit(session: Session, body: Object, manner: Manner) -> None:
+    created = await session.cluster.create(body)
     if manner.output is Format.text:
-        say(printable(f"decision/{created['metadata']['name']} created: {said.verb} by {created['spec']['by']}"))
+        say(printable(f"decision/{created['metadata']['name']} created: {body['spec']['verb']} by {body['spec']['by']}"))
     tell(await recorded(session, created, manner.sleep) if manner.wait else created, manner)
 
 
@@ -110,11 +128,16 @@ def tell(seen: Object, manner: Manner) -> None:
     if manner.output is Format.json:
         say_json(seen)
     elif effect(seen) == "Counted":
-        say(f"counted: {message}; {FOLLOWS[Verb(seen['spec']['verb'])]}")
+        say(f"counted: {message}; {follows(seen['spec'])}")
     elif not effect(seen) and manner.wait:
         say(f"not recorded within {PATIENCE} s: is the operator up? See: kubectl get dec {seen['metadata']['name']}")
     if effect(seen) == "NoEffect":
         raise Ending("" if manner.output is Format.json else f"the decision has no effect: {message}")
+
+
+def follows(spec: Mapping[str, Any]) -> str:
+    verb = Verb(spec["verb"])
+    return FOLLOWS_STEP if verb is Verb.Reject and "step" in spec else FOLLOWS[verb]
 
 
 def about_plan(said: Said, incident: Object) -> Said:
@@ -134,6 +157,6 @@ def agreed(question: Callable[[str], bool], terminal: bool, yes: bool, what: str
     if yes:
         return
     if not terminal:
-        raise Ending(f"{what} needs a person's yes, and this is no terminal: look at the plan, then say --yes", Code.Unusable)
+        raise Ending(f"{what} needs a person's yes, and this is no terminal: look at what it does, then say --yes", Code.Unusable)
     if not question(f"{what}?"):
         raise Ending("nothing was said")

@@ -10,7 +10,7 @@ from stanch.cli.output import Format, ago, columns, say, say_json
 from stanch.cli.session import API_VERSION, Session
 from stanch.engine.ports import Object
 
-HEADS = ("NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS FOR", "AGE")
+HEADS = ("NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS FOR", "REVERTS", "AGE")
 # More than a person reads; what is beyond it is said.
 MAX_ROWS = 5000
 
@@ -55,7 +55,8 @@ def row(item: Object, now: datetime) -> tuple[str, ...]:
     metadata, status = item["metadata"], item.get("status") or {}
     age = ago(now - datetime.fromisoformat(metadata["creationTimestamp"]))
     said = (text(item, "spec", "severity"), text(status, "phase"), text(status, "playbook", "name"))
-    return (metadata["namespace"], metadata["name"], *said, text(status, "at"), text(status, "waitsFor"), age)
+    owed = str(status.get("openReverts") or "")
+    return (metadata["namespace"], metadata["name"], *said, text(status, "at"), text(status, "waitsFor"), owed, age)
 
 
 def text(value: Any, *path: str) -> str:

@@ -63,6 +63,24 @@ def list_(
 
 
 @app.command()
+def reverts(
+    namespace: args.Namespace = "",
+    everywhere: args.Everywhere = False,
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Lists every change that is still to be taken back, the next one first."""
+
+    async def question(session: Session) -> None:
+        from stanch.cli.reverts import show
+
+        await show(session, everywhere, output)
+
+    ask(Asked(kubeconfig, context, namespace), question)
+
+
+@app.command()
 def plan(
     incident: args.Incident,
     namespace: args.Namespace = "",
@@ -177,6 +195,33 @@ def rbac(
         ask(Asked(kubeconfig, context, namespace), lambda session: access.of_cluster(session, wanted, output))
     else:
         raise Ending("which playbook? Give its name, or a file with -f", Code.Unusable)
+
+
+@app.command()
+def freeze(
+    policy: args.Policy = "", every: args.EveryPolicy = False, yes: args.Yes = False,
+    kubeconfig: args.Kubeconfig = "", context: args.Context = "",
+) -> None:  # fmt: skip
+    """The kill switch: nothing further is written under a ResponsePolicy. What is owed is still taken back."""
+    _freeze(Asked(kubeconfig, context), True, policy, every, yes)
+
+
+@app.command()
+def unfreeze(
+    policy: args.Policy = "", every: args.EveryPolicy = False, yes: args.Yes = False,
+    kubeconfig: args.Kubeconfig = "", context: args.Context = "",
+) -> None:  # fmt: skip
+    """Ends a freeze: incidents go on from where they stand."""
+    _freeze(Asked(kubeconfig, context), False, policy, every, yes)
+
+
+def _freeze(asked: Asked, suspended: bool, policy: str, every: bool, yes: bool) -> None:
+    async def question(session: Session) -> None:
+        from stanch.cli.freezing import Asking, Switch, turn
+
+        await turn(session, Switch(suspended, policy, every), Asking(yes, typer.confirm))
+
+    ask(asked, question)
 
 
 @app.command()

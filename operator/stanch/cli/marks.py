@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from rich.text import Text
 
-from stanch.domain.incident import OptionState, Phase, StepState, Verdict
+from stanch.domain.incident import OptionState, Phase, RevertState, StepState, Verdict
 
 GOOD, BAD, WAITS, RUNS, QUIET = ("✔", "green"), ("✖", "red"), ("⏸", "yellow"), ("●", "cyan"), ("○", "dim")
 
@@ -34,9 +34,20 @@ MARKS: Mapping[StrEnum, tuple[str, str]] = {
     OptionState.Failed: BAD,
     OptionState.Confirmed: GOOD,
     StepState.Intended: RUNS,
+    StepState.Waiting: RUNS,
+    StepState.Indeterminate: ("?", "bold red"),
+    StepState.Skipped: QUIET,
     StepState.Done: GOOD,
     StepState.Refused: BAD,
     StepState.Failed: BAD,
+    RevertState.Owed: WAITS,
+    RevertState.Intended: RUNS,
+    RevertState.Conflict: BAD,
+    RevertState.Blocked: BAD,
+    RevertState.Done: GOOD,
+    RevertState.Kept: QUIET,
+    RevertState.Abandoned: QUIET,
+    RevertState.Released: QUIET,
     Verdict.Confirmed: GOOD,
     Verdict.Denied: BAD,
     Verdict.Inconclusive: ("?", "yellow"),

@@ -1,7 +1,7 @@
 """An incident as a picture for a terminal: facts and status in, a rich renderable out. Pure.
 
 What is newest stands first: the phase, then the option under way, below it what was tried before. Where the height does not
-hold all of it, the oldest options go first, and what was left out is said.
+hold all of it, the oldest options go first, then the reverts that are due last, and what was left out is said.
 """
 
 from __future__ import annotations
@@ -17,18 +17,31 @@ from rich.tree import Tree
 
 from stanch.cli.marks import marked
 from stanch.cli.output import ago, size
-from stanch.domain.incident import CheckRecord, Facts, OptionRecord, Phase, Status, StepRecord
+from stanch.cli.owed import owed_row, owed_tree, settled_line
+from stanch.domain.incident import (
+    OPEN_REVERTS,
+    CheckRecord,
+    Facts,
+    OptionRecord,
+    Phase,
+    RecoveryStage,
+    Status,
+    StepRecord,
+    StepState,
+)
 from stanch.packs.render import printable
 
 ALL = 1000
+# Reverts of a picture that must fit a height, before and after the oldest options are left out.
+FEW_REVERTS = 5
 # Evidence lists up to 16 missing things; the picture names these, the pack has all.
 MISSING = 3
 # `sha256:` and twelve digits tell plans apart; `stanch plan` shows all of them.
 DIGEST = 19
 
 
-def picture(facts: Facts, status: Status, now: datetime, width: int, limit: int = ALL) -> RenderableType:
-    """At most `limit` options, the newest ones. `width` is that of the terminal, in columns."""
+def picture(facts: Facts, status: Status, now: datetime, width: int, limit: int = ALL, reverts: int = ALL) -> RenderableType:
+    """At most `limit` options, the newest ones, and `reverts` open reverts. `width` is that of the terminal, in columns."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.width = width
     table.add_column(style="dim", no_wrap=True)
@@ -37,16 +50,19 @@ def picture(facts: Facts, status: Status, now: datetime, width: int, limit: int 
         table.add_row(name, value)
     tree = Tree(Text("What was done, newest first", style="bold"), guide_style="dim")
     branches(tree, status, now, limit)
-    return Group(headline(facts, status), table, *([tree] if tree.children else []))
+    trees = (owed_tree(status, now, reverts), tree)
+    return Group(headline(facts, status), table, *(tree for tree in trees if tree.children))
 
 
 def fitting(facts: Facts, status: Status, now: datetime, width: int, height: int, limit: int = ALL) -> RenderableType:
     """The picture with as many options as `height` lines hold; where not even one fits, its first lines."""
-    for options in range(min(limit, len(status.options)), 0, -1):
-        drawn = picture(facts, status, now, width, options)
+    most = min(limit, len(status.options))
+    fewer = [(options, FEW_REVERTS) for options in range(most, 0, -1)]
+    for options, reverts in ((most, ALL), *fewer, (min(most, 1), 1)):
+        drawn = picture(facts, status, now, width, options, reverts)
         if lines_of(drawn, width) <= height:
             return drawn
-    return picture(facts, status, now, width, min(limit, 1))
+    return picture(facts, status, now, width, min(limit, 1), 1)
 
 
 def lines_of(drawn: RenderableType, width: int) -> int:
@@ -68,6 +84,10 @@ def rows(facts: Facts, status: Status, now: datetime) -> Iterator[tuple[str, Tex
         yield "Waits for", shown(status.waits_for, style="bold yellow")
     if left := remaining(status, now):
         yield "Time", shown(left)
+    if stage := recovery(status, now):
+        yield "Recovery", shown(stage)
+    if owed := owed_row(status, now):
+        yield "Reverts", owed
     yield "Opened", shown(f"{facts.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(now - facts.created_at)} ago, by {facts.opened_by}")
     if status.playbook:
         account = f", as {status.service_account.name}" if status.service_account else ""
@@ -109,6 +129,16 @@ def remaining(status: Status, now: datetime) -> str:
     return f"was due at {status.deadline:%H:%M:%S} UTC, {ago(now - status.deadline)} ago" if status.deadline else ""
 
 
+def recovery(status: Status, now: datetime) -> str:
+    """How far it has come, and until when a relapse reopens the incident; empty before it, and when all of that is over."""
+    watched = status.watch_until if status.watch_until and status.watch_until > now else None
+    if status.recovery is None or (status.recovery is RecoveryStage.Done and not watched):
+        return ""
+    since = f", for {ago(now - status.recovery_since)}" if status.recovery_since else ""
+    until = f"; a relapse reopens it for another {ago(watched - now, exactly=True)}" if watched else ""
+    return f"{status.recovery}{since}{until}"
+
+
 def branches(tree: Tree, status: Status, now: datetime, limit: int) -> None:
     newest = newest_first(status)
     for record in newest[:limit]:
@@ -130,7 +160,10 @@ def draw_option(tree: Tree, record: OptionRecord, status: Status, now: datetime)
         for check in status.checks:
             branch.add(check_line(check))
     for step in reversed([step for step in status.steps if step.option == record.name]):
-        branch.add(step_line(step))
+        branch.add(step_line(step, now))
+        for revert in [found for found in status.reverts if (found.option, found.step) == (step.option, step.name)]:
+            if revert.state not in OPEN_REVERTS:
+                branch.add(settled_line(revert))
     for approval in reversed([approval for approval in status.approvals if approval.option == record.name]):
         branch.add(shown(f"approved by {approval.by} as {approval.role} at {approval.at:%H:%M:%S} ({approval.decision})"))
 
@@ -146,10 +179,18 @@ def line(record: OptionRecord | StepRecord, name: str, when: str, state: StrEnum
     return text.append(f"  {printable(record.message)}") if record.message else text
 
 
-def step_line(step: StepRecord) -> Text:
+def step_line(step: StepRecord, now: datetime) -> Text:
     at = step.done_at or step.intended_at
     attempts = f" (attempt {step.attempts})" if step.attempts > 1 else ""
-    return line(step, f"step {step.name}{attempts}", f"{at:%H:%M:%S}" if at else "", step.state)
+    return line(step, f"step {step.name}{attempts}", f"{at:%H:%M:%S}{waiting(step, now)}" if at else "", step.state)
+
+
+def waiting(step: StepRecord, now: datetime) -> str:
+    """How long a step that is not over waits already, and how long its smoke checks must hold yet."""
+    if step.state not in (StepState.Waiting, StepState.Indeterminate) or not step.intended_at:
+        return ""
+    hold = f", smoke checks must hold for another {ago(step.hold_until - now, exactly=True)}" if step.hold_until else ""
+    return f", for {ago(now - step.intended_at)}{hold}"
 
 
 def check_line(check: CheckRecord) -> Text:

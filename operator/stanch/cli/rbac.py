@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from stanch.api.access import Grant, grants
-from stanch.api.playbook import Playbook
+from stanch.api.playbook import AnyPlaybook
 from stanch.packs.render import printable
 
 RBAC = "rbac.authorization.k8s.io"
@@ -23,7 +23,7 @@ class Subject:
 
     name: str
     namespace: str
-    playbook: Playbook[Any, Any, Any]
+    playbook: AnyPlaybook
     operator_namespace: str
 
     @property

@@ -1,13 +1,15 @@
-"""The commands with which people speak: approve, reject, resume, close, abort, note."""
+"""The commands with which people speak: one for each verb of a Decision."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stanch.cli import arguments as args
 from stanch.cli.asking import ask
+from stanch.cli.ending import Code, Ending
 from stanch.cli.kubeconfig import Asked
 from stanch.cli.output import Format
 from stanch.domain.decision import Verb
@@ -41,9 +43,10 @@ def approve(
 
 def reject(
     incident: args.Incident,
-    role: args.Role,
     reason: args.Reason,
+    role: args.Role = "",
     option: args.Option = "",
+    step: Annotated[str, typer.Option("--step", help="Step that did not happen (OPTION/STEP), instead of an option.")] = "",
     plan: args.Digest = "",
     yes: args.Yes = False,
     wait: args.Wait = True,
@@ -53,9 +56,68 @@ def reject(
     kubeconfig: args.Kubeconfig = "",
     context: args.Context = "",
 ) -> None:
-    """Rejects an option of the plan: it will not be run."""
-    said = _said(Verb.Reject, incident, reason, role, option, plan)
-    _judge(Asked(kubeconfig, context, namespace), said, yes, operator_namespace, _manner(wait, output))
+    """Rejects an option of the plan: it will not be run. With --step: says that a step did not happen."""
+    asked, manner, said = Asked(kubeconfig, context, namespace), _manner(wait, output), _said(Verb.Reject, incident, reason, role)
+    if step and (option or plan):
+        raise Ending("--step is about what was done, --option and --plan about what is planned: give one of them", Code.Unusable)
+    if step:
+        _about_step(asked, said, step, yes, manner)
+    elif not role:
+        raise Ending("as whom? Rejecting an option needs --role", Code.Unusable)
+    else:
+        _judge(asked, replace(said, option=option, digest=plan), yes, operator_namespace, manner)
+
+
+def confirm(
+    incident: args.Incident,
+    step: args.Step,
+    reason: args.Reason,
+    role: args.Role = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Says that something is so: what a step asks, that it happened, that its change was taken back by hand."""
+    said = _said(Verb.Confirm, incident, reason, role)
+    _about_step(Asked(kubeconfig, context, namespace), said, step, yes, _manner(wait, output))
+
+
+def extend(
+    incident: args.Incident,
+    step: args.Step,
+    by: Annotated[str, typer.Option("--by", help="How much later, from 1m to 168h, e.g. 1h30m.")],
+    reason: args.Reason,
+    role: args.Role = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Moves the time at which a change is taken back."""
+    said = replace(_said(Verb.Extend, incident, reason, role), extend_by=by)
+    _about_step(Asked(kubeconfig, context, namespace), said, step, yes, _manner(wait, output))
+
+
+def revert(
+    incident: args.Incident,
+    reason: args.Reason,
+    step: Annotated[str, typer.Argument(help="OPTION/STEP; left out: every change that is still to be taken back.")] = "",
+    role: args.Role = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Takes back now what was changed for a time."""
+    said = _said(Verb.Revert, incident, reason, role)
+    _about_step(Asked(kubeconfig, context, namespace), said, step, yes, _manner(wait, output))
 
 
 def note(
@@ -114,7 +176,7 @@ def close(
     _say(Asked(kubeconfig, context, namespace), _said(Verb.Close, incident, reason, role), _manner(wait, output))
 
 
-COMMANDS = (approve, reject, note, abort, resume, close)
+COMMANDS = (approve, reject, confirm, extend, revert, note, abort, resume, close)
 
 
 def _said(verb: Verb, incident: str, reason: str, role: str, option: str = "", digest: str = "") -> Said:
@@ -143,5 +205,14 @@ def _judge(asked: Asked, said: Said, yes: bool, operator_namespace: str, manner:
         from stanch.cli.judge import Asking, judge
 
         await judge(session, said, Asking(yes, operator_namespace, typer.confirm), manner)
+
+    ask(asked, question)
+
+
+def _about_step(asked: Asked, said: Said, step: str, yes: bool, manner: Manner) -> None:
+    async def question(session: Session) -> None:
+        from stanch.cli.about_step import Asking, speak
+
+        await speak(session, said, Asking(step, yes, typer.confirm), manner)
 
     ask(asked, question)

@@ -41,6 +41,13 @@ class Redrawn:
         self._live.update(Group(Text(why, style="yellow"), self._last), refresh=True)
 
 
+def unpadded(console: Console, drawn: RenderableType) -> Text:
+    """`drawn` as lines without the blanks that fill them up to the console's width: a file keeps them."""
+    lines = console.render_lines(drawn, pad=False)
+    plain = ("".join(segment.text for segment in line).rstrip() for line in lines)
+    return Text("\n".join(plain), no_wrap=True, overflow="ignore")
+
+
 class Appended:
     def __init__(self, console: Console) -> None:
         self._console = console

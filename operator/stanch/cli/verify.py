@@ -51,6 +51,10 @@ def tell(path: str, found: Verification, known: Known) -> None:
         verdict = "could not be read" if code(found) is Code.Unusable else "is not what was recorded"
         say(printable(f"{path}: {verdict}: {counted}{first}"))
         return
+    for stray in found.strays:
+        say(printable(f"{stray}: Stray: no part of the pack; a leader that was held up wrote it after the seal, or it was added"))
+    if found.stray > len(found.strays):
+        say(f"… {found.stray - len(found.strays)} more strays")
     sealed = f"sealed up to entry {found.sealed}" if found.sealed else "not sealed"
     say(printable(f"{path}: whole: {counted}, {sealed}"))
     say(f"head {found.head}")

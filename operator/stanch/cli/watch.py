@@ -18,7 +18,7 @@ from rich.text import Text
 from stanch.api import codec
 from stanch.cli import listing, picture
 from stanch.cli.ending import Code, Ending
-from stanch.cli.screen import Screen, opened
+from stanch.cli.screen import Screen, opened, unpadded
 from stanch.cli.session import Session
 from stanch.domain.incident import SETTLED, Facts, Phase, Status
 from stanch.engine.errors import Retryable
@@ -52,7 +52,7 @@ class View:
         """Fits a terminal's height; what is not a terminal scrolls, and gets all."""
         width, height = self.console.size
         if not self.console.is_terminal:
-            return picture.picture(seen.facts, seen.status, seen.now, width, self.limit)
+            return unpadded(self.console, picture.picture(seen.facts, seen.status, seen.now, width, self.limit))
         # One line stays free: a terminal scrolls when its last line ends.
         return picture.fitting(seen.facts, seen.status, seen.now, width, height - 1, self.limit)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -14,6 +14,10 @@ class Verb(StrEnum):
     Resume = "Resume"
     Abort = "Abort"
     Close = "Close"
+    # About one step: what is so, how long its change stays yet, that it goes now.
+    Confirm = "Confirm"
+    Extend = "Extend"
+    Revert = "Revert"
 
 
 @dataclass(frozen=True)
@@ -31,3 +35,5 @@ class Decision:
     plan_digest: str
     created_at: datetime
     recorded: bool
+    step: str = ""
+    extend_by: timedelta | None = None

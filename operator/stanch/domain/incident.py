@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from stanch.domain.conditions import Condition
-from stanch.domain.plan import Pin, Target
+from stanch.domain.plan import Pin, Ref, Target
 from stanch.domain.record import SHORT, TEXT, Record, doc
 from stanch.domain.timeline import Entry, Head
 
@@ -46,12 +46,44 @@ class Mode(StrEnum):
 
 
 class StepState(StrEnum):
-    """Intended: its intent is stored, whether it was written is to be observed. The rest is final."""
+    """Intended: its intent is stored, whether it was written is to be observed. Waiting: it was written (or there is nothing to
+    write), and its end is awaited: time, a person, its smoke checks. Indeterminate: a person must say what happened.
+    The rest is final."""
 
     Intended = "Intended"
+    Waiting = "Waiting"
+    Indeterminate = "Indeterminate"
+    Skipped = "Skipped"
     Done = "Done"
     Refused = "Refused"
     Failed = "Failed"
+
+
+class RevertState(StrEnum):
+    """Owed: to be done at its time. Intended: its intent is stored. Conflict: somebody changed what it would take back.
+    Blocked: it is not permitted or cannot be read now; tried again. These are open. The rest is final: Kept, the change stays
+    as the playbook says; Abandoned, its target is gone; Released, a person answers for it."""
+
+    Owed = "Owed"
+    Intended = "Intended"
+    Conflict = "Conflict"
+    Blocked = "Blocked"
+    Done = "Done"
+    Kept = "Kept"
+    Abandoned = "Abandoned"
+    Released = "Released"
+
+
+OPEN_REVERTS = frozenset({RevertState.Owed, RevertState.Intended, RevertState.Conflict, RevertState.Blocked})
+
+
+class RecoveryStage(StrEnum):
+    """How far recovery has come, while the phase is Mitigated."""
+
+    Checking = "Checking"
+    Removing = "Removing"
+    Rechecking = "Rechecking"
+    Done = "Done"
 
 
 class OptionState(StrEnum):
@@ -110,14 +142,41 @@ class StepRecord(Record):
     before: str = doc("SHA-256 of the stored before-image.", default="", max_length=71)
     message: str = doc("What it changed, or why it did not.", default="", max_length=TEXT)
     intended_at: datetime | None = doc("When its intent was stored.", default=None)
+    written_at: datetime | None = doc("When its own work was known to be over; checks judge the time since.", default=None)
+    smoke_since: datetime | None = doc("Since when its smoke checks are read.", default=None)
+    hold_until: datetime | None = doc("End of its smoke checks' hold.", default=None)
     done_at: datetime | None = doc("When its result was recorded.", default=None)
+
+
+@dataclass(frozen=True)
+class RevertRecord(Record):
+    """A change that is to be taken back. It needs no plan: all that it takes stands in its image."""
+
+    option: str = doc("Name of the option.", max_length=63)
+    step: str = doc("Name of the step.", max_length=63)
+    state: RevertState = doc("How it stands.")
+    ref: Ref = doc("The object that was changed.")
+    token: str = doc("Marks the write that is to be taken back.", max_length=SHORT)
+    image: str = doc("Name of the Secret with the before-image and the change.", max_length=SHORT)
+    digest: str = doc("SHA-256 of that image.", max_length=71)
+    due_at: datetime | None = doc("When it is taken back at the latest; absent: not by time.", default=None)
+    on_recovery: bool = doc("Whether it is taken back when the incident has recovered.", default=False)
+    epoch: int = doc("Leader epoch that its intent was written under.", default=0, ge=0)
+    attempts: int = doc("How often its write was prepared.", default=0, ge=0)
+    resource_version: str = doc("Version of the object that it was prepared against.", default="", max_length=63)
+    message: str = doc("What it took back, or why it did not.", default="", max_length=SHORT)
+    follows: str = doc("Step whose taking back this one follows.", default="", max_length=63)
+    retry_at: datetime | None = doc("When it is tried again after a failure.", default=None)
+    done_at: datetime | None = doc("When its end was recorded.", default=None)
 
 
 @dataclass(frozen=True)
 class CheckRecord(Record):
     name: str = doc("Name of the check.", max_length=63)
     verdict: Verdict = doc("Latest reading.")
+    value: str = doc("What was measured, as text; empty where nothing is.", default="", max_length=SHORT)
     baseline: Verdict | None = doc("Reading from before the first change.", default=None)
+    baseline_value: str = doc("What was measured before the first change.", default="", max_length=SHORT)
     message: str = doc("What was seen.", default="", max_length=TEXT)
 
 
@@ -129,6 +188,10 @@ class EvidenceRecord(Record):
     bytes: int = doc("Bytes captured.", default=0, ge=0)
     missing: tuple[str, ...] = doc("What could not be captured, and why (the first few).", default=(), max_length=16)
     missing_count: int = doc("How many things could not be captured.", default=0, ge=0)
+    # Counted before a capture's first file is written: whoever goes on later, or again, never writes into its folder.
+    begun: int = doc("How many captures were begun; each has its number in its folder's name.", default=0, ge=0)
+    began: datetime | None = doc("When the capture under way was first tried; its budget counts from here.", default=None)
+    again_at: datetime | None = doc("When it is tried again, where it could not be stored.", default=None)
 
 
 @dataclass(frozen=True)
@@ -178,7 +241,16 @@ class Status(Record):
     option: str = doc("Option under way.", default="", max_length=63)
     options: tuple[OptionRecord, ...] = doc("What became of each option so far.", default=(), max_length=16)
     steps: tuple[StepRecord, ...] = doc("What became of each step so far.", default=(), max_length=64)
-    checks: tuple[CheckRecord, ...] = doc("Latest reading of each check of the current option.", default=(), max_length=16)
+    reverts: tuple[RevertRecord, ...] = doc("Changes to take back, and the latest that were.", default=(), max_length=64)
+    open_reverts: int = doc("How many changes are still to be taken back.", default=0, ge=0)
+    diagnosed: bool = doc("Whether the diagnosis of this attempt has ended.", default=False)
+    recovery: RecoveryStage | None = doc("How far recovery has come.", default=None)
+    recovery_since: datetime | None = doc("Since when.", default=None)
+    close_granted: bool = doc("Whether the Close that the policy asks for was given.", default=False)
+    retention: timedelta | None = doc("How long the object stays after its end; absent: for good.", default=None)
+    delete_at: datetime | None = doc("When the object is deleted; its pack stays.", default=None)
+    watch_until: datetime | None = doc("Until when a relapse reopens the incident.", default=None)
+    checks: tuple[CheckRecord, ...] = doc("Latest reading of each check that matters now.", default=(), max_length=32)
     approvals: tuple[ApprovalRecord, ...] = doc("Approvals that count.", default=(), max_length=32)
     decisions: tuple[str, ...] = doc("UIDs of the Decisions recorded last.", default=(), max_length=32)
     evidence: EvidenceRecord = doc("What was captured.", factory=EvidenceRecord)

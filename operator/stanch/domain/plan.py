@@ -31,6 +31,15 @@ class OnMissing(StrEnum):
     Proceed = "Proceed"
 
 
+class FactType(StrEnum):
+    """What a fact is in CEL. In a status its value is text."""
+
+    String = "String"
+    Integer = "Integer"
+    Number = "Number"
+    Boolean = "Boolean"
+
+
 @dataclass(frozen=True)
 class Ref(Record):
     """One object of the cluster. `uid` empty means: whichever bears this name."""
@@ -63,21 +72,17 @@ class Pin(Record):
 
 
 @dataclass(frozen=True)
-class Step(Record):
-    """One step: one action on one target."""
+class Parameter(Record):
+    """One parameter of the playbook and the value that it has in this plan."""
 
-    name: str = doc("Name of the step.", max_length=63)
-    action: str = doc("Name of the action, e.g. rolloutUndo.", max_length=63)
-    target: str = doc("Name of the target that it changes.", max_length=63)
-    params: Mapping[str, Any] = doc("The action's parameters, rendered.", factory=dict)
-    expect: str = doc("What is expected of it (the decision log's expectation).", default="", max_length=TEXT)
-    preview: str = doc("What the dry run said it would change.", default="", max_length=4096)
-    proven: bool = doc("Whether the server's dry run admitted the write.", default=False)
+    name: str = doc("Name.", max_length=63)
+    type: FactType = doc("Type.")
+    value: str = doc("Value, as text of its type. Data, whatever it looks like.", max_length=TEXT)
 
 
 @dataclass(frozen=True)
 class Check(Record):
-    """One verification."""
+    """One verification, or one question of the diagnosis."""
 
     name: str = doc("Name of the check.", max_length=63)
     check: str = doc("Kind of check, e.g. http.", max_length=63)
@@ -85,6 +90,43 @@ class Check(Record):
     target: str = doc("Name of the target it looks at; empty where it looks at none.", default="", max_length=63)
     within: timedelta = doc("How long it may take to become true.", default=timedelta(minutes=2))
     hold_for: timedelta = doc("How long it must then stay true.", default=timedelta())
+    fact: FactType | None = doc("In a diagnosis, the type of the fact that its value becomes.", default=None)
+    unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in: JSON pointers.", default=(), max_length=64)
+
+
+@dataclass(frozen=True)
+class Revert(Record):
+    """When a step's change is taken back."""
+
+    after: timedelta | None = doc("This long after the change, whatever happens; absent: not by time.", default=None)
+    on_recovery: bool = doc("Whether it is taken back when the incident has recovered.", default=True)
+
+
+@dataclass(frozen=True)
+class Step(Record):
+    """One step: one action, on one target where it has one."""
+
+    name: str = doc("Name of the step.", max_length=63)
+    action: str = doc("Name of the action, e.g. rolloutUndo.", max_length=63)
+    target: str = doc("Name of the target that it changes; empty where it has none.", default="", max_length=63)
+    params: Mapping[str, Any] = doc("The action's parameters, rendered.", factory=dict)
+    expect: str = doc("What is expected of it (the decision log's expectation).", default="", max_length=TEXT)
+    when: str = doc("CEL over incident and facts; false: the step is skipped. Empty: always.", default="", max_length=TEXT)
+    timeout: timedelta = doc("Longest time from its start to the end of its smoke checks.", default=timedelta(minutes=10))
+    smoke: tuple[Check, ...] = doc("Checks right after the step; one that fails stops the option.", default=())
+    revert: Revert | None = doc("When it is taken back; absent: not by itself.", default=None)
+    follows: str = doc("Name of the step that this one belongs to (a restart of consumers); reverted after it.", default="",
+                       max_length=63)  # fmt: skip
+    writes: bool = doc("Whether it changes anything: waiting and asking do not.", default=True)
+    reversible: bool = doc("Whether its action has an inverse.", default=False)
+    at_most_once: bool = doc("Whether a lost answer leaves it unknown what happened.", default=False)
+    pause: timedelta | None = doc("It does nothing but wait for this long.", default=None)
+    role: str = doc("It does nothing but wait for a Confirm under this role.", default="", max_length=63)
+    fact: str = doc("Name of the fact that its output becomes; empty: none.", default="", max_length=63)
+    fact_type: FactType = doc("Type of that fact.", default=FactType.String)
+    preview: str = doc("What the dry run said it would change.", default="", max_length=4096)
+    proven: bool = doc("Whether the server's dry run admitted the write.", default=False)
+    unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in: JSON pointers.", default=(), max_length=64)
 
 
 @dataclass(frozen=True)
@@ -106,6 +148,7 @@ class Option(Record):
     risk: Risk = doc("Risk of the option.", default=Risk.Low)
     approval: Approval | None = doc("Approval that it needs.", default=None)
     on_failure: OnFailure = doc("What follows when it did not help.", default=OnFailure.Next)
+    revert_on_failure: bool = doc("Whether its reversible steps are taken back when it did not help.", default=False)
     timeout: timedelta = doc("Longest time from its first step to the end of its verification.", default=timedelta(minutes=30))
 
 
@@ -125,6 +168,14 @@ class EvidencePlan(Record):
     sources: tuple[Source, ...] = doc("Sources.", default=())
     budget: timedelta = doc("Longest time that the capture may delay a change.", default=timedelta(seconds=30))
     on_failure: OnMissing = doc("What follows when something is missing.", default=OnMissing.Block)
+
+
+@dataclass(frozen=True)
+class Recovery(Record):
+    """How mitigation ends: checks before and after what was temporary is taken back."""
+
+    verify: tuple[Check, ...] = doc("Checks that must be true and hold, before the removal and after it.", default=())
+    watch_for: timedelta = doc("How long after that a relapse reopens the incident.", default=timedelta())
 
 
 @dataclass(frozen=True)
@@ -158,8 +209,13 @@ class Plan(Record):
     namespace: str = doc("Namespace of playbook, incident and ServiceAccount.", max_length=63)
     targets: tuple[Target, ...] = doc("All that the plan may touch.", default=())
     evidence: EvidencePlan = doc("What is captured first.", factory=EvidencePlan)
+    diagnosis: tuple[Check, ...] = doc("Questions whose answers become facts.", default=())
+    false_alarm: str = doc("CEL over incident and facts; true: there is nothing to mitigate.", default="", max_length=TEXT)
+    recovery: Recovery = doc("How mitigation ends.", factory=Recovery)
+    observe_only: bool = doc("Whether the policy lets stanch plan and capture, and write nothing.", default=False)
     options: tuple[Option, ...] = doc("Ordered ways to mitigate.", default=())
     occasion: Occasion = doc("What the incident said.", factory=Occasion)
+    parameters: tuple[Parameter, ...] = doc("Parameters and their values.", default=(), max_length=32)
     purpose: Purpose = doc("What the playbook says about itself.", factory=Purpose)
     allowed_origins: tuple[str, ...] = doc("Where HTTP checks may go beside the cluster, from the policy.", default=())
 
@@ -168,3 +224,12 @@ class Plan(Record):
 
     def target(self, name: str) -> Ref:
         return next(target.ref for target in self.targets if target.name == name)
+
+    def step(self, option: str, name: str) -> Step:
+        return next(step for step in self.option(option).steps if step.name == name)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check that tells whether something helped; not the questions of the diagnosis."""
+        smoke = (check for option in self.options for step in option.steps for check in step.smoke)
+        return (*(check for option in self.options for check in option.verify), *smoke, *self.recovery.verify)

@@ -1,13 +1,14 @@
-"""Diagnosing and AwaitingApproval: the first option whose condition holds, and the people whose yes it needs."""
+"""Which option is run: the first whose condition holds, and the people whose yes it needs (AwaitingApproval)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState
 from stanch.domain.plan import Option
-from stanch.engine.expressions import Failed, evaluate_condition
+from stanch.engine.conditions import verdict
+from stanch.engine.expressions import Failed
 from stanch.engine.moves import Move
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
@@ -16,42 +17,40 @@ from stanch.engine.turn import Turn, clip
 CAUSE = 110
 
 
-def diagnosing(turn: Turn) -> Move | None:
+def choosing(turn: Turn) -> Move | None:
+    """The first option that was not tried and whose condition holds."""
     tried = {record.name for record in turn.status.options}
     for option in turn.plan.options:
-        if option.name not in tried and holds(turn, option):
-            choose(turn, option)
+        if option.name not in tried and fits(turn, option):
+            if turn.plan.observe_only:
+                observe(turn, option)
+            else:
+                choose(turn, option)
             return None
     exhausted(turn)
     return None
 
 
-def holds(turn: Turn, option: Option) -> bool:
+def fits(turn: Turn, option: Option) -> bool:
     """Whether the option's condition holds; an expression that fails is not a yes. The reason is recorded either way."""
     if not option.when:
         return True
-    verdict = evaluate_condition(option.when, variables(turn))
-    if verdict is True:
+    found = verdict(turn, option.when)
+    if found is True:
         return True
-    why = f"condition has no value: {verdict.message}" if isinstance(verdict, Failed) else "condition does not hold"
+    why = f"condition has no value: {found.message}" if isinstance(found, Failed) else "condition does not hold"
     turn.close_option(OptionRecord(option.name, OptionState.Skipped, f"{why}: {option.when}"))
     turn.say(turn.key("option", option.name, "skipped"), f"Skip option {option.name}", expectation=option.when, result=why)
     return False
 
 
-def variables(turn: Turn) -> dict[str, object]:
-    """What `when` may speak of, as it was when planned. `facts.<name>.age` is a duration, counted now from the recorded time."""
-    facts: dict[str, dict[str, object]] = {}
-    for name, value in turn.status.facts.items():
-        head, _, tail = name.partition(".")
-        group = facts.setdefault(head, {})
-        group[tail] = value
-        if tail == "at":
-            group["age"] = turn.now - datetime.fromisoformat(value)
-    said = turn.plan.occasion
-    incident = {"name": turn.facts.name, "type": said.type, "severity": said.severity, "component": said.component,
-                "labels": dict(said.labels)}  # fmt: skip
-    return {"incident": incident, "facts": facts}
+def observe(turn: Turn, option: Option) -> None:
+    """The policy lets stanch look only, for its adoption: what it would do is said, and people do it."""
+    steps = ", ".join(f"{step.action} {turn.about(step)}" for step in option.steps)
+    turn.say(turn.key("observed"), f"Would choose option {option.name}", expectation=steps,
+             result="nothing was written: the policy says observeOnly", next="people decide: Resume, Close or Abort")  # fmt: skip
+    turn.go(Event.ObservedOnly, "ObserveOnly", f"Would run option {option.name} ({steps}); the policy says observeOnly",
+            waits_for="Resume, Close or Abort")  # fmt: skip
 
 
 def choose(turn: Turn, option: Option) -> None:

@@ -1,15 +1,16 @@
-"""From Mitigated on: evidence from after, locks given back, pack sealed. Beside it: how an abort ends."""
+"""How an incident ends: an abort takes back what was temporary; then locks are given back, the pack is sealed, the rest watched
+and at last collected."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
-from stanch.domain.incident import StepRecord, StepState
-from stanch.engine.capturing import record
+from stanch.domain.incident import TERMINAL, Phase, RevertRecord, StepRecord, StepState
+from stanch.engine import recovering, reverting
 from stanch.engine.mitigating import open_intent
 from stanch.engine.moves import (
-    Capture,
-    Captured,
+    Collect,
     Denied,
     Done,
     Later,
@@ -18,6 +19,7 @@ from stanch.engine.moves import (
     Seal,
     Sealed,
     Stale,
+    Unknown,
     Write,
     Written,
 )
@@ -25,36 +27,28 @@ from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
 
-def mitigated(turn: Turn) -> Move | None:
-    role = turn.status.close_role
-    if role and turn.status.reason != "CloseGranted":
-        turn.set(waits_for=f"Close by {role}")
-        return turn.move()
-    return after(turn)
-
-
-def after(turn: Turn) -> Move | None:
-    """Evidence from after the mitigation. That it is incomplete is recorded, and holds nobody up any more."""
-    if outcome := turn.take(Capture, Captured):
-        record(turn, outcome)
-    elif failed := turn.take(Capture, Denied, Later):
-        turn.say(turn.key("evidence", "after"), "Capture evidence afterwards", result=f"{failed.reason}: {failed.message}")
-    else:
-        return turn.move(Capture(f"after-{turn.status.evidence.captures + 1}"))
-    turn.say(turn.key("resolved"), "Resolve", expectation=turn.facts.title, result=f"option {turn.status.option} helped",
-             next="seal the pack; a person's Close ends the incident")  # fmt: skip
-    turn.go(Event.Recovered, "Resolved", f"Option {turn.status.option} helped; verified, held, sealed", waits_for="Close")
-    return None
-
-
 def aborting(turn: Turn) -> Move | None:
-    """An intent that is open is observed first: the record must say what was written and what was not."""
+    """An intent that is open is observed first: the record must say what was written and what was not. Then what was
+    temporary is taken back; what cannot be is for people."""
     if (intent := open_intent(turn)) and (move := observe(turn, intent)):
         return move
+    if owed := reverting.opened(turn):
+        return take_back(turn, owed)
     written = [f"{r.option}/{r.name}" for r in turn.status.steps if r.state is StepState.Done]
-    turn.say(turn.key("aborted"), "Abort", result=f"written: {', '.join(written) or 'nothing'}", next="none")
+    unknown = [f"{r.option}/{r.name}" for r in turn.status.steps if r.state is StepState.Indeterminate]
+    taken = [f"{r.option}/{r.step} {str(r.state).lower()}" for r in turn.status.reverts]
+    told = {"written": written or ["nothing"], "unknown": unknown, "reverts": taken}
+    result = "; ".join(f"{what}: {', '.join(parts)}" for what, parts in told.items() if parts)
+    turn.say(turn.key("aborted"), "Abort", result=result, next="none")
     turn.go(Event.AbortDone, "Aborted", turn.status.message)
     return None
+
+
+def take_back(turn: Turn, owed: tuple[RevertRecord, ...]) -> Move:
+    reverting.demand(turn, owed)
+    stuck = reverting.stuck(turn)
+    turn.set(waits_for=f"Revert or Confirm of {reverting.names(stuck)}" if stuck else "")
+    return turn.move(wake_in=timedelta() if reverting.next_one(turn) else None)
 
 
 def observe(turn: Turn, intent: StepRecord) -> Move | None:
@@ -63,8 +57,15 @@ def observe(turn: Turn, intent: StepRecord) -> Move | None:
         turn.put_step(replace(intent, state=StepState.Failed, message=why))
     elif turn.take(Write, Written):
         turn.put_step(replace(intent, state=StepState.Done, done_at=turn.now))
-    elif failed := turn.take(Write, Stale, Denied):
-        turn.put_step(replace(intent, state=StepState.Failed, message=clip(f"aborted before it was written: {failed.message}")))
+    elif stale := turn.take(Write, Stale):
+        turn.put_step(replace(intent, state=StepState.Failed, message=clip(f"aborted before it was written: {stale.message}")))
+        reverting.forget(turn, intent.token)
+    elif denied := turn.take(Write, Denied):
+        # What was not to be observed is still owed: what is not there needs no taking back.
+        why = f"aborted; whether it was written is not known: {denied.message}"
+        turn.put_step(replace(intent, state=StepState.Failed, message=clip(why), done_at=turn.now))
+    elif unknown := turn.take(Write, Unknown):
+        turn.put_step(replace(intent, state=StepState.Indeterminate, message=clip(f"aborted; {unknown.message}")))
     elif later := turn.take(Write, Later):
         return turn.move(wake_in=turn.after(later))
     else:
@@ -76,9 +77,13 @@ def settled(turn: Turn) -> Move | None:
     """Resolved, Closed, Aborted, Failed: give back, seal, rest. A deleted Incident goes with its finalizer: sealed before."""
     if turn.take(Release, Done):
         turn.set(locked=False)
-    ways = (sealing, releasing) if turn.facts.deleted else (releasing, sealing)
-    moves = (way(turn) for way in ways)
-    return next((move for move in moves if move is not None), None) or turn.move()
+    ways = (sealing, releasing) if turn.facts.deleted else (releasing, sealing, recovering.watching, collecting)
+    for way in ways:
+        if move := way(turn):
+            return move
+        if turn.in_phase(Phase.Opened):
+            return None
+    return turn.move()
 
 
 def releasing(turn: Turn) -> Move | None:
@@ -86,10 +91,14 @@ def releasing(turn: Turn) -> Move | None:
         return None
     if later := turn.take(Release, Later, Denied):
         return turn.move(wake_in=turn.after(later))
-    return turn.move(Release())
+    return turn.move(Release(tuple(r.ref.uid for r in reverting.opened(turn))))
 
 
 def sealing(turn: Turn) -> Move | None:
+    # The head that was sealed: while that was done, a Decision may have been told.
+    if isinstance(effect := turn.effect, Seal) and (sealed := turn.take(Seal, Sealed)):
+        manifest, was = f"sha256:{sealed.manifest.sha256}", turn.status.pack
+        turn.set(pack=replace(was, sealed=effect.head.seq, manifest=manifest, uri=was.uri or sealed.uri))
     was = turn.status.pack
     if was.sealed >= was.head.seq:
         return None
@@ -97,9 +106,19 @@ def sealing(turn: Turn) -> Move | None:
         return None  # another try changes nothing, and the locks of an incident that goes must not stay
     if later := turn.take(Seal, Later, Denied):
         return turn.move(wake_in=turn.after(later))
-    sealed = turn.take(Seal, Sealed)
-    if sealed is None:
-        return turn.move(Seal(was.head))
-    manifest = f"sha256:{sealed.manifest.sha256}"
-    turn.set(pack=replace(was, sealed=was.head.seq, manifest=manifest, uri=was.uri or sealed.uri))
-    return None
+    return turn.move(Seal(was.head))
+
+
+def collecting(turn: Turn) -> Move | None:
+    """After its retention the object goes, with its Decisions and Secrets. Its pack stays."""
+    if turn.status.phase not in TERMINAL or turn.status.retention is None:
+        return None
+    if turn.status.delete_at is None:
+        turn.set(delete_at=turn.now + turn.status.retention)
+    if turn.now < turn.status.delete_at:
+        return turn.move(wake_in=turn.status.delete_at - turn.now)
+    if turn.take(Collect, Done):
+        return turn.move()
+    if later := turn.take(Collect, Later, Denied):
+        return turn.move(wake_in=turn.after(later))
+    return turn.move(Collect())

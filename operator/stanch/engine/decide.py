@@ -12,9 +12,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from stanch.domain.incident import FORMAT_VERSION, SETTLED, Phase
-from stanch.engine import choosing, closing, decisions, mitigating, opening, summary, verifying
+from stanch.engine import choosing, closing, decisions, mitigating, opening, reverting, summary, verifying
 from stanch.engine.capturing import capturing
+from stanch.engine.diagnosing import diagnosing
 from stanch.engine.moves import Move, Snapshot
+from stanch.engine.recovering import mitigated, watched
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn
 
@@ -22,12 +24,12 @@ HANDLERS: Mapping[Phase, Callable[[Turn], Move | None]] = {
     Phase.Opened: opening.opened,
     Phase.Waiting: opening.waiting,
     Phase.Capturing: capturing,
-    Phase.Diagnosing: choosing.diagnosing,
+    Phase.Diagnosing: diagnosing,
     Phase.AwaitingApproval: choosing.awaiting_approval,
     Phase.Mitigating: mitigating.mitigating,
     Phase.Verifying: verifying.verifying,
     Phase.Holding: verifying.holding,
-    Phase.Mitigated: closing.mitigated,
+    Phase.Mitigated: mitigated,
     Phase.Escalated: lambda turn: turn.move(),
     Phase.Aborting: closing.aborting,
     Phase.Resolved: closing.settled,
@@ -56,33 +58,57 @@ def stuck(snapshot: Snapshot, now: datetime) -> Move:
 
 def walk(turn: Turn) -> Move:
     begin(turn)
-    if turn.facts.deleted:
-        decisions.deleted(turn)
-    if mark := decisions.take_one(turn):
-        return turn.move(mark)
+    if not unread(turn):
+        if turn.facts.deleted:
+            decisions.deleted(turn)
+        if mark := decisions.take_one(turn):
+            return turn.move(mark)
+    # What is due to be taken back comes first, in any phase; an outcome that its phase waits for is taken in before.
+    if (turn.effect is None or reverting.asked(turn)) and (move := reverting.act(turn)):
+        return move
     while True:
         move = HANDLERS[turn.status.phase](turn)
         if move is not None:
             return move
 
 
+def unread(turn: Turn) -> bool:
+    """Whether nobody knows yet if its pack tells of a past: until Resolve has looked, nothing is told, or the chain would fork."""
+    return turn.in_phase(Phase.Opened) and turn.status.pack.head.seq == 0
+
+
 def begin(turn: Turn) -> None:
     """Marks the status as this leader's own; an open incident whose plan is gone cannot go on."""
     if turn.status.phase_since is None:
         turn.set(phase_since=turn.now, reason="Opened", message="Looking for a playbook")
-    if turn.status.phase in SETTLED:
+    if turn.status.phase in SETTLED and not watched(turn.status):
         return
     if turn.status.epoch != turn.epoch:
         turn.set(epoch=turn.epoch)
         if turn.in_phase(Phase.Holding):
             # Nobody watched while there was no leader: the hold begins anew.
             verifying.lose(turn, "the operator was away during the hold")
+        turn.set(hold_until=None, steps=tuple(replace(step, hold_until=None) for step in turn.status.steps))
     if not turn.has_plan and turn.status.phase not in PLANLESS and not turn.in_phase(Phase.Escalated, Phase.Aborting):
-        turn.say(turn.key("broken"), "Read the stored plan", result=f"plan {turn.status.plan_digest} is gone or was changed")
-        turn.go(Event.Broken, "PlanLost", "The stored plan is gone or was changed: nothing further is written")
+        broken(turn)
+
+
+def broken(turn: Turn) -> None:
+    """What is owed needs no plan, and is still taken back."""
+    turn.say(turn.key("broken"), "Read the stored plan", result=f"plan {turn.status.plan_digest} is gone or was changed")
+    event = Event.AbortAsked if reverting.opened(turn) else Event.Broken
+    turn.go(event, "PlanLost", "The stored plan is gone or was changed: nothing further is written")
 
 
 def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     generation = snapshot.facts.generation
-    conditions = summary.conditions(move.status, generation, now, snapshot.store_error)
-    return replace(move, status=replace(move.status, observed_generation=generation, conditions=conditions))
+    status = replace(move.status, observed_generation=generation, open_reverts=len(reverting.open_in(move.status)))
+    wake_at = move.wake_at if move.effect or snapshot.store_error else earliest(move.wake_at, reverting.next_at(status))
+    if status != snapshot.status:
+        status = replace(status, wake_at=wake_at)
+    conditions = summary.conditions(status, generation, now, snapshot.store_error)
+    return replace(move, status=replace(status, conditions=conditions), wake_at=wake_at)
+
+
+def earliest(*times: datetime | None) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)

@@ -6,15 +6,25 @@ That `by` is who they say and holds `role` was proven by the API server at admis
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
-from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState, Phase
+from stanch.domain.incident import (
+    ApprovalRecord,
+    OptionRecord,
+    OptionState,
+    Phase,
+    RevertRecord,
+    RevertState,
+    StepRecord,
+    StepState,
+)
 from stanch.domain.plan import Option
-from stanch.engine import choosing
+from stanch.engine import awaiting, choosing, mitigating, opening, reverting
 from stanch.engine.moves import Mark
 from stanch.engine.transitions import Event, legal
-from stanch.engine.turn import Turn
+from stanch.engine.turn import Turn, clip
 
 REMEMBERED = 32
 
@@ -93,6 +103,8 @@ def ineligible(turn: Turn, decision: Decision) -> str:
 
 
 def reject(turn: Turn, decision: Decision) -> Taken:
+    if decision.step:
+        return reject_step(turn, decision)
     if problem := unfit(turn, decision):
         return Taken(False, problem)
     why = f"rejected by {decision.by}: {decision.reason}"
@@ -110,9 +122,20 @@ def note(turn: Turn, decision: Decision) -> Taken:
 def resume(turn: Turn, decision: Decision) -> Taken:
     if not legal(turn.status.phase, Event.ResumeAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be resumed")
+    if (
+        turn.status.reason == opening.CAME_BACK
+        and turn.status.phase_since
+        and decision.created_at < second(turn.status.phase_since)
+    ):
+        return Taken(False, "it was said before the incident came back without its status: look at its pack, and say it again")
     turn.go(Event.ResumeAsked, "Resumed", f"Resumed by {decision.by}: planned anew")
-    turn.set(attempt=turn.status.attempt + 1, plan_digest="")
+    turn.anew()
     return Taken(True, "planned anew")
+
+
+def second(at: datetime) -> datetime:
+    """Objects bear the time of their creation in whole seconds."""
+    return at.replace(microsecond=0)
 
 
 def abort(turn: Turn, decision: Decision) -> Taken:
@@ -127,12 +150,84 @@ def close(turn: Turn, decision: Decision) -> Taken:
     if role and decision.role != role:
         return Taken(False, f"closing needs role {role}, not {decision.role or 'none'}")
     if turn.in_phase(Phase.Mitigated) and role:
-        turn.set(reason="CloseGranted", message=f"Released by {decision.by}", waits_for="")
+        turn.set(close_granted=True, waits_for="")
         return Taken(True, "released for resolution")
     if not legal(turn.status.phase, Event.CloseAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be closed")
+    if owed := reverting.opened(turn):
+        return Taken(False, f"{reverting.names(owed)} is still to be taken back: Revert it, or Confirm that it is dealt with")
     turn.go(Event.CloseAsked, "Closed", f"Closed by {decision.by}: {decision.reason}")
     return Taken(True, "closed")
+
+
+def confirm(turn: Turn, decision: Decision) -> Taken:
+    """A person answers for a step: it is so, it took effect, or what could not be taken back was dealt with."""
+    if stuck := revert_of(turn, decision, reverting.stuck(turn)):
+        reverting.settle(turn, stuck, RevertState.Released, f"{decision.by}: {decision.reason}", actor=decision.by)
+        return Taken(True, f"{decision.option}/{decision.step} is released from being taken back")
+    record = waiting(turn, decision)
+    if record is None:
+        return nothing_waits(decision)
+    step = turn.plan.step(record.option, record.name)
+    if record.state is StepState.Waiting and decision.role != step.role:
+        return Taken(False, f"step {step.name} asks for {step.role}, not for {decision.role or 'no role'}")
+    awaiting.end(turn, step, replace(record, message=clip(f"confirmed by {decision.by}: {decision.reason}")))
+    return Taken(True, f"step {step.name} is confirmed")
+
+
+def reject_step(turn: Turn, decision: Decision) -> Taken:
+    """It did not take effect, or it is not so: the option goes no further."""
+    record = waiting(turn, decision)
+    if record is None:
+        return nothing_waits(decision)
+    why = f"rejected by {decision.by}: {decision.reason}"
+    turn.put_step(replace(record, state=StepState.Failed, message=clip(why), done_at=turn.now))
+    mitigating.fail(turn, OptionState.Failed, f"step {record.name} {why}")
+    return Taken(True, f"step {record.name} is not so")
+
+
+def waiting(turn: Turn, decision: Decision) -> StepRecord | None:
+    """The step under way that waits for a person, when the Decision is about it."""
+    if not turn.in_phase(Phase.Mitigating) or decision.option != turn.status.option:
+        return None
+    record = turn.step_record(decision.step)
+    if record is None:
+        return None
+    asks = record.state is StepState.Waiting and bool(turn.plan.step(record.option, record.name).role)
+    return record if asks or record.state is StepState.Indeterminate else None
+
+
+def revert_of(turn: Turn, decision: Decision, among: tuple[RevertRecord, ...]) -> RevertRecord | None:
+    """The latest of them that the Decision is about."""
+    return next((r for r in reversed(among) if (r.option, r.step) == (decision.option, decision.step)), None)
+
+
+def extend(turn: Turn, decision: Decision) -> Taken:
+    record = revert_of(turn, decision, reverting.opened(turn))
+    if record is None or record.due_at is None or decision.extend_by is None:
+        return Taken(False, f"no change of {decision.option}/{decision.step} is to be taken back at a time")
+    if record.state is not RevertState.Owed or record.due_at <= turn.now:
+        return Taken(False, f"{decision.option}/{decision.step} is being taken back already ({record.state})")
+    due = record.due_at + decision.extend_by
+    reverting.postpone(turn, record, due)
+    return Taken(True, f"{decision.option}/{decision.step} is taken back at {due:%Y-%m-%d %H:%M:%S} UTC instead")
+
+
+def revert(turn: Turn, decision: Decision) -> Taken:
+    """Now. What was in conflict is looked at again: whoever asks has mended it."""
+    opened = reverting.opened(turn)
+    asked = tuple(r for r in opened if not decision.step or (r.option, r.step) == (decision.option, decision.step))
+    if not asked:
+        return Taken(False, "nothing of that is to be taken back")
+    for record in asked:
+        if record.state in (RevertState.Conflict, RevertState.Blocked):
+            reverting.put(turn, replace(record, state=RevertState.Owed, retry_at=None))
+    reverting.demand(turn, tuple(r for r in reverting.opened(turn) if r.token in {a.token for a in asked}))
+    return Taken(True, f"{reverting.names(asked)} is taken back now")
+
+
+def nothing_waits(decision: Decision) -> Taken:
+    return Taken(False, f"nothing waits for {decision.verb} of {decision.option}/{decision.step}")
 
 
 HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
@@ -142,6 +237,9 @@ HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
     Verb.Resume: resume,
     Verb.Abort: abort,
     Verb.Close: close,
+    Verb.Confirm: confirm,
+    Verb.Extend: extend,
+    Verb.Revert: revert,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from stanch.domain.duration import MAX_LENGTH, PATTERN, parse, spell
 
@@ -20,3 +20,17 @@ Duration = Annotated[
     PlainSerializer(spell, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": PATTERN, "maxLength": MAX_LENGTH}),
 ]
+
+
+def between(least: str, most: str) -> Any:
+    """A duration type with bounds, both written as durations; said in the CRD too."""
+    low, high = parse(least), parse(most)
+    message = f"expected a duration from {least} to {most}"
+
+    def check(value: timedelta) -> timedelta:
+        if not low <= value <= high:
+            raise ValueError(message)
+        return value
+
+    rule = {"rule": f"duration(self) >= duration('{least}') && duration(self) <= duration('{most}')", "message": message}
+    return Annotated[Duration, AfterValidator(check), Field(json_schema_extra={"x-kubernetes-validations": [rule]})]

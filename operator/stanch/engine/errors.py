@@ -20,6 +20,11 @@ class Retryable(Failure):
         self.after = after
 
 
+class NotSent(Retryable):
+    """Retryable, and it is certain that nothing was carried out: no connection, no endpoint. What must not happen twice may be
+    prepared again after this one only."""
+
+
 class Refused(Failure):
     """Another try changes nothing: forbidden, invalid, guarded."""
 

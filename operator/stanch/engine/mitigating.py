@@ -1,4 +1,4 @@
-"""Mitigating: one step at a time. Evidence, lock and before-image; intent; write; record."""
+"""Mitigating: one step at a time. Evidence, lock and before-image; intent; write; then what its end waits for; record."""
 
 from __future__ import annotations
 
@@ -7,29 +7,67 @@ from datetime import timedelta
 
 from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Step
-from stanch.engine import capturing
-from stanch.engine.moves import Capture, Denied, Later, Move, Prepare, Prepared, Stale, Write, Written
+from stanch.engine import capturing, reverting
+from stanch.engine.awaiting import await_end, begun, end
+from stanch.engine.conditions import holds
+from stanch.engine.moves import Denied, Later, Move, Prepare, Prepared, Stale, Unknown, Write, Written
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
 # Somebody who writes the target this often between our read and our write is fighting us.
 ATTEMPTS = 5
+OVER = frozenset({StepState.Done, StepState.Skipped})
 
 
 def mitigating(turn: Turn) -> Move | None:
-    if turn.status.deadline and turn.now >= turn.status.deadline and not open_intent(turn):
+    if late(turn):
         fail(turn, OptionState.Failed, f"not done within {turn.option.timeout}: {turn.status.message}")
         return None
     for step in turn.option.steps:
         record = turn.step_record(step.name)
-        if record is None or record.state is not StepState.Done:
-            return write(turn, step, record) if intended(record) else prepare(turn, step, record)
+        if record is None or record.state not in OVER:
+            return advance(turn, step, record)
     turn.go(Event.StepsDone, "StepsDone", f"Option {turn.option.name}: looking whether it helped")
     return None
 
 
-def intended(record: StepRecord | None) -> bool:
-    return record is not None and record.state is StepState.Intended
+def late(turn: Turn) -> bool:
+    """Whether the option's time is over. Not while nobody knows what a step has done: that comes first."""
+    deadline = turn.status.deadline
+    return deadline is not None and turn.now >= deadline and not open_intent(turn) and not undecided(turn)
+
+
+def advance(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
+    turn.set(at=f"{turn.option.name}/{step.name}")
+    match record.state if record else None:
+        case StepState.Intended:
+            return write(turn, step, record)
+        case StepState.Indeterminate:
+            turn.set(waits_for=f"Confirm or Reject of {step.name}")
+            return turn.move()
+        case StepState.Waiting:
+            return ended(turn, step, await_end(turn, step, record))
+    if record is None and step.when and not holds(turn, step.when):
+        skip(turn, step)
+        return None
+    if not step.writes:
+        begun(turn, step)
+        return None
+    return prepare(turn, step, record)
+
+
+def ended(turn: Turn, step: Step, outcome: Move | str | None) -> Move | None:
+    """A word says why the step has failed at its end."""
+    if isinstance(outcome, str):
+        fail(turn, OptionState.Failed, f"step {step.name}: {outcome}")
+        return None
+    return outcome
+
+
+def skip(turn: Turn, step: Step) -> None:
+    turn.put_step(StepRecord(turn.option.name, step.name, StepState.Skipped, message=clip(f"condition does not hold: {step.when}")))
+    turn.say(turn.key("step", turn.option.name, step.name, "skipped"), f"Skip step {step.name}", expectation=step.when,
+             result="condition does not hold")  # fmt: skip
 
 
 def open_intent(turn: Turn) -> StepRecord | None:
@@ -37,13 +75,17 @@ def open_intent(turn: Turn) -> StepRecord | None:
     return next((record for record in turn.status.steps if record.state is StepState.Intended), None)
 
 
+def undecided(turn: Turn) -> StepRecord | None:
+    """The step of which a person must say what it has done."""
+    return next((record for record in turn.status.steps if record.state is StepState.Indeterminate), None)
+
+
 def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
-    turn.set(at=f"{turn.option.name}/{step.name}")
     if outcome := turn.take(Prepare, Prepared):
         intend(turn, step, record, outcome)
         return None
     if not capturing.fresh(turn) and not capturing.captured(turn):
-        return None if turn.in_phase(Phase.Escalated) else turn.move(Capture(capturing.label(turn)))
+        return capturing.attempt(turn, "before")
     if refused := turn.take(Prepare, Denied):
         refuse(turn, step, refused)
         return None
@@ -51,6 +93,9 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
         return pause(turn, later)
     if record and record.attempts >= ATTEMPTS:
         fail(turn, OptionState.Failed, f"step {step.name} met {record.attempts} conflicts: {record.message}")
+        return None
+    if step.reversible and reverting.full(turn):
+        refuse(turn, step, Denied("TooManyReverts", "the incident owes as many reverts as its status can hold"))
         return None
     return turn.move(Prepare(turn.option.name, step.name, token(turn, step)))
 
@@ -61,27 +106,31 @@ def token(turn: Turn, step: Step) -> str:
 
 
 def intend(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared) -> None:
+    """The intent, and with it what is owed: the time of a revert stands in the status before the change is made."""
     attempts = record.attempts + 1 if record else 1
-    turn.put_step(
-        StepRecord(
-            option=turn.option.name, name=step.name, state=StepState.Intended, token=token(turn, step), epoch=turn.epoch,
-            attempts=attempts, resource_version=outcome.resource_version, before=outcome.before,
-            message=clip(outcome.summary), intended_at=turn.now,
-        )
+    intent = StepRecord(
+        option=turn.option.name, name=step.name, state=StepState.Intended, token=token(turn, step), epoch=turn.epoch,
+        attempts=attempts, resource_version=outcome.resource_version, before=outcome.before,
+        message=clip(outcome.summary), intended_at=turn.now,
     )  # fmt: skip
+    turn.put_step(intent)
+    owed = reverting.owe(turn, step, intent, outcome)
     key = turn.key("step", turn.option.name, step.name, "intent", str(attempts))
-    turn.say(key, f"{step.action} {turn.plan.target(step.target)}",
-             expectation=step.expect, next=outcome.summary)  # fmt: skip
+    turn.say(key, f"{step.action} {turn.about(step)}", expectation=step.expect,
+             next=f"{outcome.summary}{f'; {owed}' if owed else ''}")  # fmt: skip
 
 
 def write(turn: Turn, step: Step, record: StepRecord) -> Move | None:
     if outcome := turn.take(Write, Written):
-        finish(turn, step, record, outcome)
-        return None
+        return ended(turn, step, finish(turn, step, record, outcome))
     if stale := turn.take(Write, Stale):
         turn.put_step(replace(record, state=StepState.Failed, message=clip(stale.message)))
-        turn.say(turn.key("step", turn.option.name, step.name, "stale"), f"{step.action} {turn.plan.target(step.target)}",
+        reverting.forget(turn, record.token)
+        turn.say(turn.key("step", turn.option.name, step.name, "stale"), f"{step.action} {turn.about(step)}",
                  result=f"not written: {stale.message}", next="read it again, decide again")  # fmt: skip
+        return None
+    if unknown := turn.take(Write, Unknown):
+        indeterminate(turn, step, record, unknown.message)
         return None
     if refused := turn.take(Write, Denied):
         refuse(turn, step, refused)
@@ -91,17 +140,33 @@ def write(turn: Turn, step: Step, record: StepRecord) -> Move | None:
     return turn.move(Write(turn.option.name, step.name, record.token, record.resource_version, fence=record.epoch != turn.epoch))
 
 
-def finish(turn: Turn, step: Step, record: StepRecord, outcome: Written) -> None:
+def finish(turn: Turn, step: Step, record: StepRecord, outcome: Written) -> str | None:
     """What is found written says no more than that it is there: what it changes stands in its intent."""
     result = f"{record.message} (found written)" if outcome.found else outcome.summary
-    turn.put_step(replace(record, state=StepState.Done, message=clip(result), done_at=turn.now, epoch=turn.epoch))
-    turn.say(turn.key("step", turn.option.name, step.name, "result"), f"{step.action} {turn.plan.target(step.target)}",
-             expectation=step.expect, result=result, next="verify")  # fmt: skip
+    record = replace(record, message=clip(result), epoch=turn.epoch)
+    if not outcome.underway:
+        return end(turn, step, record, outcome)
+    turn.put_step(replace(record, state=StepState.Waiting))
+    turn.say(turn.key("step", turn.option.name, step.name, "begun"), f"{step.action} {turn.about(step)}",
+             expectation=step.expect, result=result, next="wait for its end")  # fmt: skip
+    return None
+
+
+def indeterminate(turn: Turn, step: Step, record: StepRecord, why: str) -> None:
+    """Trying again could do it twice, going on could be without it: a person looks, and says."""
+    turn.put_step(replace(record, state=StepState.Indeterminate, message=clip(f"nobody can tell whether it took effect: {why}")))
+    turn.say(turn.key("step", turn.option.name, step.name, "unknown"), f"{step.action} {turn.about(step)}",
+             expectation=step.expect, result=f"unknown: {why}",
+             next="a person says: Confirm, it took effect; Reject, it did not")  # fmt: skip
+    turn.set(reason="Indeterminate", message=clip(f"Step {step.name}: whether it took effect is not known: {why}"),
+             waits_for=f"Confirm or Reject of {step.name}")  # fmt: skip
 
 
 def refuse(turn: Turn, step: Step, refused: Denied) -> None:
     record = turn.step_record(step.name) or StepRecord(turn.option.name, step.name, StepState.Refused)
     turn.put_step(replace(record, state=StepState.Refused, message=clip(refused.message), done_at=turn.now))
+    # A refusal does not tell what an earlier try of the same write has done: what is not there needs no taking back.
+    reverting.demand(turn, tuple(debt for debt in reverting.opened(turn) if debt.token == record.token))
     fail(turn, OptionState.Failed, f"step {step.name} refused: {refused.reason}: {refused.message}")
 
 
@@ -111,13 +176,22 @@ def pause(turn: Turn, later: Later) -> Move:
 
 
 def fail(turn: Turn, state: OptionState, why: str) -> None:
-    """The option did not help: the next one, or people, as it says."""
+    """The option did not help: taken back or kept, then the next one, or people, as it says."""
     option = turn.option
     stop = option.on_failure is OnFailure.Stop
+    for step in turn.status.steps:
+        if step.option == option.name and step.state is StepState.Waiting:
+            turn.put_step(replace(step, state=StepState.Failed, done_at=turn.now))
     turn.close_option(replace(turn.option_record, state=state, message=clip(why)))
+    taken = reverting.after_failure(turn, option)
+    then = "people decide: Resume, Close or Abort" if stop else "next option"
     turn.say(turn.key("option", option.name, "failed"), f"Option {option.name}", expectation="it helps", result=why,
-             next="people decide: Resume, Close or Abort" if stop else "next option")  # fmt: skip
+             next=f"take back {taken}; {then}" if taken else then)  # fmt: skip
     if stop:
         turn.go(Event.OptionStopped, "OptionFailed", f"Option {option.name}: {why}", waits_for="Resume, Close or Abort")
     else:
         turn.go(Event.OptionFailed, "OptionFailed", f"Option {option.name}: {why}")
+
+
+def in_mitigation(turn: Turn) -> bool:
+    return turn.in_phase(Phase.Mitigating) and bool(turn.status.option)

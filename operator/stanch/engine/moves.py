@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from stanch.domain.decision import Decision
-from stanch.domain.incident import Facts, Status, Verdict
-from stanch.domain.plan import Pin, Plan
+from stanch.domain.incident import Facts, Status
+from stanch.domain.plan import Pin, Plan, Ref
 from stanch.domain.timeline import File, Head
+from stanch.engine.parts import Reading, Value
+
+
+class Checks(StrEnum):
+    verify = "verify"
+    smoke = "smoke"
+    diagnosis = "diagnosis"
+    recovery = "recovery"
 
 
 @dataclass(frozen=True)
@@ -20,10 +29,19 @@ class Resolve:
 
 
 @dataclass(frozen=True)
+class Bind:
+    """Fill what diagnosis found into the plan, prove and store it anew: what is approved is what will be run."""
+
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Capture:
-    """Capture evidence into the folder `label`; with `baseline`, read the checks of every option too."""
+    """Capture evidence into the folder `label`, for no longer than `budget`; with `baseline`, read the checks of every option
+    too."""
 
     label: str
+    budget: timedelta
     baseline: bool = False
 
 
@@ -53,14 +71,53 @@ class Write:
 
 @dataclass(frozen=True)
 class Read:
-    """Read the option's checks once."""
+    """Read these checks once: those of `option`'s verification, of its step's smoke test, of the diagnosis, of recovery."""
+
+    of: Checks
+    option: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True)
+class Settle:
+    """Look how far a step that goes on by itself has come."""
 
     option: str
+    step: str
+    token: str
+
+
+@dataclass(frozen=True)
+class PrepareRevert:
+    """Read what a step changed, and find the change that takes it back. `token` is the step's."""
+
+    token: str
+    image: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class WriteRevert:
+    """Observe whether the taking back is there already; if not, write it. `fence` as in Write."""
+
+    token: str
+    image: str
+    digest: str
+    resource_version: str
+    fence: bool
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Delete what the incident no longer needs beside its pack: its Secrets, then itself and its Decisions."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """Give the locks back and take the finalizer off."""
+    """Give the locks back and take the finalizer off. `keep`: UIDs of objects that still owe something; the finalizer stays
+    with them."""
+
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +136,7 @@ class Mark:
     message: str
 
 
-Effect = Resolve | Capture | Prepare | Write | Read | Release | Seal | Mark
+Effect = Resolve | Bind | Capture | Prepare | Write | Settle | Read | PrepareRevert | WriteRevert | Release | Seal | Mark | Collect
 
 
 @dataclass(frozen=True)
@@ -90,6 +147,24 @@ class Resolved:
     close_role: str
     facts: Mapping[str, str]
     pack_uri: str
+    retention: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class CameBack:
+    """An Incident without a past of its own, while a pack tells one (restored from a backup, applied again). `head` is the end
+    of its own pack's chain, `attempt` and `captures` its last ones, where the object lost no more than its status."""
+
+    message: str
+    head: Head
+    attempt: int = 1
+    captures: int = 0
+
+
+@dataclass(frozen=True)
+class Bound:
+    plan: Plan
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -101,34 +176,71 @@ class Captured:
     bytes: int
     missing: tuple[str, ...]
     listing: File
-    baseline: Mapping[str, Verdict]
+    baseline: Mapping[str, Reading]
 
 
 @dataclass(frozen=True)
 class Prepared:
+    """`image` is the Secret of the before-image, `before` its digest; `ref` is what is about to be changed."""
+
     resource_version: str
     before: str
     summary: str
+    image: str = ""
+    ref: Ref | None = None
 
 
 @dataclass(frozen=True)
 class Written:
-    """`found` says that the write was there already: an earlier life of the operator did it."""
+    """`found` says that the write was there already: an earlier life of the operator did it. `failed`: it took effect and
+    went wrong. `underway`: it goes on by itself, and is to be asked (Settle) until it is over."""
 
     summary: str
     found: bool
+    failed: str = ""
+    underway: bool = False
+    output: Value | None = None
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Nobody can tell whether the write took effect, and trying again could do it twice: a person must say."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Unneeded:
+    """There is nothing to take back any more: somebody did it, or it never took effect."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Contested:
+    """Somebody changed what would be taken back: it is not overwritten."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What would be taken back is on no object any more: the target is gone, or its namespace goes."""
+
+    message: str
 
 
 @dataclass(frozen=True)
 class Readings:
-    """Check name -> (verdict, what was seen, whether waiting cannot help)."""
+    """Check name -> what it saw."""
 
-    of: Mapping[str, tuple[Verdict, str, bool]]
+    of: Mapping[str, Reading]
 
 
 @dataclass(frozen=True)
 class Done:
-    """Release and Mark worked."""
+    """Release, Mark and Collect worked."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +275,10 @@ class Stale:
     message: str
 
 
-Outcome = Resolved | Captured | Prepared | Written | Readings | Done | Sealed | Denied | Later | Stale
+Outcome = (
+    Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Readings | Done | Sealed
+    | Denied | Later | Stale
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,19 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stanch.domain.incident import Mode, Phase
-from stanch.engine.moves import Denied, Done, Later, Move, Release, Resolve, Resolved
+from stanch.engine import reverting
+from stanch.engine.moves import CameBack, Denied, Done, Later, Move, Release, Resolve, Resolved
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
 REPLAN_EVERY = timedelta(seconds=30)
+CAME_BACK = "CameBack"
 
 
 def opened(turn: Turn) -> Move | None:
+    if came_back := turn.take(Resolve, CameBack):
+        ask(turn, came_back)
+        return None
     if denied := turn.take(Resolve, Denied):
         turn.go(Event.PlanRefused, denied.reason, denied.message, waits_for=turn.facts.opened_by)
         refuse(turn, denied)
@@ -23,6 +28,8 @@ def opened(turn: Turn) -> Move | None:
 
 def waiting(turn: Turn) -> Move | None:
     """Looks again by itself, quietly: the same refusal is neither a new line of the timeline nor a write."""
+    if turn.status.reason == CAME_BACK:
+        return turn.move(wake_in=timedelta() if turn.facts.deleted else None)
     if denied := turn.take(Resolve, Denied):
         if clip(denied.message) != turn.status.message:
             turn.set(reason=denied.reason, message=clip(denied.message))
@@ -31,8 +38,20 @@ def waiting(turn: Turn) -> Move | None:
     return plan(turn)
 
 
+def ask(turn: Turn, came_back: CameBack) -> None:
+    """The past is not replayed: only a person knows whether this is the same trouble again. A chain that is there goes on, and
+    so do attempts and captures: the tokens of earlier ones may stand on the targets, their files stand in the pack."""
+    was = turn.status
+    # It may have come back with its finalizer: that is taken off at its end, whatever the lost status said.
+    turn.set(attempt=came_back.attempt, pack=replace(was.pack, head=came_back.head), locked=True,
+             evidence=replace(was.evidence, begun=came_back.captures))  # fmt: skip
+    turn.say(turn.key("came-back"), "Open", expectation="an incident that was not handled before", result=came_back.message,
+             next="a person's Resume plans it anew, Close ends it")  # fmt: skip
+    turn.go(Event.PlanRefused, CAME_BACK, came_back.message, waits_for="Resume or Close")
+
+
 def plan(turn: Turn) -> Move | None:
-    if turn.status.locked:
+    if turn.status.locked and turn.status.targets:
         # Resumed: the next plan may be about other objects, and those of the last one would stay locked for good.
         return give_back(turn)
     if later := turn.take(Resolve, Later):
@@ -47,13 +66,15 @@ def plan(turn: Turn) -> Move | None:
 
 
 def give_back(turn: Turn) -> Move | None:
+    """What owes a revert stays locked; the debt itself names the object from here on."""
+    owed = tuple(record.ref.uid for record in reverting.opened(turn))
     if turn.take(Release, Done):
-        turn.set(locked=False)
+        turn.set(locked=bool(owed), targets=())
         return None
     if later := turn.take(Release, Later, Denied):
         turn.set(reason=later.reason, message=clip(later.message))
         return turn.move(wake_in=turn.after(later))
-    return turn.move(Release())
+    return turn.move(Release(owed))
 
 
 def refuse(turn: Turn, denied: Denied) -> None:
@@ -68,7 +89,8 @@ def fix(turn: Turn, resolved: Resolved) -> None:
     turn.set(
         playbook=plan.playbook, policy=resolved.policy, service_account=plan.service_account, plan_digest=resolved.digest,
         targets=plan.targets, close_role=resolved.close_role, facts=dict(resolved.facts), option="", at="",
-        options=(), steps=(), checks=(), approvals=(), pack=replace(turn.status.pack, uri=resolved.pack_uri),
+        options=(), steps=(), checks=(), approvals=(), diagnosed=False, retention=resolved.retention,
+        pack=replace(turn.status.pack, uri=resolved.pack_uri),
     )  # fmt: skip
     names = ", ".join(str(target.ref) for target in plan.targets)
     turn.say(turn.key("planned"), f"Open with playbook {plan.playbook.name}", expectation=turn.facts.title,

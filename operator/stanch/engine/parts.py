@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from stanch.domain.access import Rule
 from stanch.domain.incident import Verdict
-from stanch.domain.plan import Ref, Risk
+from stanch.domain.plan import FactType, Ref, Risk
 from stanch.domain.timeline import File
 from stanch.engine.ports import Cluster, Object, Pack, Web
 
 
 class EffectClass(StrEnum):
-    """How an action keeps the promise of exactly one effect (design, invariant 3)."""
+    """How an action keeps the promise of exactly one effect (design, invariant 3). `none`: it has no effect (wait, askPerson)."""
+
+    none = "none"
 
     cas = "cas"
     named_create = "namedCreate"
@@ -24,9 +26,26 @@ class EffectClass(StrEnum):
     at_most_once = "atMostOnce"
 
 
+# What was measured, or printed by a command: typed once, by its source.
+Value = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where an action acts: as the playbook's ServiceAccount, which `account` names. `folder` is where in the pack a step keeps
+    what it printed."""
+
+    cluster: Cluster
+    web: Web
+    pack: Pack
+    namespace: str
+    folder: str
+    account: str = ""
+
+
 @dataclass(frozen=True)
 class Before:
-    """What an action reads before it plans: the target, and what else it needs (revisions, newest first)."""
+    """What an action reads before it plans: the target ({} where it has none), and what else it needs (revisions, newest first)."""
 
     target: Object
     related: tuple[Object, ...] = ()
@@ -34,7 +53,8 @@ class Before:
 
 @dataclass(frozen=True)
 class Change:
-    """What an action is about to write: one merge patch on one object.
+    """What an action is about to write: one merge patch on one object, the whole object that it creates, or (`atMostOnce`) what
+    it is about to send, without secrets.
 
     `summary` tells a person what it does ("revision 3 -> 2, image app:v2 -> app:v1"); `why` how a choice was made
     ("revision 2 is marked stable by annotation").
@@ -47,8 +67,43 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Effected:
+    """What came of `apply`. `unknown` says why nobody can tell whether it took effect (`atMostOnce` only); `failed` that it
+    took effect and went wrong (exit code 1). `output` becomes the step's fact; `files` are what it printed, in the pack."""
+
+    summary: str
+    failed: str = ""
+    unknown: str = ""
+    output: Value | None = None
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True)
+class Underway:
+    """What a step that goes on by itself (a Job) has come to: not over, or over with this outcome."""
+
+    message: str
+    over: Effected | None = None
+
+
+class RevertConflict(Exception):
+    """Somebody changed what an inverse would take back. The message says which field, what we wrote and what is there."""
+
+
+@dataclass(frozen=True)
 class Action:
-    """A typed verb of a step. `params` is a pydantic model; `plan` and `inverse` are pure."""
+    """A typed verb of a step. `params` is a pydantic model; `plan` and `inverse` are pure.
+
+    `kinds`: of the target that it must be given; empty: it has no target. `read` comes before `plan`, as the playbook's
+    ServiceAccount. `apply` performs the change: by compare-and-swap on the version given (`cas`), by create (`namedCreate`),
+    or at once (`atMostOnce`). `observe` tells by its token whether the write is on the object (`cas`, `namedCreate`).
+    `inverse(before, change, seen, token)` is three-way: the change that takes `change` back from the object `seen`, bearing
+    `token`; None where there is nothing left to take back; raises `RevertConflict`. Absent: `irreversible` says why.
+    `settle` is asked until a step that goes on by itself is over; absent: it is over once written.
+    `stays`: how long at least what it creates is there (`namedCreate`); an older intent whose object is not there says nothing.
+    `consumers`: name of the parameter that lists targets to restart afterwards (steps of their own); empty: it has none.
+    `asks`: role whose Confirm the step waits for; `pauses`: how long it waits (class `none` only).
+    """
 
     name: str
     summary: str
@@ -57,36 +112,50 @@ class Action:
     effect_class: EffectClass
     risk: Risk
     irreversible: str
-    rules: Callable[[Any, Ref], tuple[Rule, ...]]
-    read: Callable[[Cluster, Ref, Any], Awaitable[Before]]
-    plan: Callable[[Before, Any, str], Change]
-    observe: Callable[[Object, str], bool]
-    apply: Callable[[Cluster, Change, str], Awaitable[Object]]
-    inverse: Callable[[Before, Change], Change] | None
+    rules: Callable[[Any, str, Ref | None], tuple[Rule, ...]]
+    read: Callable[[Stage, Ref | None, Any], Awaitable[Before]] | None = None
+    plan: Callable[[Before, Any, str], Change] | None = None
+    observe: Callable[[Object, str], bool] | None = None
+    apply: Callable[[Stage, Change, str], Awaitable[Effected]] | None = None
+    inverse: Callable[[Before, Change, Object, str], Change | None] | None = None
+    settle: Callable[[Stage, Change], Awaitable[Underway]] | None = None
+    stays: Callable[[Any], timedelta] = lambda _: timedelta.max
+    consumers: str = ""
+    asks: Callable[[Any], str] = lambda _: ""
+    pauses: Callable[[Any], timedelta | None] = lambda _: None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a check saw once. `final` denied readings need not be waited out (the rollout has failed for good)."""
+    """What a check saw once. `final` denied readings need not be waited out (the rollout has failed for good).
+    `value` is what was measured, where the check measures something."""
 
     verdict: Verdict
     message: str
     final: bool = False
+    value: Value | None = None
 
 
 @dataclass(frozen=True)
 class CheckScope:
-    """Where a check looks: as the playbook's ServiceAccount, at one target (None where the check has none)."""
+    """Where a check looks: as the playbook's ServiceAccount, at one target (None where the check has none).
+    `baseline` is what it measured before the first change, where it did; `since` when the change came that it is to judge."""
 
     cluster: Cluster
     web: Web
     namespace: str
     target: Ref | None
+    baseline: Value | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
 class CheckKind:
-    """A kind of verification. `read` never raises for what it could not read: that is an Inconclusive reading."""
+    """A kind of verification. `read` never raises for what it could not read: that is an Inconclusive reading.
+
+    `gives`: the type of what it measures; where it measures nothing, its verdict counts, a Boolean.
+    `may_target`: it can have a target and need not (then it says itself what it looks at).
+    """
 
     name: str
     summary: str
@@ -94,6 +163,8 @@ class CheckKind:
     needs_target: bool
     rules: Callable[[Any, str, Ref | None], tuple[Rule, ...]]
     read: Callable[[CheckScope, Any], Awaitable[Reading]]
+    may_target: bool = False
+    gives: Callable[[Any], FactType] = lambda _: FactType.Boolean
 
 
 @dataclass

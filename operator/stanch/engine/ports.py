@@ -6,10 +6,10 @@ whole list for one odd object.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from stanch.domain.plan import Pin, Ref
@@ -25,6 +25,29 @@ class HttpReply:
     status: int
     body: bytes
     seconds: float
+
+
+@dataclass(frozen=True)
+class HttpCall:
+    """What is asked. `path` begins with a slash and is percent-encoded; `query` is not. Header values may be secrets:
+    they stay out of every message."""
+
+    path: str
+    method: str = "GET"
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class ExecReply:
+    """`exit_code` None: the connection broke, or time was over, after the command may have begun; `broken` says how."""
+
+    exit_code: int | None
+    stdout: bytes
+    stderr: bytes
+    truncated: bool = False
+    broken: str = ""
 
 
 class Cluster(Protocol):
@@ -54,11 +77,33 @@ class Cluster(Protocol):
     async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
         """Deletes, preconditioned on `ref.uid` and `resource_version` where set. Absent already: `NotFound`."""
 
-    def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
-        """Streams a container's log with time stamps. `NotFound` when there is none (no previous instance)."""
+    def log(
+        self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int, since: datetime | timedelta | None = None
+    ) -> AsyncIterator[bytes]:
+        """Streams a container's log with time stamps. `NotFound` when there is none (no previous instance).
 
-    async def proxy(self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = 65536) -> HttpReply:
-        """GET through the API server's service proxy. An answer of any status is a reply; no backend: `Retryable`."""
+        `since`: from that time on, or the last so long by the node's clock; to the second, so a few earlier lines may come.
+        """
+
+    async def proxy(self, service: Ref, port: str, call: HttpCall, *, scheme: str = "http", limit_bytes: int = 65536) -> HttpReply:
+        """A call through the API server's service proxy. An answer of any status is a reply; no backend: `Retryable`.
+        The API server takes the header Authorization for itself: it does not arrive."""
+
+    async def exec(
+        self,
+        pod: Ref,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float,  # noqa: ASYNC109
+        limit_bytes: int = 65536,
+    ) -> ExecReply:
+        """Runs a command in a container, without a shell. Standard output and error come apart, each cut at `limit_bytes`.
+
+        Raises `Refused` or `Retryable` only where the command did certainly not begin; once it may have begun, a broken
+        connection or a time-out is a reply whose `exit_code` is None.
+        """
 
     async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
         """Whether this identity may; `resource` may be `pods/log`. By SelfSubjectAccessReview."""
@@ -76,10 +121,11 @@ class Clusters(Protocol):
 
 
 class Web(Protocol):
-    """HTTP to places outside the API server, allow-listed by `controller` configuration, never by a playbook."""
+    """HTTP to places outside the API server, allow-listed by the ResponsePolicy, never by a playbook."""
 
-    async def get(self, url: str, *, timeout: float, limit_bytes: int = 65536) -> HttpReply:  # noqa: ASYNC109
-        """GET without following redirects. Not allow-listed: `Refused`. No answer: `Retryable`."""
+    async def send(self, origin: str, call: HttpCall, *, timeout: float, limit_bytes: int = 65536) -> HttpReply:  # noqa: ASYNC109
+        """Without following redirects. Not allow-listed: `Refused`. No answer: `Retryable`, which does not say whether the
+        call arrived."""
 
 
 class Clock(Protocol):
@@ -95,6 +141,14 @@ class Writer(Protocol):
     @property
     def file(self) -> File:
         """Path, hash and size; valid once the writer was closed."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a pack tells: the last entry of its chain, and the highest number of a capture that has files in it."""
+
+    last: Entry
+    captures: int
 
 
 class Pack(Protocol):
@@ -117,12 +171,18 @@ class Pack(Protocol):
     async def put(self, path: str, data: bytes) -> File:
         """Writes a whole file."""
 
+    async def past(self) -> Past | None:
+        """What it tells already; None: it has no chain. `Refused` (ChainBroken) when the last entry is not one."""
+
     async def seal(self, head: Head, facts: Mapping[str, Any], at: datetime) -> File:
         """Writes timeline.md and manifest.json over all that is there; returns the manifest's File. Idempotent."""
 
 
 class Packs(Protocol):
     def of(self, namespace: str, name: str, uid: str) -> Pack: ...
+
+    async def claim(self, namespace: str, name: str, uid: str) -> str:
+        """Claims the name for the incident with this UID, for good; returns the UID that has it, this one or an earlier."""
 
 
 class Vault(Protocol):
@@ -133,6 +193,9 @@ class Vault(Protocol):
 
     async def get(self, name: str, expected: str) -> bytes:
         """The content; `NotFound` when it is gone, `Refused` (DigestMismatch) when its hash is not `expected`."""
+
+    async def forget(self, labels: Mapping[str, str]) -> None:
+        """Deletes all that bears these labels."""
 
 
 @dataclass(frozen=True)

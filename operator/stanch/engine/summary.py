@@ -5,30 +5,40 @@ from __future__ import annotations
 from datetime import datetime
 
 from stanch.domain.conditions import Condition, merge
-from stanch.domain.incident import SETTLED, Phase, Status
+from stanch.domain.incident import SETTLED, Phase, RevertState, Status
+from stanch.engine.turn import clip
 
+PACK_UNAVAILABLE = "PackUnavailable"
 STALLED = frozenset({Phase.Waiting, Phase.Escalated, Phase.Failed})
 HELPED = frozenset({Phase.Mitigated, Phase.Resolved})
 
 
 def conditions(status: Status, generation: int, now: datetime, store_error: str = "") -> tuple[Condition, ...]:
     """The conditions that follow from `status`, with transition times kept where nothing changed."""
-    stalled = status.phase in STALLED or bool(store_error)
+    stalled = status.phase in STALLED or bool(store_error) or status.reason == PACK_UNAVAILABLE
     settled = status.phase in SETTLED
 
     def condition(kind: str, value: bool, reason: str, message: str) -> Condition:
         return Condition(kind, "True" if value else "False", reason, message, generation)
 
-    reason = "PackUnavailable" if store_error else status.reason or str(status.phase)
+    reason = PACK_UNAVAILABLE if store_error else status.reason or str(status.phase)
     message = store_error or status.message
     new = (
         condition("Ready", settled and not stalled, reason, message),
         condition("Reconciling", not settled and not stalled, str(status.phase), message),
         condition("Stalled", stalled, reason, message),
         evidence(status, condition),
+        reverts(status, condition),
         condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
     )
     return merge(status.conditions, new, now)
+
+
+def reverts(status: Status, condition) -> Condition:
+    """RevertConflict is True where a person must settle what could not be taken back (design, invariant 4)."""
+    stuck = [r for r in status.reverts if r.state in (RevertState.Conflict, RevertState.Blocked)]
+    message = "; ".join(f"{r.option}/{r.step} on {r.ref}: {r.message}" for r in stuck)
+    return condition("RevertConflict", bool(stuck), str(stuck[0].state) if stuck else "None", clip(message))
 
 
 def evidence(status: Status, condition) -> Condition:

@@ -27,10 +27,15 @@ class Event(StrEnum):
     OptionFailed = "OptionFailed"
     OptionStopped = "OptionStopped"
     OptionsExhausted = "OptionsExhausted"
+    FalseAlarm = "FalseAlarm"
+    ObservedOnly = "ObservedOnly"
+    RevertStuck = "RevertStuck"
     ChecksConfirmed = "ChecksConfirmed"
     HoldLost = "HoldLost"
     Held = "Held"
+    Relapsed = "Relapsed"
     Recovered = "Recovered"
+    Recurred = "Recurred"
     ResumeAsked = "ResumeAsked"
     CloseAsked = "CloseAsked"
     AbortAsked = "AbortAsked"
@@ -56,6 +61,9 @@ TABLE: Mapping[tuple[Phase, Event], Phase] = {
     (P.Diagnosing, E.OptionChosen): P.Mitigating,
     (P.Diagnosing, E.ApprovalNeeded): P.AwaitingApproval,
     (P.Diagnosing, E.OptionsExhausted): P.Escalated,
+    (P.Diagnosing, E.FalseAlarm): P.Resolved,
+    (P.Diagnosing, E.ObservedOnly): P.Escalated,
+    (P.Diagnosing, E.RevertStuck): P.Escalated,
     (P.Diagnosing, E.AbortAsked): P.Aborting,
     (P.Diagnosing, E.Broken): P.Failed,
     (P.AwaitingApproval, E.Approved): P.Mitigating,
@@ -79,9 +87,12 @@ TABLE: Mapping[tuple[Phase, Event], Phase] = {
     (P.Holding, E.OptionStopped): P.Escalated,
     (P.Holding, E.AbortAsked): P.Aborting,
     (P.Holding, E.Broken): P.Failed,
+    (P.Mitigated, E.Relapsed): P.Diagnosing,
     (P.Mitigated, E.Recovered): P.Resolved,
     (P.Mitigated, E.AbortAsked): P.Aborting,
     (P.Mitigated, E.Broken): P.Failed,
+    (P.Resolved, E.Recurred): P.Opened,
+    (P.Resolved, E.ResumeAsked): P.Opened,
     (P.Resolved, E.CloseAsked): P.Closed,
     (P.Escalated, E.ResumeAsked): P.Opened,
     (P.Escalated, E.CloseAsked): P.Closed,

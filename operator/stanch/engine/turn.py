@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from stanch.domain.incident import OptionRecord, Phase, StepRecord
-from stanch.domain.plan import Option, Plan
+from stanch.domain.plan import Option, Plan, Step
 from stanch.domain.timeline import Entry, File, Line
 from stanch.engine.chain import link
 from stanch.engine.moves import Denied, Effect, Later, Move, Snapshot
+from stanch.engine.parts import Value
 from stanch.engine.transitions import Event, after
 
 T = TypeVar("T")
@@ -23,6 +24,13 @@ MESSAGE = 1024
 def clip(text: str, limit: int = MESSAGE) -> str:
     """`text` within `limit` characters, saying so where it was cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def spelled(value: Value | None) -> str:
+    """A measured value as a status holds it: booleans as CEL spells them, nothing as nothing, long texts cut."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else clip(str(value), 253)
 
 
 class Turn:
@@ -57,6 +65,11 @@ class Turn:
             return None
         outcome, self._outcome = self._outcome, None
         return outcome
+
+    @property
+    def effect(self) -> Effect | None:
+        """The effect that has an outcome which nobody has taken yet."""
+        return self._effect if self._outcome is not None else None
 
     def set(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
@@ -96,6 +109,10 @@ class Turn:
     def option(self) -> Option:
         return self.plan.option(self.status.option)
 
+    def about(self, step: Step) -> str:
+        """What a step is about, for a person: its target, where it has one."""
+        return str(self.plan.target(step.target)) if step.target else self.facts.namespace
+
     @property
     def option_record(self) -> OptionRecord:
         return next(record for record in self.status.options if record.name == self.status.option)
@@ -117,6 +134,11 @@ class Turn:
     def key(self, *parts: str) -> str:
         """A timeline key of this attempt."""
         return "/".join((str(self.status.attempt), *parts))
+
+    def anew(self) -> None:
+        """Another attempt: planned from the beginning, on what there is then. What is owed stays owed."""
+        self.set(attempt=self.status.attempt + 1, plan_digest="", diagnosed=False, recovery=None, recovery_since=None,
+                 watch_until=None, close_granted=False)  # fmt: skip
 
     def in_phase(self, *phases: Phase) -> bool:
         return self.status.phase in phases

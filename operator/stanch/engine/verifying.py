@@ -1,93 +1,61 @@
-"""Verifying and Holding: the checks must become true in their time and then stay true. No data is never success."""
+"""Verifying and Holding: whether the option helped, and whether that lasts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 
 from stanch.domain.duration import spell
-from stanch.domain.incident import CheckRecord, OptionState, Verdict
-from stanch.domain.plan import Check
+from stanch.domain.incident import OptionState
+from stanch.engine import reverting
 from stanch.engine.mitigating import fail
-from stanch.engine.moves import Later, Move, Read, Readings
+from stanch.engine.moves import Checks, Later, Move, Read, Readings
+from stanch.engine.parts import Reading
 from stanch.engine.transitions import Event
+from stanch.engine.trial import Failed, Hold, Lost, Passed, Pending, Trial, judge, note, summary
 from stanch.engine.turn import Turn, clip
-
-POLL_AT_LEAST, POLL_AT_MOST = timedelta(seconds=1), timedelta(seconds=10)
 
 
 def verifying(turn: Turn) -> Move | None:
-    readings = turn.take(Read, Readings, Later)
-    if readings is None:
-        return turn.move(Read(turn.option.name))
-    readings = known(turn, readings)
-    if all(verdict(readings, check) is Verdict.Confirmed for check in turn.option.verify):
-        confirm(turn, readings)
-        return None
-    if failed := [check for check in turn.option.verify if gave_up(turn, check, readings)]:
-        deny(turn, failed, readings)
-        return None
-    return turn.move(wake_in=poll(turn))
-
-
-def known(turn: Turn, outcome: Readings | Later) -> Readings:
-    """A reading for every check of the option: what could not be read is inconclusive."""
-    of = outcome.of if isinstance(outcome, Readings) else {}
-    why = outcome.message if isinstance(outcome, Later) else "not read"
-    unread = (Verdict.Inconclusive, why, False)
-    return Readings({check.name: of.get(check.name, unread) for check in turn.option.verify})
-
-
-def verdict(readings: Readings, check: Check) -> Verdict:
-    return readings.of[check.name][0]
-
-
-def gave_up(turn: Turn, check: Check, readings: Readings) -> bool:
-    """Whether this check has failed for good: it says so itself, its time is over, or the option's is."""
-    seen, _, final = readings.of[check.name]
-    if seen is Verdict.Confirmed:
-        return False
-    over = turn.now >= turn.status.phase_since + check.within
-    return final or over or turn.now >= ends(turn)
-
-
-def ends(turn: Turn):
-    return turn.option_record.started_at + turn.option.timeout
-
-
-def confirm(turn: Turn, readings: Readings) -> None:
-    hold = max((check.hold_for for check in turn.option.verify), default=timedelta())
-    note(turn, readings)
-    turn.say(turn.key("verify", turn.option.name, "confirmed"), "Verify", expectation=f"{len(readings.of)} checks confirmed",
-             result=summary(readings), next=f"hold for {spell(hold)}" if hold else "mitigated")  # fmt: skip
-    turn.go(Event.ChecksConfirmed, "ChecksConfirmed", f"Option {turn.option.name}: all checks confirmed, holding {spell(hold)}")
-    turn.set(hold_until=turn.now + hold)
-
-
-def deny(turn: Turn, failed: list[Check], readings: Readings) -> None:
-    note(turn, readings)
-    denied = any(verdict(readings, check) is Verdict.Denied for check in failed)
-    state = OptionState.Denied if denied else OptionState.Inconclusive
-    fail(turn, state, "; ".join(f"{check.name}: {readings.of[check.name][1]}" for check in failed))
+    return trying(turn, trial(turn))
 
 
 def holding(turn: Turn) -> Move | None:
-    readings = turn.take(Read, Readings, Later)
-    if readings is None:
-        return turn.move(Read(turn.option.name))
-    return judge(turn, known(turn, readings))
+    return trying(turn, replace(trial(turn), hold_until=turn.status.hold_until))
 
 
-def judge(turn: Turn, readings: Readings) -> Move | None:
-    if broken := [check for check in turn.option.verify if verdict(readings, check) is Verdict.Denied]:
-        deny(turn, broken, readings)
-    elif unknown := [check for check in turn.option.verify if verdict(readings, check) is Verdict.Inconclusive]:
-        lose(turn, "; ".join(f"{check.name}: {readings.of[check.name][1]}" for check in unknown))
-    elif turn.now >= turn.status.hold_until:
-        hold(turn, readings)
-    else:
-        return turn.move(wake_in=min(poll(turn), turn.status.hold_until - turn.now))
+def trial(turn: Turn) -> Trial:
+    began = turn.option_record.started_at or turn.now
+    return Trial(turn.option.verify, turn.status.phase_since or turn.now, began + turn.option.timeout)
+
+
+def trying(turn: Turn, this: Trial) -> Move | None:
+    outcome = turn.take(Read, Readings, Later)
+    if outcome is None:
+        return turn.move(Read(Checks.verify, turn.option.name))
+    standing, readings = judge(this, outcome, turn.now)
+    match standing:
+        case Pending(wake_in):
+            return turn.move(wake_in=wake_in)
+        case Hold():
+            confirm(turn, readings, standing)
+        case Passed():
+            hold(turn, readings)
+        case Lost(why):
+            lose(turn, why)
+        case Failed(why, denied):
+            note(turn, readings)
+            fail(turn, OptionState.Denied if denied else OptionState.Inconclusive, why)
     return None
+
+
+def confirm(turn: Turn, readings: Mapping[str, Reading], standing: Hold) -> None:
+    note(turn, readings)
+    length = spell(standing.length)
+    turn.say(turn.key("verify", turn.option.name, "confirmed"), "Verify", expectation=f"{len(readings)} checks confirmed",
+             result=summary(readings), next=f"hold for {length}" if standing.length else "mitigated")  # fmt: skip
+    turn.go(Event.ChecksConfirmed, "ChecksConfirmed", f"Option {turn.option.name}: all checks confirmed, holding {length}")
+    turn.set(hold_until=standing.until)
 
 
 def lose(turn: Turn, why: str) -> None:
@@ -96,26 +64,10 @@ def lose(turn: Turn, why: str) -> None:
     turn.go(Event.HoldLost, "HoldLost", f"Option {turn.option.name}: {why}")
 
 
-def hold(turn: Turn, readings: Readings) -> None:
+def hold(turn: Turn, readings: Mapping[str, Reading]) -> None:
     note(turn, readings)
     turn.close_option(replace(turn.option_record, state=OptionState.Confirmed, message=clip(summary(readings))))
+    reverting.keep(turn, turn.option.name)
     turn.say(turn.key("hold", turn.option.name, "held"), "Hold", expectation="the checks stay true", result=summary(readings),
-             next="mitigated")  # fmt: skip
+             next="recover")  # fmt: skip
     turn.go(Event.Held, "Held", f"Option {turn.option.name} helped")
-
-
-def note(turn: Turn, readings: Readings) -> None:
-    """Keeps the latest reading of each check beside its baseline."""
-    baseline = {record.name: record.baseline for record in turn.status.checks}
-    rest = tuple(record for record in turn.status.checks if record.name not in readings.of)
-    latest = tuple(CheckRecord(name, seen, baseline.get(name), clip(message)) for name, (seen, message, _) in readings.of.items())
-    turn.set(checks=(*rest, *latest))
-
-
-def summary(readings: Readings) -> str:
-    return "; ".join(f"{name}: {message}" for name, (_, message, _) in readings.of.items())
-
-
-def poll(turn: Turn) -> timedelta:
-    shortest = min(check.within for check in turn.option.verify)
-    return min(max(shortest / 20, POLL_AT_LEAST), POLL_AT_MOST)

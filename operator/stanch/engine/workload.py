@@ -10,15 +10,16 @@ Objects are raw JSON, as the API server sends them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from stanch.engine.errors import Refused
+from stanch.engine.errors import Refused, Retryable
 from stanch.engine.ports import Cluster, Object
 
 REVISION = "deployment.kubernetes.io/revision"
 HASH_LABEL = "pod-template-hash"
+DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 RESTARTED_BY = "stanch.dev/restarted-by"
 # Set on a pod template to make new pods of the same release: two templates that differ in them only are one release.
 RESTART_MARKS = frozenset({RESTARTED_BY, "kubectl.kubernetes.io/restartedAt"})
@@ -51,6 +52,42 @@ async def pods_of(cluster: Cluster, workload: Object) -> AsyncIterator[Object]:
     async for pod in cluster.list("v1", "Pod", workload["metadata"]["namespace"], labels=selector):
         if controller_uid(pod) in owners:
             yield pod
+
+
+async def ready_pod(cluster: Cluster, workload: Object) -> Object:
+    """The pod of `workload` in which a command is run (`choose_ready`).
+
+    Raises `Retryable` (NoReadyPod) where none is ready, and what `pods_of` raises.
+    """
+    found = choose_ready([pod async for pod in pods_of(cluster, workload)])
+    if found is None:
+        name = f"{workload['kind'].lower()}/{workload['metadata']['name']}"
+        raise Retryable("NoReadyPod", f"{name} has no ready pod to run a command in; expected one that is Running and Ready")
+    return found
+
+
+def choose_ready(pods: Iterable[Object]) -> Object | None:
+    """The oldest pod that is Running, Ready and not being deleted; by name among those of one second. The oldest has proven
+    itself longest, and is the same one each time. None: there is none. Pure."""
+    ready = [pod for pod in pods if is_ready(pod)]
+    return min(ready, key=lambda pod: (created_at(pod), pod["metadata"]["name"]), default=None)
+
+
+def is_ready(pod: Object) -> bool:
+    status = pod.get("status") or {}
+    conditions = {item["type"]: item["status"] for item in status.get("conditions") or ()}
+    gone = "deletionTimestamp" in pod["metadata"]
+    return not gone and status.get("phase") == "Running" and conditions.get("Ready") == "True"
+
+
+def default_container(pod: Object) -> str:
+    """The container that kubectl takes where none is named: the annotated one, else the first.
+
+    https://kubernetes.io/docs/reference/labels-annotations-taints/#kubectl-kubernetes-io-default-container
+    """
+    names = [container["name"] for container in pod["spec"]["containers"]]
+    marked = (pod["metadata"].get("annotations") or {}).get(DEFAULT_CONTAINER)
+    return marked if marked in names else names[0]
 
 
 async def revisions_of(cluster: Cluster, workload: Object) -> tuple[Object, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from kubernetes.aio.client.rest import RESTClientObject
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 from yarl import URL
 
-from stanch.engine.errors import Refused, Retryable
+from stanch.engine.errors import NotSent, Refused, Retryable
 from stanch.engine.ports import Object
 from stanch.kube.clock import ServerClock
 from stanch.kube.errors import Answer, of_answer, translated
@@ -55,8 +55,10 @@ class Request:
     method: str
     path: str
     doing: str
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     body: Object | None = None
+    raw: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     content_type: str = "application/json"
     user: str = ""
     streamed: bool = False
@@ -64,7 +66,7 @@ class Request:
 
     @property
     def target(self) -> str:
-        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+        return f"{self.path}?{urlencode(self.query, doseq=True)}" if self.query else self.path
 
 
 class ApiServer:
@@ -75,7 +77,7 @@ class ApiServer:
         configuration.client_session_kwargs = {
             "trust_env": False,
             "cookie_jar": aiohttp.DummyCookieJar(),
-            "middlewares": (_sent_once,),
+            "middlewares": (_sent_once, _told_why),
         }
         configuration.retries = None
         self._configuration = configuration
@@ -109,7 +111,7 @@ class ApiServer:
                 request.method,
                 URL(self._configuration.host + request.target, encoded=True),
                 headers=headers,
-                data=None if request.body is None else json.dumps(request.body).encode(),
+                data=(request.raw or None) if request.body is None else json.dumps(request.body).encode(),
                 timeout=self._timeouts.of(request.streamed),
                 allow_redirects=False,
                 **self._pool.route,
@@ -127,6 +129,22 @@ class ApiServer:
                 raise of_answer(request.doing, Answer(response.status, response.headers, body))
             yield response.content
 
+    async def websocket(self, request: Request, protocols: Sequence[str]) -> aiohttp.ClientWebSocketResponse[bool]:
+        """Open, to be closed by the caller. Any answer but an upgrade is a refusal or `NotSent`: nothing was begun."""
+        with translated(request.doing):
+            headers = await self._headers(request)
+            url = URL(self._configuration.host + request.target, encoded=True)
+            closing = aiohttp.ClientWSTimeout(ws_close=self._timeouts.connect)
+            try:
+                return await self._pool.session().ws_connect(
+                    url, protocols=protocols, headers=headers, timeout=closing, max_msg_size=0, **self._pool.route
+                )
+            except _NotUpgraded as refusal:
+                failure = of_answer(request.doing, refusal.answer)
+                if isinstance(failure, Retryable):
+                    raise NotSent(failure.reason, failure.message, failure.after) from refusal
+                raise failure from refusal
+
     async def json(self, request: Request) -> Object:
         """The JSON object of a 2xx answer."""
         async with self.stream(request) as content:
@@ -139,6 +157,7 @@ class ApiServer:
         headers = {
             "Accept": "*/*" if request.foreign or request.streamed else "application/json",
             "User-Agent": "stanch",
+            **request.headers,
         }
         if request.body is not None:
             headers["Content-Type"] = request.content_type
@@ -175,15 +194,35 @@ class _Pool(RESTClientObject):
 
 
 async def _sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keeps aiohttp from sending DELETE again after a lost connection: a delete that worked would read as NotFound."""
+    """Keeps aiohttp from sending DELETE again after a lost connection: a delete that worked would read as NotFound. A GET that
+    asks for an upgrade runs a command."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        if request.method == "GET":
+        if request.method == "GET" and not _upgrades(request):
             raise
         raise aiohttp.ClientConnectionError(str(error)) from error
+
+
+class _NotUpgraded(Exception):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
+async def _told_why(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keeps what the API server says when it refuses a WebSocket: aiohttp would drop the body of that answer."""
+    response = await handler(request)
+    if not _upgrades(request) or response.status == 101:
+        return response
+    async with response:
+        raise _NotUpgraded(Answer(response.status, response.headers, await read_at_most(response.content, _ERROR_BODY)))
+
+
+def _upgrades(request: aiohttp.ClientRequest) -> bool:
+    return "Upgrade" in request.headers
 
 
 async def read_at_most(content: aiohttp.StreamReader, limit: int) -> bytes:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from stanch.kube.client import MERGE_PATCH, ApiServer, Request, read_at_most
 from stanch.kube.discovery import Discovery, Resource, segment
-from stanch.kube.errors import Answer, of_answer, status_object
+from stanch.kube.errors import Answer, of_answer, of_way, status_object
+from stanch.kube.exec import exec_query, run_exec
 
 FIELD_MANAGER = "stanch"
 PAGE = 500
@@ -21,6 +24,8 @@ RESTARTS = 3
 CHUNK = 65536
 # A misspelt field must fail the write, not vanish from it and leave a step that did nothing.
 _STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
+# Who asks is said by these alone: a call for a backend must not be able to say it.
+_RESERVED = re.compile(r"(?i)(proxy-)?authorization$|host$|x-remote-|impersonate-")
 _NO_LOG = re.compile(
     r".*(previous terminated container .* not found|is waiting to start|unable to retrieve container logs)", re.DOTALL
 )
@@ -118,11 +123,13 @@ class ApiCluster:
         }
         await self._on_same(ref, self._request("DELETE", await self._path(ref), f"delete {_place(ref)}", body=options))
 
-    async def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
+    async def log(
+        self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int, since: datetime | timedelta | None = None
+    ) -> AsyncIterator[bytes]:
         if pod.uid:
             await self.get(pod)
         which = {"container": container, "previous": str(previous).lower()}
-        query = {**which, "timestamps": "true", "limitBytes": str(limit_bytes)}
+        query = {**which, "timestamps": "true", "limitBytes": str(limit_bytes), **_since(since)}
         doing = f"read the {'previous ' if previous else ''}log of {container} in {_place(pod)}"
         request = self._request("GET", await self._path(pod, "log"), doing, query=query, streamed=True)
         left = limit_bytes
@@ -137,20 +144,40 @@ class ApiCluster:
         except Refused as failure:
             raise _no_log(failure) from failure
 
-    async def proxy(self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = CHUNK) -> HttpReply:
-        doing = f"GET {path} through {_place(service)}:{port}"
-        below = _backend_path(path)
+    async def proxy(self, service: Ref, port: str, call: HttpCall, *, scheme: str = "http", limit_bytes: int = CHUNK) -> HttpReply:
+        doing = f"{call.method} {call.path} through {_place(service)}:{port}"
+        below = _backend_path(call.path)
+        if taken := [name for name in call.headers if _RESERVED.match(name)]:
+            raise Refused("Invalid", f"{doing}: the header {taken[0]} is the API server's own and would not reach the service")
         # ':' parts the triple: quoted inside a name or port it stays one character of that name.
         triple = ":".join(segment(part) for part in (scheme, service.name, port))
         root = f"/api/v1/namespaces/{segment(service.namespace)}/services/{triple}/proxy"
         started = time.monotonic()
-        async with self._api.open(self._request("GET", root + below, doing, foreign=True)) as response:
+        said = {"query": call.query, "headers": call.headers, "raw": call.body}
+        async with self._api.open(self._request(call.method, root + below, doing, foreign=True, **said)) as response:
             # The API server's own refusal is recognised by its whole body, however little of a reply was asked for.
             body = await read_at_most(response.content, max(limit_bytes, CHUNK))
             answer = Answer(response.status, response.headers, body)
         if _from_api_server(answer):
-            raise of_answer(doing, answer)
+            raise of_way(of_answer(doing, answer))
         return HttpReply(answer.status, body[:limit_bytes], time.monotonic() - started)
+
+    async def exec(
+        self,
+        pod: Ref,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float,  # noqa: ASYNC109
+        limit_bytes: int = CHUNK,
+    ) -> ExecReply:
+        await self._vouch()
+        if pod.uid:
+            await self.get(pod)
+        doing = f"run {argv[0]} in {container} of {_place(pod)}"
+        request = self._request("GET", await self._path(pod, "exec"), doing, query=exec_query(container, argv, stdin))
+        return await run_exec(self._api, request, stdin, timeout, limit_bytes)
 
     async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
         main, _, subresource = resource.partition("/")
@@ -230,6 +257,13 @@ def _preconditions(ref: Ref, resource_version: str) -> dict[str, str]:
 
 def _dry(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
+
+
+def _since(since: datetime | timedelta | None) -> dict[str, str]:
+    """The API takes seconds, and at least one."""
+    if isinstance(since, timedelta):
+        return {"sinceSeconds": str(max(1, math.ceil(since.total_seconds())))}
+    return {"sinceTime": since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")} if since else {}
 
 
 def _no_log(failure: Refused) -> Refused:

@@ -11,10 +11,13 @@ from typing import Any
 
 import aiohttp
 
-from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
+from stanch.engine.errors import Conflict, Failure, NotFound, NotSent, Refused, Retryable
 
 # "User "x" cannot patch resource "deployments" ...": the authorizer's words; admission speaks differently.
 _RBAC_DENIAL = re.compile(r"cannot \S+ (resource|path)")
+# The API server's words where its way to a backend or a kubelet ended before anything was sent: no endpoint (registry/core/
+# service), no connection (Go's net.OpError), an upgrade that was not granted (client-go).
+_NO_WAY = re.compile(r"no endpoints available for service|dial tcp|unable to upgrade connection")
 _INVALID = frozenset({400, 405, 406, 413, 415, 422})
 _LONGEST_WAIT = 60.0
 _DEFAULT_WAIT = 2.0
@@ -72,12 +75,19 @@ def of_exception(doing: str, error: Exception) -> Failure:
         case aiohttp.InvalidURL():
             return Refused("Invalid", f"{doing}: no URL to ask ({cause})")
         case aiohttp.ConnectionTimeoutError() | aiohttp.ClientConnectorError() | aiohttp.ClientSSLError():
-            return Retryable("Unreachable", f"{doing}: no connection ({cause})")
+            return NotSent("Unreachable", f"{doing}: no connection ({cause})")
         case TimeoutError():
             return Retryable("Timeout", f"{doing}: no answer in time; whether it took effect is unknown")
         case ValueError():
             return Retryable("UnreadableAnswer", f"{doing}: the answer is not the JSON object it should be ({cause})")
     return Retryable("ConnectionLost", f"{doing}: the connection broke ({cause}); whether it took effect is unknown")
+
+
+def of_way(failure: Failure) -> Failure:
+    """`failure`, which the API server worded about somebody behind it, as `NotSent` where it says that it never got there."""
+    if isinstance(failure, Retryable) and _NO_WAY.search(failure.message):
+        return NotSent(failure.reason, failure.message, failure.after)
+    return failure
 
 
 @contextmanager

@@ -7,14 +7,16 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Conflict, Refused
+from stanch.engine.errors import Conflict, NotFound, Refused
 from stanch.engine.ports import Cluster, Object
 
 LIMIT = 900 * 1024  # bytes, compressed; the API server takes 1 MiB for a whole Secret
 LONGEST = 16 * 1024 * 1024  # bytes, unpacked
 _KEY = "content.gz"
+MANAGED = {"app.kubernetes.io/managed-by": "stanch"}
 
 
 def digest(data: bytes) -> str:
@@ -53,6 +55,14 @@ class SecretStore:
             raise Refused("DigestMismatch", message)
         return data
 
+    async def forget(self, labels: Mapping[str, str]) -> None:
+        """Deletes every Secret of the store that bears these labels."""
+        selector = ",".join(f"{key}={value}" for key, value in {**MANAGED, **labels}.items())
+        found = [obj["metadata"] async for obj in self._own.list("v1", "Secret", self._namespace, labels=selector)]
+        for metadata in found:
+            with suppress(NotFound):
+                await self._own.delete(Ref("v1", "Secret", self._namespace, metadata["name"], metadata["uid"]))
+
     async def _read(self, name: str) -> bytes:
         found = await self._own.get(Ref("v1", "Secret", self._namespace, name))
         try:
@@ -68,7 +78,7 @@ class SecretStore:
             "metadata": {
                 "name": name,
                 "namespace": self._namespace,
-                "labels": {"app.kubernetes.io/managed-by": "stanch", **labels},
+                "labels": {**MANAGED, **labels},
             },
             "type": "stanch.dev/record",
             "immutable": True,

@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from stanch.engine.errors import Refused
-from stanch.engine.ports import HttpReply
+from stanch.engine.ports import HttpCall, HttpReply
 from stanch.kube.client import read_at_most
 from stanch.kube.errors import translated
 
@@ -62,23 +62,24 @@ class Origin:
 
 
 class AllowedWeb:
-    """GET to the allowed origins. An address is judged after it was resolved, and that very address is connected to."""
+    """Calls to the allowed origins. An address is judged after it was resolved, and that very address is connected to."""
 
     def __init__(self, origins: Iterable[str], denied: Sequence[Network] = DENIED) -> None:
         self._origins = tuple(Origin.parse(text) for text in origins)
         self._denied = tuple(denied)
 
-    async def get(self, url: str, *, timeout: float, limit_bytes: int = 65536) -> HttpReply:  # noqa: ASYNC109 (the port's)
-        place = self._judged(url)
-        doing = f"GET {place.with_query(None)}"
+    async def send(self, origin: str, call: HttpCall, *, timeout: float, limit_bytes: int = 65536) -> HttpReply:  # noqa: ASYNC109
+        place = self._judged(origin + call.path).update_query(call.query)
+        doing = f"{call.method} {place.with_query(None)}"
         limits = aiohttp.ClientTimeout(total=timeout)
         connector = aiohttp.TCPConnector(resolver=_Resolver(self._denied), use_dns_cache=False, force_close=True)
+        said = {"headers": {"User-Agent": "stanch", **call.headers}, "data": call.body or None}
         started = time.monotonic()
         with translated(doing):
             # A session for each request: checks are rare, and nothing is remembered between two places.
             async with (
                 aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=limits) as session,
-                session.get(place, allow_redirects=False, headers={"User-Agent": "stanch"}) as response,
+                session.request(call.method, place, allow_redirects=False, **said) as response,
             ):
                 body = await read_at_most(response.content, limit_bytes)
                 return HttpReply(response.status, body, time.monotonic() - started)

@@ -47,7 +47,8 @@ class Verification:
     """`problems`: entries first, in order, at most 100; `more` says how many were not listed. `bytes` counts all files.
 
     `sealed`: the last entry that a manifest covers; 0: none. `unvouched`: files of an unsealed pack that nothing
-    names yet.
+    names yet. `strays`: paths of files that are no part of the sealed pack and no problem either (see `strays`), at most 100
+    of them; `stray` counts all.
     """
 
     ok: bool
@@ -60,6 +61,8 @@ class Verification:
     unvouched: int
     head: str
     manifest: str
+    strays: tuple[str, ...] = ()
+    stray: int = 0
 
     @property
     def first_bad_entry(self) -> int:

@@ -22,6 +22,8 @@ from stanch.engine.paths import check_path
 FORMAT_VERSION = 1
 MAX_MANIFEST = 16 * 1024 * 1024
 MAX_FILES = 50_000
+# Among the facts of the incident.
+CAPTURES_BEGUN = "capturesBegun"
 _MANIFEST = re.compile(r"manifest(?:-(\d{4}))?\.json", re.ASCII)
 _DERIVED = re.compile(r"[a-z]+(?:-\d{4})?\.(?:json|md)", re.ASCII)
 _FIELDS = {"formatVersion", "segment", "incident", "sealedAt", "head", "previous", "files", "hash"}
@@ -39,6 +41,12 @@ class Manifest(Record):
     previous: str
     files: tuple[File, ...]
     hash: str = field(default="")
+
+    @property
+    def captures_begun(self) -> int:
+        """How many captures had been begun when it was sealed; 0 where nobody said."""
+        begun = self.incident.get(CAPTURES_BEGUN, 0)
+        return begun if type(begun) is int else 0
 
     def own_hash(self) -> str:
         return digest(canonical(replace(self, hash="")))
@@ -86,9 +94,9 @@ def decode_manifest(data: bytes) -> Manifest:
     manifest = Manifest(
         FORMAT_VERSION,
         number(raw["segment"], "segment", at_least=1),
-        _object(raw["incident"], "incident"),
+        object_in(raw["incident"], "incident"),
         parse_time(raw["sealedAt"]),
-        _head(raw["head"]),
+        head_in(raw["head"]),
         hash_text(raw["previous"], "previous") if raw["previous"] else "",
         _files(raw["files"]),
         hash_text(raw["hash"], "hash"),
@@ -98,8 +106,9 @@ def decode_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def _head(raw: object) -> Head:
-    known = _object(raw, "head")
+def head_in(raw: object) -> Head:
+    """A head of JSON; ValueError when it is none."""
+    known = object_in(raw, "head")
     if known.keys() != {"seq", "hash"}:
         raise ValueError("head: expected seq and hash")
     return Head(number(known["seq"], "head.seq", at_least=1), hash_text(known["hash"], "head.hash"))
@@ -122,7 +131,8 @@ def _allowed(path: str) -> str:
         raise ValueError(f"files: {refused.message}") from refused
 
 
-def _object(raw: object, name: str) -> dict[str, Any]:
+def object_in(raw: object, name: str) -> dict[str, Any]:
+    """ValueError when it is no object of JSON."""
     if not isinstance(raw, dict):
         raise ValueError(f"{name}: expected an object")
     return raw

@@ -18,7 +18,8 @@ CAPTURES = "captures/"
 class Promises:
     """What is vouched for. Bounded, whatever an enemy lists: `of` holds what the pack has, `missing` some of what it lacks.
 
-    `of`: by path, the file as promised. `missing`: by path, who vouches for it.
+    `of`: by path, the file as promised. `missing`: by path, who vouches for it. `listings`: of the captures that good entries
+    tell of.
     """
 
     def __init__(self, root: Path, tree: Tree, findings: Findings) -> None:
@@ -27,7 +28,7 @@ class Promises:
         self._root = root
         self._tree = tree
         self._findings = findings
-        self._listings: set[str] = set()
+        self.listings: set[str] = set()
 
     def add(self, file: File, by: str) -> None:
         """`by` vouches for this file. That it was promised otherwise before is a problem."""
@@ -44,8 +45,8 @@ class Promises:
         Whether it is the listing that the timeline vouches for is judged where all files are.
         """
         path = listing.path
-        if path in self._tree.sizes and path.startswith(CAPTURES) and path not in self._listings:
-            self._listings.add(path)
+        if path in self._tree.sizes and path.startswith(CAPTURES) and path not in self.listings:
+            self.listings.add(path)
             for file in _listed(self._root, path):
                 self.add(file, path)
 
@@ -53,12 +54,13 @@ class Promises:
 @dataclass
 class Seals:
     """`heads`: number -> hash of each sealed head. `last`: the latest of them. `manifest`: SHA-256 of the last
-    manifest's bytes, empty when there is none or it cannot be read.
+    manifest's bytes, empty when there is none or it cannot be read. `begun`: captures that were begun before the last one.
     """
 
     heads: dict[int, str] = field(default_factory=dict)
     last: Head = field(default_factory=Head)
     manifest: str = ""
+    begun: int = 0
 
 
 def read_seals(root: Path, tree: Tree, expected: str | None, promises: Promises, findings: Findings) -> Seals:
@@ -102,6 +104,7 @@ def _take(root: Path, tree: Tree, segment: int, seals: Seals, promises: Promises
         for file in manifest.files:
             promises.add(file, path)
         seals.last = manifest.head
+        seals.begun = manifest.captures_begun
         seals.heads[manifest.head.seq] = manifest.head.hash
 
 

@@ -1,23 +1,22 @@
 """Seals a pack: derives the files that people read from the chain, then vouches for every file in a manifest.
 
-Order of writes: timeline, changes, approvals (and any other list of facts), manifest. Killed between two of them, the
-next seal writes them again: nobody has vouched for them yet. Once a segment has its manifest, none of its files is
-touched again.
+Order of writes: the claim (see `claim`), timeline, changes, approvals (and any other list of facts), manifest. Claim and
+manifest are create-only; what stands between them follows from the claim. Killed between two of them, or held up while
+another leader seals, the same bytes are written again: a newer seal is never replaced, and nothing is added to it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from stanch.domain.timeline import Entry, File, Head
-from stanch.engine.chain import decode, digest, entry_hash, head_of, plain
+from stanch.engine.chain import decode, entry_hash, head_of
 from stanch.engine.errors import NotFound, Refused, Retryable
 from stanch.packs.chain import MAX_ENTRY, entry_path, entry_seq
+from stanch.packs.claim import Claim, claim_path, decode_claim, encode_claim, readable, wanted
 from stanch.packs.manifest import (
     FORMAT_VERSION,
     MAX_FILES,
@@ -32,10 +31,11 @@ from stanch.packs.manifest import (
 from stanch.packs.objects import Store
 from stanch.packs.render import markdown, title
 from stanch.packs.settled import settled
+from stanch.packs.strays import capture_number
 from stanch.packs.stream import Stream
 
-_FACT = re.compile(r"[a-z]{1,32}", re.ASCII)
-_NOT_A_LIST_OF_FACTS = {"incident", "timeline", "manifest"}
+# Of a seal that others began, and of its own: more rounds than these mean that others seal as fast as we do.
+ROUNDS = 8
 
 
 async def seal(store: Store, prefix: str, head: Head, facts: Mapping[str, Any], at: datetime) -> File:
@@ -43,27 +43,54 @@ async def seal(store: Store, prefix: str, head: Head, facts: Mapping[str, Any], 
 
     `facts["incident"]` stands in the manifest; each other key (`changes`, `approvals`, lower-case letters) becomes a
     file `<key>.json`; `changes` and `approvals` are always written. Values are JSON, times and records allowed.
-    Raises `Refused`: ChainBroken (the stored chain does not lead to `head`: names the entry), ManifestBroken,
-    SealedPast (a later head is sealed), BadFacts, PackTooLarge; `Retryable` as the store does, and SealRaced.
+    A seal of an earlier head that was begun and not ended is ended first, as a segment of its own.
+    Raises `Refused`: ChainBroken (the stored chain does not lead to `head`: names the entry), ManifestBroken, SealBroken
+    (a claim that is none), SealedPast (a later head is sealed), BadFacts, PackTooLarge; `Retryable` as the store does, and
+    SealRaced.
     """
-    sealed = await _Sealed.read(store, prefix)
-    if (known := sealed.of(head)) is not None:
-        return known
-    if head.seq <= sealed.seq:
-        raise Refused("SealedPast", f"entry {sealed.seq} is sealed already, a seal of entry {head.seq} comes too late")
-    segment = sealed.segment + 1
-    await _derive_timeline(store, prefix, segment, head, facts)
-    await _derive_facts(store, prefix, segment, facts)
-    manifest = Manifest(
-        FORMAT_VERSION,
-        segment,
-        plain(facts.get("incident", {})),
-        at,
-        head,
-        f"sha256:{sealed.last.sha256}" if sealed.last else "",
-        tuple(sorted([file async for file in _files(store, prefix, head)], key=lambda file: file.path)),
-    )
-    return await _write_manifest(store, prefix, manifest)
+    for _ in range(ROUNDS):
+        sealed = await _Sealed.read(store, prefix)
+        if (known := sealed.of(head)) is not None:
+            return known
+        if head.seq <= sealed.seq:
+            raise _too_late(head, sealed.seq)
+        claim = await _claimed(store, prefix, wanted(sealed.segment + 1, head, facts, at))
+        if claim.head != head and head.seq <= claim.head.seq:
+            raise _too_late(head, claim.head.seq)
+        await _finish(store, prefix, claim, sealed)
+    raise Retryable("SealRaced", f"{prefix}: others sealed it {ROUNDS} times meanwhile")
+
+
+def _too_late(head: Head, sealed: int) -> Refused:
+    return Refused("SealedPast", f"the seal of entry {sealed} was begun already, a seal of entry {head.seq} comes too late")
+
+
+async def _claimed(store: Store, prefix: str, mine: Claim) -> Claim:
+    """The claim of this segment: the one that is there, else `mine`, once it is known that its seal can be ended."""
+    path = claim_path(mine.segment)
+    there = await _optional(store, prefix + path)
+    if there is None:
+        async for _ in chain(store, prefix, mine.head):
+            pass  # each entry is checked on its way
+        encode_manifest(_manifest(mine, None, ()))
+        if await settled(store.create(prefix + path, encode_claim(mine)), path):
+            return mine
+        there = await store.read(prefix + path, MAX_MANIFEST)
+    return decode_claim(there, mine.segment)
+
+
+async def _finish(store: Store, prefix: str, claim: Claim, before: _Sealed) -> None:
+    """All that the claim owes. That its manifest is there by now is success: another leader wrote it."""
+    await _derive_timeline(store, prefix, claim)
+    await _derive_facts(store, prefix, claim)
+    files = sorted([file async for file in _files(store, prefix, claim.head, before)], key=lambda file: file.path)
+    path = manifest_path(claim.segment)
+    await settled(store.create(prefix + path, encode_manifest(_manifest(claim, before.last, tuple(files)))), path)
+
+
+def _manifest(claim: Claim, last: File | None, files: tuple[File, ...]) -> Manifest:
+    previous = f"sha256:{last.sha256}" if last else ""
+    return Manifest(FORMAT_VERSION, claim.segment, claim.incident, claim.at, claim.head, previous, files)
 
 
 class _Sealed:
@@ -73,6 +100,8 @@ class _Sealed:
         self.segment = 0
         self.seq = 0
         self.last: File | None = None
+        self.begun = 0
+        self.files: frozenset[str] = frozenset()
         self._of: dict[Head, File] = {}
 
     @classmethod
@@ -85,6 +114,10 @@ class _Sealed:
     def of(self, head: Head) -> File | None:
         return self._of.get(head)
 
+    def is_stray(self, path: str) -> bool:
+        """Whether it came after a seal into a capture that was over by then."""
+        return 0 < capture_number(path) <= self.begun and path not in self.files
+
     def _add(self, data: bytes) -> None:
         path = manifest_path(self.segment + 1)
         try:
@@ -93,35 +126,24 @@ class _Sealed:
             raise Refused("ManifestBroken", f"{path}: {error}; run stanch verify on the pack") from error
         self.segment += 1
         self.seq = manifest.head.seq
+        self.begun = manifest.captures_begun
+        self.files = frozenset(file.path for file in manifest.files)
         self.last = self._of[manifest.head] = File(path, hashlib.sha256(data).hexdigest(), len(data))
 
 
-async def _derive_timeline(store: Store, prefix: str, segment: int, head: Head, facts: Mapping[str, Any]) -> None:
-    incident = facts.get("incident", {})
-    async with _replacing(store, prefix, segment_path("timeline", ".md", segment)) as file:
-        await file.write(title(str(incident.get("title") or prefix.strip("/"))).encode())
+async def _derive_timeline(store: Store, prefix: str, claim: Claim) -> None:
+    async with _replacing(store, prefix, segment_path("timeline", ".md", claim.segment)) as file:
+        await file.write(title(str(claim.incident.get("title") or prefix.strip("/"))).encode())
         before: Entry | None = None
-        async for entry in chain(store, prefix, head):
+        async for entry in chain(store, prefix, claim.head):
             await file.write(markdown(entry, before).encode())
             before = entry
 
 
-async def _derive_facts(store: Store, prefix: str, segment: int, facts: Mapping[str, Any]) -> None:
-    for name, value in sorted({"changes": [], "approvals": [], **facts}.items()):
-        if name == "incident":
-            continue
-        if not _FACT.fullmatch(name) or name in _NOT_A_LIST_OF_FACTS:
-            raise Refused("BadFacts", f"facts: {name!a} cannot name a file; expected lower-case letters")
-        async with _replacing(store, prefix, segment_path(name, ".json", segment)) as file:
-            await file.write(_readable(name, value))
-
-
-def _readable(name: str, value: Any) -> bytes:
-    try:
-        text = json.dumps(plain(value), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise Refused("BadFacts", f"facts: {name} cannot be written as JSON: {error}") from error
-    return (text + "\n").encode("utf-8", "backslashreplace")
+async def _derive_facts(store: Store, prefix: str, claim: Claim) -> None:
+    for name, value in claim.lists.items():
+        async with _replacing(store, prefix, segment_path(name, ".json", claim.segment)) as file:
+            await file.write(readable(name, value))
 
 
 async def chain(store: Store, prefix: str, head: Head) -> AsyncIterator[Entry]:
@@ -154,12 +176,12 @@ def _broken(seq: int, why: str) -> Refused:
     return Refused("ChainBroken", f"entry {seq}: {why}; run stanch verify on the pack")
 
 
-async def _files(store: Store, prefix: str, head: Head) -> AsyncIterator[File]:
-    """All files but manifests and entries past the head, hashed as the store gives them back."""
+async def _files(store: Store, prefix: str, head: Head, before: _Sealed) -> AsyncIterator[File]:
+    """All files but manifests, entries past the head and strays, hashed as the store gives them back."""
     found = 0
     async for key, _ in store.list(prefix.rstrip("/")):
         path = key.removeprefix(prefix)
-        if manifest_segment(path) or (entry_seq(path) or 0) > head.seq:
+        if manifest_segment(path) or (entry_seq(path) or 0) > head.seq or before.is_stray(path):
             continue
         found += 1
         if found > MAX_FILES:
@@ -173,14 +195,6 @@ async def _hashed(store: Store, key: str, path: str) -> File:
         sha256.update(chunk)
         size += len(chunk)
     return File(path, sha256.hexdigest(), size)
-
-
-async def _write_manifest(store: Store, prefix: str, manifest: Manifest) -> File:
-    path = manifest_path(manifest.segment)
-    data = encode_manifest(manifest)
-    if not await settled(store.create(prefix + path, data), path) and await store.read(prefix + path, MAX_MANIFEST) != data:
-        raise Retryable("SealRaced", f"{path}: was written by another operator meanwhile")
-    return File(path, digest(data).removeprefix("sha256:"), len(data))
 
 
 def _replacing(store: Store, prefix: str, path: str) -> Stream:

@@ -1,9 +1,10 @@
 """The packs: one folder an incident, `<namespace>/<name>-<first 8 of its UID>/`, in a local folder or an object store.
 
 In it: `chain/000001.json` … (the timeline's entries), what evidence writes (`logs/`, `objects/`, …), and what a seal
-writes (`timeline.md`, `changes.json`, `approvals.json`, `manifest.json`; later segments `timeline-0002.md` and so
-on). Nothing is ever overwritten, with one exception: what a seal that was killed had derived, before any manifest
-vouched for it.
+writes (`seal.json`, `timeline.md`, `changes.json`, `approvals.json`, `manifest.json`; later segments `timeline-0002.md`
+and so on). Nothing is ever overwritten by other bytes.
+
+Beside them, `_names/<namespace>/<name>` holds the UID of the first incident of that name, so that one which comes back is known.
 """
 
 from __future__ import annotations
@@ -20,18 +21,23 @@ from obstore.exceptions import BaseError
 from obstore.store import MemoryStore, from_url
 
 from stanch.domain.timeline import Entry, File, Head
-from stanch.engine.chain import encode, entry_hash
+from stanch.engine.chain import decode, encode, entry_hash
 from stanch.engine.errors import Refused
 from stanch.engine.paths import alternatives, check_path, safe_name
-from stanch.engine.ports import Writer
-from stanch.packs.chain import FOLDER, MAX_ENTRY, entry_path
+from stanch.engine.ports import Past, Writer
+from stanch.packs.chain import FOLDER, MAX_ENTRY, entry_path, entry_seq
 from stanch.packs.folder import Folder
+from stanch.packs.led import Leads, Led
 from stanch.packs.manifest import is_derived
 from stanch.packs.objects import Bucket, Store
 from stanch.packs.seal import seal
 from stanch.packs.settled import settled
+from stanch.packs.strays import capture_number
 from stanch.packs.stream import Stream
 
+# Beside the packs: which incident had a name first. No namespace of Kubernetes has an underscore.
+CLAIMS = "_names"
+MAX_UID = 128
 _A_DAY = 86400.0
 
 
@@ -64,6 +70,17 @@ class StoredPack:
                 return File(free, hashlib.sha256(data).hexdigest(), len(data))
         raise Refused("FileExists", f"{path}: the name and all its alternatives are taken by other content")
 
+    async def past(self) -> Past | None:
+        paths = [key.removeprefix(self._prefix) async for key, _ in self._store.list(self._prefix.rstrip("/"))]
+        seq = max((entry_seq(path) or 0 for path in paths), default=0)
+        if not seq:
+            return None
+        try:
+            last = decode(await self._store.read(self._prefix + entry_path(seq), MAX_ENTRY))
+        except ValueError as error:
+            raise Refused("ChainBroken", f"{entry_path(seq)} of {self.uri}: {error}") from error
+        return Past(last, max(capture_number(path) for path in paths))
+
     async def seal(self, head: Head, facts: Mapping[str, Any], at: datetime) -> File:
         return await seal(self._store, self._prefix, head, facts, at)
 
@@ -83,14 +100,21 @@ class StoredPack:
 class StoredPacks:
     """`ports.Packs` in one store."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, leads: Leads = lambda: None) -> None:
+        """`leads` raises `Retryable` when this process must not write any more."""
+        self._store = Led(store, leads)
 
     def of(self, namespace: str, name: str, uid: str) -> StoredPack:
         return StoredPack(self._store, f"{safe_name(namespace)}/{safe_name(f'{name}-{uid[:8]}', 180)}/")
 
+    async def claim(self, namespace: str, name: str, uid: str) -> str:
+        key = f"{CLAIMS}/{safe_name(namespace)}/{safe_name(name, 180)}"
+        if await settled(self._store.create(key, uid.encode()), key):
+            return uid
+        return (await self._store.read(key, MAX_UID)).decode("utf-8", "replace")
 
-def open_packs(url: str) -> StoredPacks:
+
+def open_packs(url: str, leads: Leads = lambda: None) -> StoredPacks:
     """The packs at a path, `file://`, `memory://`, or what obstore knows (`s3://bucket/prefix`, `gs://`, `az://`).
 
     `Refused` (BadStore) for any other URL.
@@ -98,11 +122,11 @@ def open_packs(url: str) -> StoredPacks:
     if (folder := local_path(url)) is not None:
         store = Folder(folder)
         store.sweep(older_than=_A_DAY)
-        return StoredPacks(store)
+        return StoredPacks(store, leads)
     if url.startswith("memory:"):
-        return StoredPacks(Bucket(MemoryStore(), "memory://"))
+        return StoredPacks(Bucket(MemoryStore(), "memory://"), leads)
     try:
-        return StoredPacks(Bucket(from_url(url), url))
+        return StoredPacks(Bucket(from_url(url), url), leads)
     except (BaseError, ValueError) as error:
         hint = "expected a folder, file://, s3://, gs:// or az://"
         raise Refused("BadStore", f"{url}: {str(error).splitlines()[0]}; {hint}") from error

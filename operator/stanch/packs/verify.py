@@ -11,11 +11,12 @@ from pathlib import Path
 
 from stanch.domain.timeline import File, Head
 from stanch.packs.chain import entry_seq
-from stanch.packs.findings import Findings, ProblemKind, Verification
+from stanch.packs.findings import MAX_PROBLEMS, Findings, ProblemKind, Verification
 from stanch.packs.links import check_chain
 from stanch.packs.local import Tree, Unreadable, sha256_of, shown, walk
 from stanch.packs.manifest import MAX_FILES, manifest_segment
 from stanch.packs.promises import Promises, read_seals
+from stanch.packs.strays import strays
 
 
 def verify(
@@ -36,8 +37,9 @@ def verify(
     _compare(path, tree, promises, findings)
     unsealed = chain.last > seals.last.seq
     loose = [name for name in sorted(tree.sizes) if _is_loose(name, promises.of, seals.last)]
+    stray = [] if unsealed else strays(loose, seals.begun, promises.listings)
     if not unsealed:
-        _added(loose, findings)
+        _added(sorted(set(loose).difference(stray)), findings)
     elif not allow_unsealed:
         _unsealed(seals.last.seq + 1, chain.last, findings)
     problems = findings.listed()
@@ -52,6 +54,8 @@ def verify(
         unvouched=len(loose) if unsealed else 0,
         head=chain.head,
         manifest=seals.manifest,
+        strays=tuple(stray[:MAX_PROBLEMS]),
+        stray=len(stray),
     )
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from stanch.domain.incident import Phase, Status
 from stanch.domain.plan import Ref
+from stanch.engine.calling import CONFLICT
 from stanch.engine.chain import time_text
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
@@ -58,10 +59,17 @@ def event(ref: Ref, case: Case, status: Status, instance: str, now: datetime) ->
     return {
         "apiVersion": "v1", "kind": "Event",
         "metadata": {"generateName": ordered_name(ref, now), "namespace": ref.namespace},
-        "involvedObject": involved, "reason": str(status.phase), "type": "Warning" if status.phase in WARNS else "Normal",
+        "involvedObject": involved, **kind_of(status),
         "message": sentence(case, status), "firstTimestamp": at, "lastTimestamp": at, "count": 1,
         "source": {"component": "stanch"}, "reportingComponent": "stanch.dev/operator", "reportingInstance": instance,
     }  # fmt: skip
+
+
+def kind_of(status: Status) -> dict[str, str]:
+    """In whatever phase: a change that could not be taken back is what people are called for."""
+    if status.reason == CONFLICT:
+        return {"reason": CONFLICT, "type": "Warning"}
+    return {"reason": str(status.phase), "type": "Warning" if status.phase in WARNS else "Normal"}
 
 
 def ordered_name(ref: Ref, now: datetime) -> str:

@@ -33,7 +33,8 @@ class Prepared:
 class Case:
     raw: Object
     pack: Pack
-    plan: Plan | None = None
+    # By digest: which of them counts says the status.
+    plans: dict[str, Plan] = field(default_factory=dict)
     prepared: Prepared | None = None
     flushed: int = 0
     unmarkable: set[str] = field(default_factory=set)
@@ -49,6 +50,11 @@ class Case:
     @property
     def spec(self) -> dict[str, Any]:
         return self.raw["spec"]
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan that the status names, when it was read or made in this tick."""
+        return self.plans.get((self.raw.get("status") or {}).get("planDigest", ""))
 
     @property
     def ref(self) -> Ref:

@@ -9,40 +9,53 @@ import structlog
 
 from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.moves import (
+    Bind,
     Capture,
+    Collect,
     Denied,
     Effect,
     Later,
     Mark,
     Outcome,
     Prepare,
+    PrepareRevert,
     Read,
     Release,
     Resolve,
     Seal,
+    Settle,
     Stale,
     Write,
+    WriteRevert,
 )
+from stanch.runtime.bind import bind
 from stanch.runtime.capture import capture
 from stanch.runtime.case import Case
+from stanch.runtime.collect import collect
 from stanch.runtime.finish import mark, release, seal
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.readings import read
 from stanch.runtime.resolve import resolve
+from stanch.runtime.revert import prepare_revert, write_revert
 from stanch.runtime.world import World
-from stanch.runtime.write import prepare, write
+from stanch.runtime.write import prepare, settle, write
 
 log = structlog.get_logger()
 
 PERFORMERS: Mapping[type, Callable[[World, Case, Any], Awaitable[Outcome]]] = {
     Resolve: resolve,
+    Bind: bind,
     Capture: capture,
     Prepare: prepare,
     Write: write,
+    Settle: settle,
+    PrepareRevert: prepare_revert,
+    WriteRevert: write_revert,
     Read: read,
     Release: release,
     Seal: seal,
     Mark: mark,
+    Collect: collect,
 }
 
 
@@ -62,6 +75,10 @@ class Effects:
         except Retryable as failure:
             outcome = Later(failure.reason, failure.message, failure.after)
         self.metrics.effects.labels(type(effect).__name__, type(outcome).__name__).inc()
-        log.info("effect",
-                 effect=type(effect).__name__, outcome=type(outcome).__name__)  # fmt: skip
+        log.info("effect", effect=type(effect).__name__, outcome=type(outcome).__name__, **why(outcome))
         return outcome
+
+
+def why(outcome: Outcome) -> dict[str, str]:
+    """Messages of failures hold no secrets (engine.errors)."""
+    return {"why": outcome.message} if isinstance(outcome, Denied | Later | Stale) else {}

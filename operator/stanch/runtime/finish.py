@@ -11,16 +11,21 @@ from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Ref
 from stanch.engine.moves import Done, Mark, Outcome, Release, Seal, Sealed
 from stanch.kube.lease import target_lease
+from stanch.packs.manifest import CAPTURES_BEGUN
 from stanch.runtime.case import Case
+from stanch.runtime.revert import owed_refs
 from stanch.runtime.world import World
 from stanch.runtime.write import FINALIZER
 
 
 async def release(world: World, case: Case, effect: Release) -> Outcome:
-    for target in case.status.targets:
-        await world.locks.unlock(target_lease(target.ref.uid), case.facts.uid)
+    """Also what an earlier attempt changed; what still owes something stays locked, and holds the finalizer."""
+    for uid in owed_refs(case):
+        if uid in effect.keep:
+            continue
+        await world.locks.unlock(target_lease(uid), case.facts.uid)
     finalizers = case.raw["metadata"].get("finalizers") or []
-    if FINALIZER in finalizers:
+    if FINALIZER in finalizers and not effect.keep:
         left = [name for name in finalizers if name != FINALIZER]
         patch = {"metadata": {"finalizers": left}}
         case.raw = await world.clusters.own.patch(case.ref, patch, resource_version=case.resource_version)
@@ -52,7 +57,7 @@ def pack_facts(case: Case) -> dict[str, Any]:
         "severity": facts.severity, "component": facts.component, "openedBy": facts.opened_by, "mode": str(facts.mode),
         "createdAt": facts.created_at, "phase": str(status.phase), "planDigest": status.plan_digest,
         "startedAt": case.spec.get("startedAt", ""), "impact": case.spec.get("impact", ""), "links": case.spec.get("links", []),
-        "playbook": status.playbook.name if status.playbook else "",
+        "playbook": status.playbook.name if status.playbook else "", CAPTURES_BEGUN: status.evidence.begun,
     }  # fmt: skip
     refs = {target.name: target.ref for target in status.targets}
     return {"incident": incident, "changes": [change(step) for step in status.steps], "approvals": list(status.approvals),

@@ -7,6 +7,7 @@ from typing import Any
 from stanch.api import codec
 from stanch.api.base import API_VERSION
 from stanch.api.kinds import PlaybookSpec
+from stanch.api.lint import why_unusable
 from stanch.api.policy import ResponsePolicy
 from stanch.domain.incident import Facts
 from stanch.domain.plan import Pin, Ref
@@ -29,7 +30,7 @@ async def find_policy(own: Cluster, facts: Facts, spec: dict[str, Any]) -> tuple
     levels = [level.name for level in policy.levels]
     if facts.severity not in levels:
         expected = ", ".join(levels)
-        raise Refused("UnknownSeverity", f"policy {obj['metadata']['name']} has no severity {facts.severity!r}; it has {expected}")
+        raise Refused("UnknownSeverity", f"policy {obj['metadata']['name']} has no severity {facts.severity!a}; it has {expected}")
     return pin(obj), policy
 
 
@@ -63,6 +64,8 @@ async def find_playbook(own: Cluster, facts: Facts, spec: dict[str, Any]) -> tup
     playbook = codec.spec_of(PlaybookSpec, obj)
     if playbook.suspend:
         raise Refused("PlaybookSuspended", f"playbook {obj['metadata']['name']} is suspended: set spec.suspend to false")
+    if why := why_unusable(playbook):
+        raise Refused("PlaybookInvalid", f"playbook {obj['metadata']['name']}: {why}")
     return pin(obj), playbook
 
 

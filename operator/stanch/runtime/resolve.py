@@ -2,52 +2,86 @@
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import fields, replace
-from typing import Any
+from datetime import timedelta
 
-import yaml
-
-from stanch.api import codec
-from stanch.api.choice import Chosen
-from stanch.domain.incident import Status
-from stanch.domain.plan import Approval, Check, EvidencePlan, Occasion, Option, Pin, Plan, Purpose, Ref, Source, Step, Target
-from stanch.engine.errors import NotFound, Refused
-from stanch.engine.moves import Outcome, Resolve, Resolved
-from stanch.engine.ports import Cluster, Object
+from stanch.api import names
+from stanch.api.parameters import bind_parameters
+from stanch.api.playbook import AnyPlaybook
+from stanch.api.policy import ResponsePolicy
+from stanch.domain.incident import Mode
+from stanch.domain.plan import Occasion, Pin, Plan, Purpose, Ref, Target
+from stanch.domain.timeline import Head
+from stanch.engine.chain import head_of
+from stanch.engine.errors import Failure, NotFound, Refused, Retryable
+from stanch.engine.moves import CameBack, Outcome, Resolve, Resolved
+from stanch.engine.ports import Cluster
+from stanch.engine.summary import PACK_UNAVAILABLE
 from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
-from stanch.evidence.writing import DUMPER
-from stanch.runtime.case import Case, plan_name
+from stanch.evidence.workload import ROLLED_OUT
+from stanch.runtime.case import Case
+from stanch.runtime.keeping import fits, keep
 from stanch.runtime.matching import find_playbook, find_policy
-from stanch.runtime.targets import Found, of_object, resolve_targets
+from stanch.runtime.prove import prove_plan
+from stanch.runtime.rendering import Brief, filled, scope_of
+from stanch.runtime.targets import resolve_targets
 from stanch.runtime.world import World
-from stanch.runtime.write import INCIDENT_LABEL
-
-PREVIEW = 4096
-# What the server changes by itself and what says nothing to a person.
-NOISE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+from stanch.runtime.write import stage_of
 
 
 async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     facts, own = case.facts, world.clusters.own
+    if effect.attempt == 1 and not case.status.pack.head.seq and (past := await look_back(world, case)):
+        return past
     policy_pin, policy = await find_policy(own, facts, case.spec)
     playbook_pin, playbook = await find_playbook(own, facts, case.spec)
+    parameters = bind_parameters(playbook.parameters, case.spec.get("parameters") or {})
+    scope = scope_of(facts, names.for_templates(playbook), parameters)
     account = await find_account(own, facts.namespace, playbook.service_account_name)
     cluster = world.clusters.acting_as(facts.namespace, account)
-    found = await resolve_targets(cluster, facts, playbook.targets)
+    found = await resolve_targets(cluster, facts, playbook.targets, scope)
     targets = tuple(target for group in found.values() for target in group)
-    plan = Plan(
+    bare = Plan(
         incident_uid=facts.uid, attempt=effect.attempt, playbook=playbook_pin, service_account=account,
-        namespace=facts.namespace, targets=targets, evidence=evidence_of(playbook, found),
-        options=tuple([await option_of(world, cluster, spec, found) for spec in playbook.options]),
+        namespace=facts.namespace, targets=targets, parameters=parameters, observe_only=policy.observe_only,
         occasion=Occasion(facts.type, facts.severity, facts.component, dict(facts.labels)), purpose=purpose_of(playbook),
         allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
     )  # fmt: skip
+    plan = filled(bare, Brief(world, found, scope), playbook)
     fits(plan)
+    plan = await prove_plan(world, stage_of(world, case, plan, ""), plan)
     digest = await keep(world, case, plan)
-    case.plan = plan
-    return Resolved(plan, digest, policy_pin, policy.close_role or "", await diagnose(cluster, targets), case.pack.uri)
+    case.plans[digest] = plan
+    deploys = await diagnose(cluster, targets)
+    return Resolved(plan, digest, policy_pin, policy.close_role or "", deploys, case.pack.uri, retention_of(policy))
+
+
+async def look_back(world: World, case: Case) -> CameBack | None:
+    """Raises `Retryable` (PackUnavailable): without the packs nobody can tell, and nothing is done."""
+    try:
+        return await past_of(world, case)
+    except Failure as failure:
+        raise Retryable(PACK_UNAVAILABLE, f"The packs cannot be looked at: {failure}", after=5) from failure
+
+
+async def past_of(world: World, case: Case) -> CameBack | None:
+    """What a pack tells of this Incident, whose status tells nothing, or of an earlier one of its name (invariant 13)."""
+    facts = case.facts
+    if past := await case.pack.past():
+        last = past.last
+        told = f"its status was lost; {case.pack.uri} tells {last.seq} entries of it, the last at {last.at:%Y-%m-%d %H:%M:%S} UTC"
+        return CameBack(told, head_of(last), int(last.line.key.split("/")[0]), past.captures)
+    if facts.mode is Mode.DryRun:
+        return None
+    first = await world.packs.claim(facts.namespace, facts.name, facts.uid)
+    if first == facts.uid:
+        return None
+    earlier = world.packs.of(facts.namespace, facts.name, first).uri
+    return CameBack(f"an incident {facts.namespace}/{facts.name} with UID {first} was handled before, see {earlier}", Head())
+
+
+def retention_of(policy: ResponsePolicy) -> timedelta | None:
+    return policy.retention.incidents if policy.retention else None
 
 
 async def find_account(own: Cluster, namespace: str, name: str) -> Pin:
@@ -58,109 +92,20 @@ async def find_account(own: Cluster, namespace: str, name: str) -> Pin:
     return Pin(name, found["metadata"]["uid"])
 
 
-async def keep(world: World, case: Case, plan: Plan) -> str:
-    """In the vault, where it survives the pack and is out of reach; in the pack, for the auditor."""
-    data = codec.plan_to_bytes(plan)
-    await case.pack.put(f"plans/{plan.attempt}-{codec.digest(data)[7:19]}.json", data)
-    return await world.vault.put(plan_name(case.facts.uid, codec.digest(data)), data, {INCIDENT_LABEL: case.facts.uid})
-
-
-def fits(plan: Plan) -> None:
-    """Raises `Refused` (PlanTooLarge) where the status could not tell of every step and check."""
-    bounds = {field.name: field.metadata["max_length"] for field in fields(Status) if field.name in ("steps", "checks")}
-    steps = sum(len(option.steps) for option in plan.options)
-    checks = len({check.name for option in plan.options for check in option.verify})
-    for what, count, most in (("steps", steps, bounds["steps"]), ("checks", checks, bounds["checks"])):
-        if count > most:
-            why = f"{plan.playbook.name} comes to {count} {what} on {len(plan.targets)} objects, expected {most} or fewer"
-            raise Refused("PlanTooLarge", f"{why}: narrow its selectors, or split it")
-
-
-def purpose_of(playbook: Any) -> Purpose:
+def purpose_of(playbook: AnyPlaybook) -> Purpose:
     not_to_use = playbook.when_not_to_use or ""
     return Purpose(playbook.summary, playbook.when_to_use or "", not_to_use, tuple(playbook.controls))
 
 
-def evidence_of(playbook: Any, found: Found) -> EvidencePlan:
-    evidence = playbook.evidence
-    sources = tuple(source for item in evidence.collect for source in sources_of(item.chosen, found))
-    return EvidencePlan(sources, evidence.budget, evidence.on_failure)
-
-
-def sources_of(chosen: Chosen, found: Found) -> list[Source]:
-    if not chosen.target:
-        return [Source(chosen.kind, chosen.params)]
-    return [Source(chosen.kind, chosen.params, target.name) for target in found[chosen.target]]
-
-
-async def option_of(world: World, cluster: Cluster, spec: Any, found: Found) -> Option:
-    steps = [planned for item in spec.steps for planned in steps_of(item, found)]
-    checks = [check for item, name in zip(spec.verify, spec.check_names(), strict=True) for check in checks_of(item, name, found)]
-    approval = Approval(dict(spec.approval.roles), spec.approval.timeout) if spec.approval else None
-    proven = [await prove(world, cluster, step, ref) for step, ref in steps]
-    return Option(
-        name=spec.name, steps=tuple(proven), verify=tuple(checks), when=spec.when or "", risk=spec.risk,
-        approval=approval, on_failure=spec.on_failure, timeout=spec.timeout,
-    )  # fmt: skip
-
-
-def steps_of(spec: Any, found: Found) -> list[tuple[Step, Ref]]:
-    """One step an object: each has its own intent, token and before-image."""
-    chosen, targets = spec.chosen, found[spec.chosen.target]
-    names = [of_object(spec.name, target.ref.name, len(targets) > 1) for target in targets]
-    return [
-        (Step(name, chosen.kind, target.name, chosen.params, spec.expect), target.ref)
-        for name, target in zip(names, targets, strict=True)
-    ]
-
-
-def checks_of(spec: Any, name: str, found: Found) -> list[Check]:
-    chosen = spec.chosen
-    if not chosen.target:
-        return [Check(name, chosen.kind, chosen.params, "", spec.within, spec.hold_for)]
-    targets = found[chosen.target]
-    names = [of_object(name, target.ref.name, len(targets) > 1) for target in targets]
-    return [
-        Check(each, chosen.kind, chosen.params, target.name, spec.within, spec.hold_for)
-        for each, target in zip(names, targets, strict=True)
-    ]
-
-
-async def prove(world: World, cluster: Cluster, step: Step, ref: Ref) -> Step:
-    """Asks the server whether it would admit the write from this identity, and keeps the difference it would make.
-
-    A step that the action itself refuses now (no earlier revision) may be possible when its turn comes: it stays in the
-    plan, unproven, and says why. A write that the server would not admit refuses the whole plan.
-    """
-    action = world.actions[step.action]
-    params = action.params.model_validate(step.params)
-    before = await action.read(cluster, ref, params)
-    try:
-        change = action.plan(before, params, "dry-run")
-    except Refused as failure:
-        return replace(step, preview=f"would be refused now: {failure.message}"[:PREVIEW])
-    after = await cluster.patch(change.ref, change.patch, dry_run=True)
-    return replace(step, preview=preview(before.target, after, change.summary, change.why), proven=True)
-
-
-def preview(before: Object, after: Object, summary: str, why: str) -> str:
-    """The change in a sentence, then the difference of spec and annotations as YAML, cut at 4,096 characters."""
-    lines = difflib.unified_diff(readable(before), readable(after), "before", "after", lineterm="", n=1)
-    text = "\n".join([f"{summary} ({why})" if why else summary, *lines])
-    return text if len(text) <= PREVIEW else text[: PREVIEW - 20] + "\n… cut, see plan"
-
-
-def readable(obj: Object) -> list[str]:
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in NOISE}
-    shown = {"metadata": metadata, "spec": obj.get("spec", {})}
-    return yaml.dump(shown, Dumper=DUMPER, sort_keys=True).splitlines()
-
-
 async def diagnose(cluster: Cluster, targets: tuple[Target, ...]) -> dict[str, str]:
-    """Facts for `when`: the newest of the targets' deploys; one whose time is unknown makes it unknown (invariant 14)."""
+    """Facts for `when`: the newest of the workloads' deploys; one whose time is unknown makes it unknown (invariant 14)."""
     deploys = []
     for target in targets:
+        if target.ref.kind not in ROLLED_OUT:
+            continue
         obj = await cluster.get(target.ref)
         deploys.append(last_deploy(obj, await revisions_of(cluster, obj)))
+    if not deploys:
+        return {}
     unknown = [deploy for deploy in deploys if deploy.at is None]
     return dict((unknown or sorted(deploys, key=lambda deploy: deploy.at))[-1].facts())

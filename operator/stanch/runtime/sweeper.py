@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import structlog
 
 from stanch.api import codec
 from stanch.api.base import API_VERSION
-from stanch.domain.incident import SETTLED, Status
+from stanch.domain.incident import SETTLED, TERMINAL, Status
 from stanch.engine.errors import Failure, Refused
-from stanch.engine.ports import Cluster, Object
+from stanch.engine.ports import Clock, Cluster, Object
+from stanch.engine.recovering import watched
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import Key, KeyQueue
 
@@ -24,21 +26,25 @@ log = structlog.get_logger()
 
 
 def quiet(status: Status) -> bool:
-    """Whether an incident needs nothing more from stanch by itself."""
-    return status.phase in SETTLED and not status.locked and status.pack.sealed >= status.pack.head.seq
+    """Whether an incident needs nothing more from stanch by itself, until it is to be deleted."""
+    under_way = watched(status) or status.locked or status.pack.sealed < status.pack.head.seq
+    undated = status.phase in TERMINAL and status.retention is not None and status.delete_at is None
+    return status.phase in SETTLED and not (under_way or undated)
 
 
-def wants_tick(obj: Object) -> bool:
+def wants_tick(obj: Object, now: datetime) -> bool:
     """One whose status cannot be read does: the tick says what is wrong with it, and the sweep goes on to the others."""
     try:
-        return not quiet(codec.status_of(obj))
+        status = codec.status_of(obj)
     except Refused:
         return True
+    return not quiet(status) or (status.delete_at is not None and status.delete_at <= now)
 
 
 @dataclass
 class Sweeper:
     own: Cluster
+    clock: Clock
     queue: KeyQueue
     metrics: Metrics
     namespaces: tuple[str, ...]
@@ -78,7 +84,7 @@ class Sweeper:
         key, version = key_of(obj), obj["metadata"]["resourceVersion"]
         if self._told.get(key) != version:
             untold[key] = version
-        if wants_tick(obj):
+        if wants_tick(obj, self.clock.now()):
             self.queue.add(key)
 
     def _judge(self, proven: Iterable[Key]) -> None:

@@ -13,8 +13,9 @@ from stanch.api.base import API_VERSION
 from stanch.domain.incident import SETTLED, Status
 from stanch.domain.plan import Plan, Ref
 from stanch.engine.decide import decide
-from stanch.engine.errors import Failure, NotFound, Refused
+from stanch.engine.errors import Conflict, Failure, NotFound, Refused
 from stanch.engine.moves import Effect, Mark, Move, Outcome, Snapshot
+from stanch.engine.recovering import watched
 from stanch.runtime.case import Case, plan_name
 from stanch.runtime.queue import Key
 from stanch.runtime.world import World
@@ -36,7 +37,7 @@ class Ticker:
         self.perform = perform
         self.announce = announce
         # Plans of the incidents under way, so that each poll of a check does not read one again; settled ones leave.
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, tuple[str, Plan | None]] = {}
 
     async def tick(self, key: Key) -> datetime | None:
         """Returns when to look again; None: only when something happens.
@@ -63,7 +64,10 @@ class Ticker:
         for _ in range(EFFECTS):
             await self.recall(case)
             knew, move = problem, decide(self.snapshot(case, effect, outcome, problem), self.world.clock.now())
-            problem = await self.store(case, move)
+            before = case.status
+            if not await self.store(case, move, outcome):
+                continue
+            problem = await self.tell(case, before)
             if bool(problem) != bool(knew):
                 # Decided without knowing how the pack stands: the intent is kept, its effect is not performed.
                 effect = outcome = None
@@ -90,12 +94,24 @@ class Ticker:
         decisions = self.world.decisions.of(about, without=case.unmarkable)
         return Snapshot(case.facts, case.status, case.plan, decisions, self.world.epoch(), effect, outcome, problem)
 
-    async def store(self, case: Case, move: Move) -> str:
-        """Status first: who wins it owns the chain. Then the entries that it owes to the pack."""
-        before = case.status
-        await case.write_status(self.world.clusters.own, move.status)
-        if before.phase is not move.status.phase or before.reason != move.status.reason:
-            await self.announce(case, before, move.status)
+    async def store(self, case: Case, move: Move, outcome: Outcome | None) -> bool:
+        """Status first: who wins it owns the chain. False: while an effect was performed somebody edited the Incident, but not
+        its status. What came of the effect is not lost for that: it is decided on again. Raises `Conflict` otherwise."""
+        own, status = self.world.clusters.own, case.raw.get("status")
+        try:
+            await case.write_status(own, move.status)
+        except Conflict:
+            case.raw = await own.get(case.ref)
+            if outcome is None or case.raw.get("status") != status:
+                raise
+            return False
+        return True
+
+    async def tell(self, case: Case, before: Status) -> str:
+        """Announces what is new, and pays the entries that the status owes to the pack. Returns why that failed."""
+        status = case.status
+        if before.phase is not status.phase or before.reason != status.reason:
+            await self.announce(case, before, status)
         return await self.flush(case)
 
     async def flush(self, case: Case) -> str:
@@ -112,18 +128,17 @@ class Ticker:
 
     async def recall(self, case: Case) -> None:
         """Reads the stored plan where it is not in memory. Gone or altered: `decide` is told that there is none."""
-        status = case.status
-        if case.plan is not None and case.plan.attempt == status.attempt:
+        status, uid = case.status, case.facts.uid
+        if not status.plan_digest or (status.phase in SETTLED and not watched(status)):
+            self._plans.pop(uid, None)
             return
-        case.plan = None
-        if not status.plan_digest or status.phase in SETTLED:
-            self._plans.pop(case.facts.uid, None)
-            return
-        known = self._plans.get(case.facts.uid)
-        if known is None or known.attempt != status.attempt:
-            known = await self.read_plan(case.facts.uid, status)
-        if known is not None:
-            self._plans[case.facts.uid] = case.plan = known
+        digest, plan = self._plans.get(uid, ("", None))
+        if case.plan is None:
+            found = plan if digest == status.plan_digest else await self.read_plan(uid, status)
+            if found is None:
+                return
+            case.plans[status.plan_digest] = found
+        self._plans[uid] = status.plan_digest, case.plan
 
     async def read_plan(self, uid: str, status: Status) -> Plan | None:
         """None: it is gone, was changed, or is none that this version can read. Not being let to read it says none of these."""

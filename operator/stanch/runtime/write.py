@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from stanch.api import codec
 from stanch.api.base import API_VERSION
 from stanch.domain.incident import TERMINAL, Status
-from stanch.domain.plan import Ref, Step
+from stanch.domain.plan import Plan, Ref, Step
 from stanch.engine.chain import canonical
-from stanch.engine.errors import NotFound
-from stanch.engine.moves import Later, Outcome, Prepare, Prepared, Stale, Write, Written
-from stanch.engine.parts import Action, Before, Change
+from stanch.engine.errors import Conflict, NotFound, Refused
+from stanch.engine.moves import Later, Outcome, Prepare, Prepared, Settle, Stale, Unknown, Write, Written
+from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.lease import target_lease
 from stanch.runtime import case as cases
@@ -22,29 +25,82 @@ FINALIZER = "stanch.dev/incident"
 EPOCH = "stanch.dev/epoch"
 INCIDENT_LABEL = "stanch.dev/incident-uid"
 BUSY_RETRY = 5.0
+SETTLE_POLL = 2.0
+FREEZE_POLL = 5.0
 
 
-def parts(world: World, case: Case, option: str, step: str) -> tuple[Step, Action, Ref, Cluster]:
+@dataclass(frozen=True)
+class Doing:
+    """A step as it is carried out: the action, where it acts, on what (None: it has no target), when its intent was stored."""
+
+    step: Step
+    action: Action
+    stage: Stage
+    ref: Ref | None
+    intended_at: datetime | None = None
+
+    @property
+    def params(self) -> Any:
+        return self.action.params.model_validate(self.step.params)
+
+    async def plan(self, token: str) -> Change:
+        """What is, or was, to be done; for actions whose plan follows from step and token alone."""
+        return self.action.plan(await self.action.read(self.stage, self.ref, self.params), self.params, token)
+
+
+def doing(world: World, case: Case, option: str, name: str) -> Doing:
     assert case.plan is not None
-    planned = next(item for item in case.plan.option(option).steps if item.name == step)
-    cluster = world.clusters.acting_as(case.plan.namespace, case.plan.service_account)
-    return planned, world.actions[planned.action], case.plan.target(planned.target), cluster
+    step = case.plan.step(option, name)
+    folder = f"steps/{case.plan.attempt}-{option}-{name}"
+    stage = stage_of(world, case, case.plan, folder)
+    ref = case.plan.target(step.target) if step.target else None
+    return Doing(step, world.actions[step.action], stage, ref, intended_at(case.status, option, name))
+
+
+def intended_at(status: Status, option: str, step: str) -> datetime | None:
+    return next((record.intended_at for record in status.steps if (record.option, record.name) == (option, step)), None)
+
+
+def stage_of(world: World, case: Case, plan: Plan, folder: str) -> Stage:
+    cluster = world.clusters.acting_as(plan.namespace, plan.service_account)
+    return Stage(cluster, world.web(plan.allowed_origins), case.pack, plan.namespace, folder, plan.service_account.name)
 
 
 async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
     """Finalizer, locks, before-image: all idempotent, all before the intent. The target itself is only read."""
-    step, action, ref, cluster = parts(world, case, effect.option, effect.step)
+    this = doing(world, case, effect.option, effect.step)
+    if frozen := await freeze(world, case):
+        return frozen
     await hold_back_deletion(world, case)
-    if holder := await lock(world, case, ref):
-        return Later("TargetLocked", f"{ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
-    params = action.params.model_validate(step.params)
-    before = await action.read(cluster, ref, params)
-    change = action.plan(before, params, effect.token)
-    version = before.target["metadata"]["resourceVersion"]
-    digest = await keep_before(world, case, effect.token, before, change)
+    if this.ref and (holder := await lock(world, case, this.ref)):
+        return Later("TargetLocked", f"{this.ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
+    before = await this.action.read(this.stage, this.ref, this.params)
+    change = this.action.plan(before, this.params, effect.token)
+    version = version_of(before)
+    image = image_name(effect.token, version)
+    digest = await keep_before(world, case, this, image, effect.token, before, change)
     case.prepared = cases.Prepared(effect.token, version, before, change)
     why = f" ({change.why})" if change.why else ""
-    return Prepared(version, digest, change.summary + why)
+    return Prepared(version, digest, change.summary + why, image, change.ref)
+
+
+async def freeze(world: World, case: Case) -> Later | None:
+    """The kill switch of the policy. Asked before each step; what is owed is taken back all the same."""
+    pin = case.status.policy
+    if pin is None:
+        return None
+    try:
+        policy = await world.clusters.own.get(Ref(API_VERSION, "ResponsePolicy", "", pin.name))
+    except NotFound:
+        return None
+    if not policy["spec"].get("suspended"):
+        return None
+    return Later("Frozen", f"ResponsePolicy {pin.name} is suspended: nothing is changed until `stanch unfreeze`", FREEZE_POLL)
+
+
+def version_of(before: Before) -> str:
+    """The version that a write is prepared against; empty where the action has no target."""
+    return before.target.get("metadata", {}).get("resourceVersion", "")
 
 
 async def hold_back_deletion(world: World, case: Case) -> None:
@@ -75,35 +131,97 @@ async def ended(world: World, holder: Holder) -> bool:
     return status.phase in TERMINAL or not status.locked
 
 
-async def keep_before(world: World, case: Case, token: str, before: Before, change: Change) -> str:
-    """Stores what the step is about to change, immutable, under a name that follows from token and version."""
-    version = before.target["metadata"]["resourceVersion"]
-    name = "stanch-before-" + hashlib.sha256(f"{token}@{version}".encode()).hexdigest()[:32]
+def image_name(token: str, version: str) -> str:
+    """Follows from token and version, so that the same preparation finds its own image."""
+    return "stanch-before-" + hashlib.sha256(f"{token}@{version}".encode()).hexdigest()[:32]
+
+
+async def keep_before(world: World, case: Case, this: Doing, name: str, token: str, before: Before, change: Change) -> str:
+    """Stores what the step is about to change, immutable: all that is needed to take it back, without the plan."""
     image = {
-        "token": token,
-        "target": before.target,
-        "patch": change.patch,
-        "summary": change.summary,
-        "why": change.why,
-    }
+        "token": token, "action": this.step.action, "target": before.target, "ref": change.ref, "patch": change.patch,
+        "summary": change.summary, "why": change.why, "namespace": this.stage.namespace,
+        "serviceAccount": case.plan.service_account,
+    }  # fmt: skip
     return await world.vault.put(name, canonical(image), {INCIDENT_LABEL: case.facts.uid})
 
 
 async def write(world: World, case: Case, effect: Write) -> Outcome:
-    """Observes first, always. Writes only what this life of the operator prepared, on exactly that version."""
-    _, action, ref, cluster = parts(world, case, effect.option, effect.step)
-    prepared = case.prepared
-    fresh = prepared is not None and prepared.token == effect.token and not effect.fence
-    seen = await cluster.get(ref) if fresh else await fence(cluster, ref, world.epoch(), effect.resource_version)
-    if action.observe(seen, effect.token):
+    """Performs what this life of the operator prepared, at most once; what an earlier life may have done is observed."""
+    this = doing(world, case, effect.option, effect.step)
+    # Taken, not looked at: what was prepared once is begun once, whatever becomes of the outcome.
+    prepared, case.prepared = case.prepared, None
+    fresh = prepared if prepared is not None and prepared.token == effect.token and not effect.fence else None
+    return await WAYS[this.action.effect_class](world, this, effect, fresh)
+
+
+async def write_cas(world: World, this: Doing, effect: Write, prepared: cases.Prepared | None) -> Outcome:
+    """Observes first, always. Writes only what this life of the operator prepared, on exactly that object."""
+    cluster, ref = this.stage.cluster, this.ref
+    seen = await cluster.get(ref) if prepared else await fence(cluster, ref, world.epoch(), effect.resource_version)
+    if this.action.observe(seen, effect.token):
         return Written("observed on the target", found=True)
-    if not fresh:
+    if prepared is None:
         return Stale("it was not written")
-    assert prepared is not None
     if essence(seen) != essence(prepared.before.target):
         return Stale(f"{ref} was changed by somebody else meanwhile")
-    await action.apply(cluster, prepared.change, seen["metadata"]["resourceVersion"])
-    return Written(prepared.change.summary, found=False)
+    return written(this, await this.action.apply(this.stage, prepared.change, seen["metadata"]["resourceVersion"]))
+
+
+async def write_create(world: World, this: Doing, effect: Write, prepared: cases.Prepared | None) -> Outcome:
+    """The name follows from the token: created twice is created once. With a name no leader need be fenced."""
+    change = prepared.change if prepared else await this.plan(effect.token)
+    if prepared:
+        try:
+            return written(this, await this.action.apply(this.stage, change, ""))
+        except Conflict as failure:
+            if failure.reason != "AlreadyExists":
+                raise
+    try:
+        seen = await this.stage.cluster.get(change.ref)
+    except NotFound:
+        return not_there(world, this, change.ref)
+    if this.action.observe(seen, effect.token):
+        return Written(f"{change.ref} is there", found=True, underway=this.action.settle is not None)
+    raise Refused("NameTaken", f"{change.ref} is there and is not this step's")
+
+
+def not_there(world: World, this: Doing, ref: Ref) -> Stale | Unknown:
+    """It was not created; or, when that could be long ago, it was and is gone."""
+    if this.intended_at and world.clock.now() - this.intended_at < this.action.stays(this.params):
+        return Stale(f"{ref} was not created")
+    return Unknown(f"{ref} is not there, and was meant to be created so long ago that it may be gone again")
+
+
+async def write_once(world: World, this: Doing, effect: Write, prepared: cases.Prepared | None) -> Outcome:
+    """Only what was prepared in this very walk is begun; of everything else nobody can tell whether it was. A failure leaves
+    the walk, so the next one knows no more than that."""
+    if prepared is None:
+        return Unknown("the operator ended, or lost the incident, before what came of it was recorded")
+    return written(this, await this.action.apply(this.stage, prepared.change, ""))
+
+
+WAYS = {
+    EffectClass.cas: write_cas,
+    EffectClass.named_create: write_create,
+    EffectClass.at_most_once: write_once,
+}
+
+
+def written(this: Doing, done: Effected) -> Outcome:
+    if done.unknown:
+        return Unknown(done.unknown)
+    underway = this.action.settle is not None and not done.failed
+    return Written(done.summary, False, done.failed, underway, done.output, done.files)
+
+
+async def settle(world: World, case: Case, effect: Settle) -> Outcome:
+    """How far a step that goes on by itself has come. What it is about stands in the step's name and token alone."""
+    this = doing(world, case, effect.option, effect.step)
+    seen = await this.action.settle(this.stage, await this.plan(effect.token))
+    if seen.over is None:
+        return Later("Underway", seen.message, SETTLE_POLL)
+    return Written(seen.over.summary, True, seen.over.failed, False, seen.over.output, seen.over.files)
 
 
 def essence(obj: Object) -> Object:

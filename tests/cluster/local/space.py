@@ -93,7 +93,8 @@ class Space:
 
     @property
     def _holder(self) -> Process:
-        return Process(self.state / "space.json", (str(INIT), str(self.state)))
+        """Known by the state folder alone: whoever uses the same one from another checkout must not start a second."""
+        return Process(self.state / "space.json", ("unshare", str(self.state)))
 
     @property
     def _log(self) -> Path:

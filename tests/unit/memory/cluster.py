@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from stanch.domain.plan import Pin, Ref
-from stanch.engine.errors import Failure, NotFound, Refused, Retryable
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.errors import Failure, NotFound, NotSent, Refused
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from tests.unit.memory.objects import copied
 from tests.unit.memory.server import MemoryServer, Write
 
+# The verb that RBAC asks about for each method. https://kubernetes.io/docs/reference/access-authn-authz/authorization/
+PROXY_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _CHUNK = 65536
+_RESERVED = re.compile(r"(?i)authorization$|proxy-authorization$|host$|x-remote-|impersonate-")
 T = TypeVar("T")
 
 
@@ -59,7 +64,10 @@ class MemoryCluster:
         write = Write(0, self._user, "delete", ref, {})
         await self._writing(write, lambda: self._server.delete(ref, resource_version), dry_run=False)
 
-    async def log(self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int) -> AsyncIterator[bytes]:
+    async def log(
+        self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int, since: datetime | timedelta | None = None
+    ) -> AsyncIterator[bytes]:
+        """With `since`, parts are whole lines."""
         await self._reading("get", pod, "log")
         _has_container(self._server.read(pod), container)
         parts = self._server.logs.get((pod.namespace, pod.name, container, previous))
@@ -69,6 +77,7 @@ class MemoryCluster:
         for part in parts:
             if isinstance(part, Failure):
                 raise part
+            part = self._lines_since(part, since)
             for start in range(0, len(part), _CHUNK):
                 chunk = part[start : start + min(_CHUNK, left)]
                 left -= len(chunk)
@@ -76,16 +85,51 @@ class MemoryCluster:
                     return
                 yield chunk
 
-    async def proxy(self, service: Ref, port: str, path: str, *, scheme: str = "http", limit_bytes: int = _CHUNK) -> HttpReply:
+    async def proxy(self, service: Ref, port: str, call: HttpCall, *, scheme: str = "http", limit_bytes: int = _CHUNK) -> HttpReply:
+        path = call.path
         if not path.startswith("/") or {".", ".."} & set(unquote(path.partition("?")[0]).split("/")):
             raise Refused("Invalid", f"{path!r} cannot be a path: it climbs, or does not begin with '/'")
-        await self._reading("get", service, "proxy")
+        if taken := [name for name in call.headers if _RESERVED.match(name)]:
+            raise Refused("Invalid", f"the header {taken[0]} is the API server's own")
+        await self._reading(PROXY_VERBS[call.method], service, "proxy")
         self._server.read(service)
         backend = self._server.backends.get((service.namespace, service.name, port))
         if backend is None:
-            raise Retryable("ServiceUnavailable", f'no endpoints available for service "{service.name}:{port}"')
-        reply = backend(path)
-        return HttpReply(reply.status, reply.body[:limit_bytes], reply.seconds)
+            raise NotSent("ServiceUnavailable", f'no endpoints available for service "{service.name}:{port}"')
+        if PROXY_VERBS[call.method] == "get":
+            return _cut(backend(call), limit_bytes)
+        write = Write(0, self._user, "call", service, {"call": call}, "proxy")
+        return _cut(self._performed(write, lambda: backend(call)), limit_bytes)
+
+    async def exec(
+        self,
+        pod: Ref,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout: float,  # noqa: ASYNC109
+        limit_bytes: int = _CHUNK,
+    ) -> ExecReply:
+        """`timeout` is the command's to keep: a test says with `broken` that it was over."""
+        self._vouched()
+        for verb in ("get", "create"):
+            await self._reading(verb, pod, "exec")
+        _has_container(self._server.read(pod), container)
+        command = self._server.commands.get((pod.namespace, pod.name, container))
+        if command is None:
+            raise NotSent("InternalError", f'unable to upgrade connection: container not found ("{container}")')
+        write = Write(0, self._user, "exec", pod, {"container": container, "argv": [*argv], "stdin": stdin}, "exec")
+        reply = self._performed(write, lambda: command(argv, stdin))
+        cut = reply.truncated or max(len(reply.stdout), len(reply.stderr)) > limit_bytes
+        return replace(reply, stdout=reply.stdout[:limit_bytes], stderr=reply.stderr[:limit_bytes], truncated=cut)
+
+    def _lines_since(self, part: bytes, since: datetime | timedelta | None) -> bytes:
+        if since is None:
+            return part
+        begin = (since if isinstance(since, datetime) else self._server.time.now() - since).replace(microsecond=0)
+        lines = part.splitlines(keepends=True)
+        return b"".join(line for line in lines if datetime.fromisoformat(line.split()[0].decode()) >= begin)
 
     async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
         await asyncio.sleep(0)
@@ -99,12 +143,16 @@ class MemoryCluster:
 
     async def _writing(self, write: Write, effect: Callable[[], T], dry_run: bool) -> T:
         await asyncio.sleep(0)
-        if self._pin:
-            _vouch(self._server, self._namespace, self._pin)
+        self._vouched()
         # RBAC cannot narrow a creation to a name, so it is asked without one.
         self._authorize(write.verb, write.ref, write.subresource)
-        if dry_run:
-            return effect()
+        return effect() if dry_run else self._performed(write, effect)
+
+    def _vouched(self) -> None:
+        if self._pin:
+            _vouch(self._server, self._namespace, self._pin)
+
+    def _performed(self, write: Write, effect: Callable[[], T]) -> T:
         begun = self._server.begin(write)
         result = effect()
         for hook in list(self._server.after_write):
@@ -136,18 +184,25 @@ class MemoryClusters:
 
 @dataclass
 class MemoryWeb:
-    """`answers`: URL -> reply or failure. Any other URL is not allow-listed."""
+    """`answers`: URL -> reply or failure. Any other URL is not allow-listed. `calls`: what was sent there, in order."""
 
     answers: dict[str, HttpReply | Failure] = field(default_factory=dict)
+    calls: list[HttpCall] = field(default_factory=list)
 
-    async def get(self, url: str, *, timeout: float, limit_bytes: int = _CHUNK) -> HttpReply:  # noqa: ASYNC109 (the port's)
+    async def send(self, origin: str, call: HttpCall, *, timeout: float, limit_bytes: int = _CHUNK) -> HttpReply:  # noqa: ASYNC109
         await asyncio.sleep(0)
+        url = origin + call.path
         answer = self.answers.get(url)
         if answer is None:
             raise Refused("NotAllowed", f"{url} is not among the places that the operator may ask")
+        self.calls.append(call)
         if isinstance(answer, Failure):
             raise answer
-        return HttpReply(answer.status, answer.body[:limit_bytes], answer.seconds)
+        return _cut(answer, limit_bytes)
+
+
+def _cut(reply: HttpReply, limit_bytes: int) -> HttpReply:
+    return replace(reply, body=reply.body[:limit_bytes])
 
 
 def _vouch(server: MemoryServer, namespace: str, pin: Pin) -> None:

@@ -27,9 +27,9 @@ class Kind:
         return self.fields | {"metadata.name", "metadata.namespace"}
 
 
-def custom(kind: str, plural: str, api_version: str = "stanch.dev/v1alpha1", *, namespaced: bool = True) -> Kind:
+def custom(kind: str, plural: str, api_version: str = "stanch.dev/v1alpha1", *, namespaced: bool = True, fields: str = "") -> Kind:
     """A custom resource with a status subresource."""
-    return Kind(api_version, kind, plural, namespaced, status=True, generation=True)
+    return Kind(api_version, kind, plural, namespaced, status=True, generation=True, fields=frozenset(fields.split()))
 
 
 _POD_FIELDS = frozenset({"spec.nodeName", "status.phase", "spec.serviceAccountName", "status.podIP"})
@@ -51,10 +51,11 @@ KINDS = (
     Kind("apps/v1", "DaemonSet", "daemonsets", status=True, generation=True),
     Kind("apps/v1", "ReplicaSet", "replicasets", status=True, generation=True),
     Kind("apps/v1", "ControllerRevision", "controllerrevisions"),
+    Kind("batch/v1", "Job", "jobs", status=True, generation=True),
     Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", status=True),
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
     custom("Incident", "incidents"),
     custom("Playbook", "playbooks"),
-    custom("Decision", "decisions"),
+    custom("Decision", "decisions", fields="spec.incidentRef.name"),
     custom("ResponsePolicy", "responsepolicies", namespaced=False),
 )

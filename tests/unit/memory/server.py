@@ -17,7 +17,7 @@ from uuid import UUID
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused
-from stanch.engine.ports import HttpReply, Object
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from tests.unit.memory.kinds import KINDS, Kind
 from tests.unit.memory.objects import SERVERS, NotModelled, copied, counted, immutable, kept, merged, unmoved, within_the_model
 from tests.unit.memory.selectors import fields_match, labels_match
@@ -46,7 +46,9 @@ class Write:
 
 
 Hook = Callable[[Write], None]
-Backend = Callable[[str], HttpReply]
+Backend = Callable[[HttpCall], HttpReply]
+# What a container makes of a command and its standard input; one that it does not have: raises `Refused`.
+Command = Callable[[Sequence[str], bytes], ExecReply]
 
 
 class MemoryServer:
@@ -59,6 +61,7 @@ class MemoryServer:
         self.before_read: list[Callable[[str, Ref], None]] = []
         self.logs: dict[tuple[str, str, str, bool], Sequence[bytes | Failure]] = {}
         self.backends: dict[tuple[str, str, str], Backend] = {}
+        self.commands: dict[tuple[str, str, str], Command] = {}
         self._grants: dict[str, list[tuple[str, Rule]]] = {}
         self.permit_all("")
         self._objects: dict[Key, Object] = {}
@@ -201,10 +204,13 @@ class MemoryServer:
         metadata = stored["metadata"]
         if resource_version and resource_version != metadata["resourceVersion"]:
             raise Conflict("Conflict", f'{kind.plural} "{ref.name}": the object has been modified')
-        if self._dependents(metadata["uid"]):
-            raise NotModelled(f"garbage collection: {ref} owns other objects; remove them first")
+        owned = self._dependents(metadata["uid"])
+        if owned and metadata.get("finalizers"):
+            raise NotModelled(f"garbage collection: {ref} owns other objects, and has finalizers; remove them first")
         if not metadata.get("finalizers"):
             self.remove(ref)
+            for dependent in owned:
+                self.delete(self.ref(dependent), "")
         elif "deletionTimestamp" not in metadata:
             marked = {**metadata, "deletionTimestamp": self._timestamp()}
             self._store(kind, {**stored, "metadata": marked}, stored, dry_run=False)
@@ -245,7 +251,7 @@ class MemoryServer:
     def _stamped(self, kind: Kind, body: Object) -> Object:
         self._uids += 1
         own = {
-            "uid": str(UUID(int=self._uids)),
+            "uid": str(UUID(int=self._uids << 96)),
             "resourceVersion": self._next_version(),
             "creationTimestamp": self._timestamp(),
             **({"generation": 1} if kind.generation else {}),

@@ -1,0 +1,44 @@
+"""Where a plan is kept, and how large it may be."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from stanch.api import codec
+from stanch.domain.incident import Status
+from stanch.domain.plan import Plan
+from stanch.engine.errors import Refused
+from stanch.runtime.case import Case, plan_name
+from stanch.runtime.world import World
+from stanch.runtime.write import INCIDENT_LABEL
+
+# A Secret holds 1 MiB in base64, with room for what else stands in it.
+LARGEST = 700_000
+
+
+async def keep(world: World, case: Case, plan: Plan) -> str:
+    """In the vault, where it survives the pack and is out of reach; in the pack, for the auditor.
+
+    Raises `Refused` (PlanTooLarge).
+    """
+    data = codec.plan_to_bytes(plan)
+    if len(data) > LARGEST:
+        raise Refused(
+            "PlanTooLarge", f"the plan of {plan.playbook.name} takes {len(data)} bytes, expected {LARGEST} or fewer: split it"
+        )
+    await case.pack.put(f"plans/{plan.attempt}-{codec.digest(data)[7:19]}.json", data)
+    return await world.vault.put(plan_name(case.facts.uid, codec.digest(data)), data, {INCIDENT_LABEL: case.facts.uid})
+
+
+def fits(plan: Plan) -> None:
+    """Raises `Refused` (PlanTooLarge) where the status could not tell of every step and check."""
+    bounds = {field.name: field.metadata["max_length"] for field in fields(Status) if field.name in ("steps", "checks", "targets")}
+    counts = {
+        "steps": sum(len(option.steps) for option in plan.options),
+        "checks": len({check.name for check in plan.checks}),
+        "targets": len(plan.targets),
+    }
+    for what, count in counts.items():
+        if count > bounds[what]:
+            why = f"{plan.playbook.name} comes to {count} {what} on {len(plan.targets)} objects, expected {bounds[what]} or fewer"
+            raise Refused("PlanTooLarge", f"{why}: narrow its selectors, or split it")

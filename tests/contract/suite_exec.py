@@ -1,0 +1,126 @@
+"""What every implementation of `engine.ports.Cluster.exec` promises, in a container that runs.
+
+Run on the cluster in memory by `tests/unit/test_memory_cluster.py`, on real pods by `tests/e2e/test_actions_exec.py`: what the unit
+tests of actions and checks lean on is what a container does. What needs no container is in `suite_cluster`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import pytest
+
+from stanch.domain.access import Rule
+from stanch.domain.plan import Pin, Ref
+from stanch.engine.errors import NotFound, NotSent, Refused
+from stanch.engine.ports import Cluster, Clusters, ExecReply
+from tests.contract.suite_cluster import service_account
+
+ZEROES = 300_000
+# The commands that the suite runs; a container in memory answers them as busybox does.
+SPEAK = ["sh", "-c", "echo out; echo err >&2; exit 3"]
+FILL = ["head", "-c", str(ZEROES), "/dev/zero"]
+
+
+class World(Protocol):
+    """A namespace with a pod whose container `app` runs and has busybox's commands."""
+
+    clusters: Clusters
+    namespace: str
+
+    async def permit(self, service_account: str, *rules: Rule) -> None:
+        """Grants in this namespace."""
+
+    async def shell(self) -> Ref:
+        """That pod."""
+
+
+class ExecContract:
+    """Inherit, and provide the fixture `world`."""
+
+    @pytest.fixture
+    def own(self, world: World) -> Cluster:
+        return world.clusters.own
+
+    @pytest.fixture
+    async def shell(self, world: World) -> Ref:
+        return await world.shell()
+
+    async def test_output_error_and_exit_code_come_apart(self, own: Cluster, shell: Ref) -> None:
+        reply = await own.exec(shell, "app", SPEAK, timeout=20)
+        assert reply == ExecReply(3, b"out\n", b"err\n")
+
+    async def test_a_command_that_ends_well(self, own: Cluster, shell: Ref) -> None:
+        assert await own.exec(shell, "app", ["true"], timeout=20) == ExecReply(0, b"", b"")
+
+    async def test_no_shell_reads_the_words(self, own: Cluster, shell: Ref) -> None:
+        words = ["$HOME; id", "`id`", "ä  b", "a&b=c%20+d"]
+        reply = await own.exec(shell, "app", ["echo", *words], timeout=20)
+        assert reply.stdout.decode() == " ".join(words) + "\n"
+
+    async def test_standard_input_arrives_and_ends(self, own: Cluster, shell: Ref) -> None:
+        said = b"\x00\xff" * 200_000
+        reply = await own.exec(shell, "app", ["cat"], stdin=said, timeout=20, limit_bytes=len(said))
+        assert reply == ExecReply(0, said, b"")
+
+    async def test_nobody_need_read_the_input(self, own: Cluster, shell: Ref) -> None:
+        assert (await own.exec(shell, "app", ["true"], stdin=b"x" * 500_000, timeout=20)).exit_code == 0
+
+    async def test_output_is_cut_and_the_end_still_told(self, own: Cluster, shell: Ref) -> None:
+        reply = await own.exec(shell, "app", FILL, timeout=20, limit_bytes=1000)
+        assert reply == ExecReply(0, b"\0" * 1000, b"", truncated=True)
+        assert not (await own.exec(shell, "app", FILL, timeout=20, limit_bytes=ZEROES)).truncated
+
+    async def test_what_is_not_over_in_time_is_unknown(self, own: Cluster, shell: Ref) -> None:
+        reply = await own.exec(shell, "app", ["sleep", "30"], timeout=1)
+        assert reply.exit_code is None
+        assert "1 s" in reply.broken
+
+    async def test_a_command_that_is_not_there_did_not_begin(self, own: Cluster, shell: Ref) -> None:
+        with pytest.raises(Refused, match="NotStarted"):
+            await own.exec(shell, "app", ["no-such-command"], timeout=20)
+
+    async def test_it_takes_two_verbs(self, world: World, shell: Ref) -> None:
+        """Older API servers ask for `get`, since 1.35 they ask for `create` as well: both are granted."""
+        pin = await service_account(world, Rule(("get",), "", "pods"), Rule(("get", "create"), "", "pods/exec"))
+        acting = world.clusters.acting_as(world.namespace, pin)
+        assert (await acting.exec(shell, "app", ["true"], timeout=20)).exit_code == 0
+        await world.clusters.own.delete(Ref("v1", "ServiceAccount", world.namespace, pin.name, pin.uid))
+        with pytest.raises(Refused, match="ServiceAccountGone"):
+            await acting.exec(shell, "app", ["true"], timeout=20)
+
+
+class ExecRefusals:
+    """What needs no container that runs. Inherit beside `ClusterContract`."""
+
+    async def test_exec_needs_permission(self, world: World) -> None:
+        pod = await world.pod("p", b"", None)
+        pin = await service_account(world, Rule(("get",), "", "pods"))
+        with pytest.raises(Refused, match=r"cannot .*pods/exec|pods/exec.*cannot") as caught:
+            await world.clusters.acting_as(world.namespace, pin).exec(pod, "app", ["true"], timeout=20)
+        assert caught.value.reason == "Forbidden"
+
+    async def test_exec_as_a_service_account_without_pin_is_refused(self, world: World) -> None:
+        pin = await service_account(world, Rule(("*",), "*", "*"))
+        pod = await world.pod("p", b"", None)
+        with pytest.raises(Refused, match="ServiceAccountNotPinned"):
+            await world.clusters.acting_as(world.namespace, Pin(pin.name)).exec(pod, "app", ["true"], timeout=20)
+
+    async def test_exec_in_a_pod_that_is_not_there_is_not_found(self, world: World, own: Cluster) -> None:
+        with pytest.raises(NotFound):
+            await own.exec(Ref("v1", "Pod", world.namespace, "absent"), "app", ["true"], timeout=20)
+
+    async def test_exec_in_another_pod_of_the_same_name_is_not_found(self, world: World, own: Cluster) -> None:
+        pod = await world.pod("p", b"", None)
+        with pytest.raises(NotFound):
+            await own.exec(Ref(pod.api_version, pod.kind, pod.namespace, pod.name, "another"), "app", ["true"], timeout=20)
+
+    async def test_exec_in_a_container_that_the_pod_has_not_is_refused(self, world: World, own: Cluster) -> None:
+        pod = await world.pod("p", b"", None)
+        with pytest.raises(Refused, match="Invalid"):
+            await own.exec(pod, "nonsense", ["true"], timeout=20)
+
+    async def test_exec_that_the_kubelet_does_not_take_did_not_begin(self, world: World, own: Cluster) -> None:
+        pod = await world.pod("p", b"", None)
+        with pytest.raises(NotSent):
+            await own.exec(pod, "new", ["true"], timeout=20)

@@ -1,0 +1,135 @@
+"""Scenario 2 of the Kubernetes runbook on a real PostgreSQL whose connections a leaking client has used up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cluster.model import ClusterError
+from tests.stage.database import DatabaseScene
+from tests.stage.pack import folder_of
+from tests.stage.scene import Edit, Scene
+
+REFUSALS = ("too many clients", "remaining connection slots are reserved")
+# So long were the leaked ones idle before they are ended here; those in use ask every second.
+IDLE = "4"
+
+
+@pytest.fixture
+def database(scene: Scene) -> DatabaseScene:
+    return DatabaseScene(scene.kubectl, scene.operator_namespace)
+
+
+def quick(document: dict[str, Any]) -> None:
+    """The shipped playbook with short holds."""
+    spec = document["spec"]
+    for check in [check for option in spec["options"] for check in option["verify"]] + spec["recovery"]["verify"]:
+        check["holdFor"] = "3s"
+    spec["recovery"]["watchFor"] = "0s"
+
+
+def impatient(document: dict[str, Any]) -> None:
+    """As `quick`, and it waits 10 seconds for connections to fall."""
+    quick(document)
+    for option in document["spec"]["options"]:
+        for check in option["verify"]:
+            check["within"] = "10s"
+
+
+def refused(database: DatabaseScene) -> bool:
+    try:
+        database.ask()
+    except ClusterError as error:
+        return any(said in str(error) for said in REFUSALS)
+    return False
+
+
+def crowded(database: DatabaseScene, playbook: Edit = quick) -> None:
+    """A database that refuses its clients, because three of them leak."""
+    database.set(playbook=playbook)
+    assert database.ask() == "served"
+    database.leak(each=6)
+    database.until_true("a client is refused for want of connections", lambda: refused(database))
+
+
+def states(incident: dict[str, Any]) -> dict[str, str]:
+    return {option["name"]: option["state"] for option in incident["status"]["options"]}
+
+
+@pytest.mark.requirement("E-11")
+def test_connections_idle_for_too_long_are_ended_and_those_in_use_are_not(database: DatabaseScene) -> None:
+    crowded(database)
+    pooled = database.sessions("pool")
+    database.until_true("leaked connections are idle for long enough", lambda: database.idle(seconds=int(IDLE)) > 0)
+    name = database.open(parameters={"idleSeconds": IDLE})
+    incident = database.until(name, "Resolved", 180)
+    assert states(incident) == {"end-idle": "Confirmed"}
+    assert int(incident["status"]["facts"]["ended"]) >= 10
+    assert database.sessions("leak") == set(), "leaked ones are not opened again"
+    assert database.sessions("pool") == pooled, "who uses his connection keeps it"
+    assert database.ask() == "served"
+    assert database.replicas() == 3, "the frontend is left alone"
+    written = [path.read_text().strip() for path in folder_of(incident).rglob("*.stdout.txt")]
+    assert written == [incident["status"]["facts"]["ended"]], "what the command said is kept"
+
+
+@pytest.mark.requirement("E-09", "E-12")
+def test_fewer_frontends_relieve_the_database_and_come_back_afterwards(database: DatabaseScene) -> None:
+    crowded(database)
+    name = database.open()
+    incident = database.until(name, "Resolved", 180)
+    facts = incident["status"]["facts"]
+    assert int(facts["connections"]) >= 15
+    assert int(facts["refusals"]) >= 1, "the database has logged whom it refused"
+    assert int(facts["idleTooLong"]) == 0, "leaked a moment ago: not idle for ten minutes, so none is ended"
+    assert states(incident) == {"end-idle": "Skipped", "scale-frontend": "Confirmed"}
+    assert database.replicas() == 3, "recovery gave back what was there before"
+    assert database.ask() == "served" and database.connections() < 15
+    logs = [path.read_text() for path in (folder_of(incident) / "logs" / "before-1").glob("database-*")]
+    assert any(said in text for said in REFUSALS for text in logs)
+
+
+@pytest.mark.requirement("E-12")
+def test_connections_that_do_not_fall_in_time_give_the_frontends_back_and_the_last_resort_waits_for_a_person(
+    database: DatabaseScene,
+) -> None:
+    """The one frontend that is left leaks as much as all of them did."""
+    database.set(playbook=impatient)
+    database.kubectl("set", "env", "deployment/leaky-frontend", "LEAK=16")
+    database.kubectl("rollout", "status", "deployment/leaky-frontend", "--timeout=120s", timeout=150)
+    database.until_true("a client is refused for want of connections", lambda: refused(database))
+    name = database.open()
+    incident = database.until(name, "AwaitingApproval", 180)
+    assert states(incident) == {"end-idle": "Skipped", "scale-frontend": "Denied", "restart": "Running"}
+    assert "expected value < 15" in next(o["message"] for o in incident["status"]["options"] if o["name"] == "scale-frontend")
+    assert [record["state"] for record in incident["status"]["reverts"]] == ["Done"]
+    assert database.replicas() == 3
+
+
+@pytest.mark.requirement("E-09", "B-15")
+def test_few_connections_are_a_false_alarm_and_nothing_is_changed(database: DatabaseScene) -> None:
+    database.set(playbook=quick)
+    generation = database.kubectl.get("deployment", "leaky-frontend")["metadata"]["generation"]
+    name = database.open()
+    incident = database.until_status(name, ".reason", "FalseAlarm")
+    assert incident["status"]["phase"] == "Resolved"
+    assert not incident["status"].get("steps") and not incident["status"].get("options")
+    assert database.kubectl.get("deployment", "leaky-frontend")["metadata"]["generation"] == generation
+
+
+@pytest.mark.requirement("E-09", "B-15")
+def test_a_database_that_does_not_answer_is_no_false_alarm(database: DatabaseScene) -> None:
+    """Not knowing how many connections there are is not knowing that there are few."""
+
+    def deaf(document: dict[str, Any]) -> None:
+        impatient(document)
+        for question in document["spec"]["diagnosis"]:
+            question["within"] = "5s"
+        document["spec"]["diagnosis"][0]["exec"]["command"][0] = "no-such-program"
+
+    database.set(playbook=deaf)
+    name = database.open()
+    incident = database.until_status(name, ".option", "scale-frontend")
+    assert "connections" not in incident["status"].get("facts", {})
+    assert incident["status"]["reason"] != "FalseAlarm"

@@ -1,0 +1,134 @@
+"""How mitigation ends on real pods: a backlog that stays small, what was temporary taken back, and a relapse that is noticed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.stage.prometheus import Prometheus
+from tests.stage.scene import Scene
+from tests.stage.trial import ROLLED_OUT, Document, TrialScene, check, option, states, step, with_variables
+
+CHANGED = check("changed", object={"target": "settings", "expect": "object.data['read-only'] == 'true'"})
+CONTAINED = {"setConfig": {"target": "settings", "data": {"read-only": "true"}}, "revert": {"onRecovery": True}}
+
+
+@pytest.fixture
+def trial(scene: Scene) -> TrialScene:
+    return TrialScene(scene.kubectl, scene.operator_namespace)
+
+
+@pytest.fixture
+def prometheus(trial: TrialScene) -> Prometheus:
+    found = Prometheus(trial.kubectl)
+    found.set()
+    return found
+
+
+def below(within: str, hold_for: str) -> Document:
+    asked = {"service": "prometheus", "port": 9090, "query": "frontend_backlog", "maxAge": "30s", "expect": "value < 50"}
+    return check("backlog", within, hold_for, prometheus=asked)
+
+
+def contain(trial: TrialScene, *, within: str = "5m", hold_for: str = "5s", watch_for: str = "0s") -> str:
+    """Read-only until the backlog is below 50 and stays there."""
+    recovery = {"verify": [below(within, hold_for)], "watchFor": watch_for}
+    return trial.run(option("contain", CHANGED, steps=[step("read-only", **CONTAINED)]), recovery=recovery)
+
+
+def waiting(trial: TrialScene, name: str, message: str) -> None:
+    trial.kubectl.wait(f"incident/{name}", ".status.message", f"Recovery: {message}")
+
+
+def reverts(incident: Document) -> list[str]:
+    return [record["state"] for record in incident["status"]["reverts"]]
+
+
+@pytest.mark.requirement("D-12")
+def test_mitigations_are_removed_when_the_backlog_has_stayed_small(trial: TrialScene, prometheus: Prometheus) -> None:
+    trial.prepare()
+    prometheus.tells(400)
+    name = contain(trial)
+    waiting(trial, name, "waiting for its checks")
+    assert trial.settings()["read-only"] == "true", "a large backlog keeps the mitigation"
+    prometheus.backlog(12)
+    waiting(trial, name, "its checks hold for 5s")
+    assert trial.settings()["read-only"] == "true", "nothing is removed before the hold is over"
+    incident = trial.until(name, "Resolved")
+    assert trial.settings()["read-only"] == "false" and reverts(incident) == ["Done"]
+
+
+@pytest.mark.requirement("D-12")
+def test_mitigations_stay_where_the_backlog_does_not(trial: TrialScene, prometheus: Prometheus) -> None:
+    trial.prepare()
+    prometheus.tells(12)
+    name = contain(trial, hold_for="5m")
+    waiting(trial, name, "its checks hold for 5m")
+    prometheus.backlog(400)
+    incident = trial.until(name, "Escalated")
+    assert states(incident) == {"contain": "Denied"} and "frontend_backlog is 400" in incident["status"]["options"][0]["message"]
+    assert trial.settings()["read-only"] == "true" and reverts(incident) == ["Owed"]
+
+
+@pytest.mark.requirement("D-12")
+def test_what_comes_back_with_the_removal_is_noticed(trial: TrialScene, prometheus: Prometheus) -> None:
+    """The backlog is small because of the mitigation alone."""
+    trial.prepare(with_variables(BACKLOG="400"))
+    prometheus.until("frontend_backlog", [400])
+    relief = {"setEnv": {"target": "app", "set": {"BACKLOG": "12"}}, "revert": {"onRecovery": True}}
+    recovery = {"verify": [ROLLED_OUT, below("30s", "5s")]}
+    name = trial.run(option("relieve", ROLLED_OUT, below("1m", "2s"), steps=[step("relieve", **relief)]), recovery=recovery)
+    incident = trial.until(name, "Escalated", 180)
+    assert reverts(incident) == ["Done"] and states(incident) == {"relieve": "Denied"}
+    assert "did not last" in incident["status"]["options"][0]["message"]
+
+
+def watched(trial: TrialScene, prometheus: Prometheus, watch_for: str) -> str:
+    """Mitigated, recovered, and watched."""
+    trial.prepare()
+    prometheus.tells(12)
+    name = contain(trial, within="2m", hold_for="1s", watch_for=watch_for)
+    assert trial.until(name, "Resolved")["status"]["watchUntil"]
+    return name
+
+
+@pytest.mark.requirement("C-06")
+def test_recurrence_within_the_window_reopens(trial: TrialScene, prometheus: Prometheus) -> None:
+    name = watched(trial, prometheus, "10m")
+    prometheus.backlog(400)
+    incident = trial.until_status(name, ".attempt", "2")
+    waiting(trial, name, "waiting for its checks")
+    assert trial.settings()["read-only"] == "true", "mitigated anew"
+    prometheus.backlog(12)
+    incident = trial.until(name, "Resolved")
+    assert incident["status"]["attempt"] == 2 and trial.settings()["read-only"] == "false"
+    assert incident["status"]["evidence"]["captures"] >= 4, "evidence of the recurrence too"
+
+
+@pytest.mark.requirement("C-06")
+def test_one_bad_answer_is_no_recurrence(trial: TrialScene, prometheus: Prometheus) -> None:
+    name = watched(trial, prometheus, "10m")
+    prometheus.backlog(400)
+    trial.kubectl("wait", f"incident/{name}", "--for=jsonpath={.status.recoverySince}", "--timeout=30s")
+    prometheus.backlog(12)
+    incident = gone(trial, name, "recoverySince")
+    assert incident["status"]["phase"] == "Resolved" and "attempt" not in incident["status"], "the first one"
+
+
+@pytest.mark.requirement("C-06")
+def test_recurrence_after_the_window_is_another_incident(trial: TrialScene, prometheus: Prometheus) -> None:
+    name = watched(trial, prometheus, "5s")
+    gone(trial, name, "watchUntil")
+    prometheus.tells(400)
+    incident = trial.incident(name)
+    assert incident["status"]["phase"] == "Resolved" and "attempt" not in incident["status"], "the first one"
+    assert "wakeAt" not in incident["status"], "nobody looks any more"
+    assert trial.settings()["read-only"] == "false"
+
+
+def gone(trial: TrialScene, name: str, field: str, tries: int = 300) -> dict[str, Any]:
+    """The Incident once its status has no such field: each question takes its time, and nothing sleeps in between."""
+    found = next((seen for seen in (trial.incident(name) for _ in range(tries)) if field not in seen["status"]), None)
+    assert found, f"{field} is still in the status after {tries} questions: {trial.incident(name)['status']}"
+    return found

@@ -1,0 +1,199 @@
+"""The site of the state machine: three targets, a playbook that uses every part of the engine, and knobs for what goes wrong.
+
+`Ground` is a `Site` whose every write is looked at by a `Witness`. What helps is the test's to say (`cause`): the frontend
+answers while the cause is gone, or while the change that goes against it holds on the objects.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import yaml
+
+from stanch.domain.plan import Ref
+from stanch.domain.timeline import Entry
+from stanch.engine.errors import NotFound, Refused, Retryable
+from stanch.engine.ports import HttpCall, HttpReply, Object
+from stanch.packs.objects import Upload
+from tests.unit.machine_witness import Witness
+from tests.unit.world import ACCOUNT, API_VERSION, NAMESPACE, Site, body, decoded
+from tests.unit.world_frontend import environment
+from tests.unit.world_gates import MemoryPacks
+
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
+WATCH = 60
+# Answers in a row after which the cause is gone, where it heals.
+HEALED = 5
+
+SPEC = yaml.safe_load("""
+summary: The frontend answers 502 under load
+match: {types: [availability], components: [frontend]}
+serviceAccountName: frontend-remediator
+targets:
+- {name: app, kind: Deployment, nameFrom: "${incident.component}"}
+- {name: worker, kind: Deployment, objectName: worker}
+- {name: flags, kind: ConfigMap, objectName: flags}
+evidence:
+  budget: 10s
+  collect:
+  - logs: {target: app}
+diagnosis:
+- name: overloaded
+  object: {target: flags, expect: object.data.load == 'high'}
+  within: 5s
+- name: idle
+  object: {target: flags, expect: object.data.load == 'none'}
+  within: 5s
+falseAlarmWhen: facts.idle
+options:
+- name: shed
+  when: facts.overloaded
+  revertOnFailure: true
+  steps:
+  - name: limit
+    expect: fewer requests come through
+    setConfig: {target: flags, data: {mode: safe}}
+    revert: {after: 600s}
+    smoke:
+    - {name: limited, object: {target: flags, expect: object.data.mode == 'safe'}, within: 5s, holdFor: 2s}
+  - name: calm
+    expect: the database has room
+    scale: {target: worker, replicas: 1}
+  verify:
+  - {name: health, http: {service: frontend, port: "8080", path: /health}, within: 5s, holdFor: 5s}
+- name: bypass
+  approval: {roles: {incident-commander: 2}, timeout: 600s}
+  steps:
+  - name: bypass
+    expect: requests are answered without the cache
+    setEnv: {target: app, set: {BYPASS: "true"}}
+    revert: {after: 1200s}
+  - name: more
+    expect: twice the work is done
+    scale: {target: worker, replicas: 5}
+    revert: {after: 900s, onRecovery: false}
+  verify:
+  - {name: health, http: {service: frontend, port: "8080", path: /health}, within: 5s, holdFor: 5s}
+recovery:
+  verify:
+  - {name: health, http: {service: frontend, port: "8080", path: /health}, within: 5s, holdFor: 5s}
+  watchFor: 60s
+""")
+
+
+class BreakablePacks(MemoryPacks):
+    """A store that takes nothing while it is `broken`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = False
+
+    def _works(self) -> None:
+        if self.broken:
+            raise Retryable("StoreDown", "the store takes nothing now", 2.0)
+
+    async def create(self, key: str, data: bytes) -> bool:
+        self._works()
+        return await super().create(key, data)
+
+    def upload(self, key: str, *, replace: bool = False) -> Upload:
+        self._works()
+        return super().upload(key, replace=replace)
+
+
+class Ground(Site):
+    """`kept`: the first option stays as it is when it did not help. `heals`: what was held back for a while is gone for good."""
+
+    def __init__(self, *, kept: bool = False, heals: bool = False) -> None:
+        self.witness = Witness(self)
+        super().__init__(lambda playbook: playbook.update(spec=self._spec(kept)))
+        self.memory = self.packs = BreakablePacks()
+        self.worker = self.server.add(worker())
+        self.flags = self.server.add(flags())
+        self.cause, self.kept, self.heals = "limit", kept, heals
+        self.well_for = 0
+        self.server.backends[NAMESPACE, "frontend", "8080"] = self._answers
+        self.server.before_write.append(self.witness.before)
+        self._chain: list[Entry] = []
+
+    def _spec(self, kept: bool) -> Object:
+        spec = copy.deepcopy(SPEC)
+        spec["options"][0]["revertOnFailure"] = not kept
+        return spec
+
+    def _audit(self, write: Any) -> None:
+        self.witness.after(write)
+
+    # The cause, and what goes against it.
+
+    def well(self) -> bool:
+        """Whether the frontend answers."""
+        if self.cause == "gone":
+            return True
+        mode = self.found(self.flags).get("data", {}).get("mode")
+        held = {"limit": mode == "safe", "bypass": environment(self.frontend.deployment).get("BYPASS") == "true"}
+        return held.get(self.cause, False)
+
+    def _answers(self, _: HttpCall) -> HttpReply:
+        well = self.well()
+        self.well_for = self.well_for + 1 if well else 0
+        if self.heals and self.well_for >= HEALED:
+            self.cause = "gone"
+        self.witness.answered(well)
+        return HttpReply(200 if well else 502, b"", 0.01)
+
+    def found(self, ref: Ref) -> Object:
+        """{} where it is gone, or another one bears its name."""
+        try:
+            return self.server.read(ref)
+        except NotFound:
+            return {}
+
+    # What goes wrong, and who meddles.
+
+    def evidence_is_readable(self, yes: bool) -> None:
+        for pod in self.server.select("v1", "Pod", NAMESPACE, "", ""):
+            # Not `Retryable`: that would be waited for, by a real clock, until the capture's budget is spent.
+            logs = [b"starting\n"] if yes else [Refused("Unreadable", "the kubelet cannot read it")]
+            self.server.logs[NAMESPACE, pod["metadata"]["name"], "frontend", False] = logs
+
+    def edit(self, ref: Ref, patch: Object) -> None:
+        """Somebody other than stanch."""
+        if self.found(ref):
+            self.server.patch(ref, patch, "", "", dry_run=False)
+
+    def playbook_changes(self) -> None:
+        (playbook,) = self.server.select(API_VERSION, "Playbook", NAMESPACE, "", "")
+        for option in playbook["spec"]["options"]:
+            for step in option["steps"]:
+                step.pop("revert", None)
+                if "setConfig" in step:
+                    step["setConfig"]["data"]["mode"] = "edited"
+                if "setEnv" in step:
+                    step["setEnv"]["set"]["BYPASS"] = "edited"
+        self.server.patch(self.server.ref(playbook), {"spec": playbook["spec"]}, "", "", dry_run=False)
+
+    def freeze(self, yes: bool) -> None:
+        (policy,) = self.server.select(API_VERSION, "ResponsePolicy", "", "", "")
+        self.server.patch(self.server.ref(policy), {"spec": {"suspended": yes}}, "", "", dry_run=False)
+
+    def permit(self, yes: bool) -> None:
+        (self.server.permit_all if yes else self.server.restrict)(USER)
+
+    @property
+    def chain(self) -> list[Entry]:
+        """As it lies in the store; entries are create-only, so that those seen before are not read again."""
+        keys = sorted(key for key in self.memory.objects if "/chain/" in key)
+        self._chain += [decoded(self.memory.objects[key]) for key in keys[len(self._chain) :]]
+        return self._chain
+
+
+def worker() -> Object:
+    template = {"metadata": {"labels": {"app": "worker"}}, "spec": {"containers": [{"name": "worker", "image": "worker:1"}]}}
+    spec = {"replicas": 3, "selector": {"matchLabels": {"app": "worker"}}, "template": template}
+    return {**body("apps/v1", "Deployment", "worker"), "spec": spec}
+
+
+def flags() -> Object:
+    return {**body("v1", "ConfigMap", "flags"), "data": {"mode": "normal", "load": "high"}}

@@ -1,0 +1,121 @@
+"""Bugs planted on purpose, each found by the state machine in bounded examples: what it finds is what it is worth.
+
+A mutant is one function of the engine or the runtime with one piece of its source replaced. The search is derandomized, so
+that a mutant found once is found every time, and nothing is shrunk. A few are planted in `make test-unit`; `make test` (or
+STANCH_MUTATIONS=all) plants all of them.
+"""
+
+from __future__ import annotations
+import __future__
+
+import importlib
+import inspect
+import os
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from types import CodeType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.unit.machine import Incidents
+
+SEARCH = settings(max_examples=60, stateful_step_count=25, deadline=None, derandomize=True, database=None,
+                  phases=[Phase.generate], suppress_health_check=list(HealthCheck), report_multiple_bugs=False)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """In function `where` (`module:name` below `stanch`), `was` becomes `now`. `early`: planted in `make test-unit` too.
+    `focus`: the opening that the search begins with, where the bug shows far from the beginning only."""
+
+    bug: str
+    where: str
+    was: str
+    now: str
+    early: bool = False
+    focus: str = ""
+
+    @property
+    def machine(self) -> type[Incidents]:
+        return type("Focused", (Incidents,), {"focus": self.focus})
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        module, _, name = self.where.partition(":")
+        return reduce(getattr, name.split("."), importlib.import_module(f"stanch.{module}"))
+
+    def code(self) -> CodeType:
+        """The function's code with the bug in it; an AssertionError where the source does not read so any more."""
+        source = textwrap.dedent(inspect.getsource(self.function))
+        assert source.count(self.was) == 1, f"{self.where} does not say {self.was!r} once: plant the bug where it is said now"
+        planted: dict[str, Any] = {}
+        flags = __future__.annotations.compiler_flag
+        exec(compile(source.replace(self.was, self.now), self.where, "exec", flags), {}, planted)
+        return planted[self.function.__name__].__code__
+
+
+MUTANTS = (
+    Mutant("the evidence barrier is skipped before later steps", "engine.capturing:fresh", "return was.at is not None and",
+           "return True or", early=True),
+    Mutant("incomplete evidence blocks nothing", "engine.capturing:accept", "is OnMissing.Proceed", "is not None",
+           focus="evidence"),
+    Mutant("the intent is not stored before the write", "runtime.case:Case.write_status", "if patch:",
+           "if \"'Intended'\" in str(patch):\n        self.raw = {**self.raw, 'status': codec.status_to_json(status)}\n"
+           "    elif patch:", early=True),
+    Mutant("the debt has no time before the change is made", "engine.reverting:owe", "replace(debt, due_at=due,",
+           "replace(debt, due_at=None,"),
+    Mutant("a revert overwrites what somebody else wrote", "actions.takeback:owed", "if contested:", "if ():",
+           focus="what was changed is edited"),
+    Mutant("a conflict counts as done", "engine.reverting:prepare", "RevertState.Conflict, contested",
+           "RevertState.Done, contested", focus="what was changed is edited"),
+    Mutant("the wake time of what is owed is forgotten", "engine.reverting:next_at", "return min(times, default=None)",
+           "return None", early=True),
+    Mutant("the time of a revert counts from the new leader's start", "engine.decide:begin", "turn.set(epoch=turn.epoch)",
+           "turn.set(epoch=turn.epoch, reverts=tuple(replace(debt, due_at=debt.due_at and turn.now + timedelta(minutes=20))"
+           " for debt in turn.status.reverts))", focus="it dies with a change made"),
+    Mutant("what is owed is taken back before its time", "engine.reverting:due", "record.due_at <= turn.now",
+           "record.due_at <= turn.now + timedelta(hours=1)"),
+    Mutant("the epoch is not fenced", "runtime.write:fence", "return await cluster.patch(", "return await cluster.get(ref) or (",
+           focus="a write is held up"),
+    Mutant("the next option begins before the denied one is taken back", "engine.diagnosing:diagnosing",
+           "if due := reverting.due(turn):", "if due := ():",
+           focus="the next option is approved"),
+    Mutant("the lock is not taken", "runtime.write:lock", "other = await world.locks.lock(target_lease(ref.uid), me)",
+           "other = None"),
+    Mutant("the lock is not given back", "runtime.finish:release", "await world.locks.unlock(target_lease(uid), case.facts.uid)",
+           "pass", early=True),
+    Mutant("a Decision counts twice", "engine.decisions:take_one", "if decision.uid in turn.status.decisions:", "if False:"),
+    Mutant("one person's yes counts twice", "engine.decisions:ineligible", "any(record.by == decision.by for record in granted)",
+           "False", focus="one person approves twice"),
+    Mutant("who opened the incident approves it", "engine.decisions:ineligible", "decision.by == turn.facts.opened_by", "False",
+           focus="who opened it approves"),
+    Mutant("a relapse is ignored", "engine.recovering:checking",
+           "relapse(turn, OptionState.Denied if denied else OptionState.Inconclusive, why)", "enter(turn, then)"),
+    Mutant("entries of the chain are not written", "engine.turn:Turn.move", "pending=tuple(self.entries)",
+           "pending=tuple(self.entries[:1])", early=True),
+    Mutant("the seal covers what came after it", "engine.closing:sealing", "sealed=effect.head.seq", "sealed=was.head.seq",
+           focus="it is sealed"),
+    Mutant("an abort leaves what is owed", "engine.closing:aborting", "if owed := reverting.opened(turn):", "if owed := ():",
+           focus="it dies with a change made"),
+    Mutant("a suspended policy is not asked", "runtime.write:freeze", 'if not policy["spec"].get("suspended"):', "if True:",
+           focus="frozen"),
+)  # fmt: skip
+PLANTED = [mutant for mutant in MUTANTS if mutant.early or os.environ.get("STANCH_MUTATIONS") == "all"]
+
+
+@pytest.mark.parametrize("mutant", PLANTED, ids=[mutant.bug.replace(" ", "-") for mutant in PLANTED])
+def test_planted_bug_is_found(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mutant.function, "__code__", mutant.code())
+    with pytest.raises(BaseException) as found:
+        run_state_machine_as_test(mutant.machine, settings=SEARCH)
+    assert isinstance(found.value, AssertionError), f"it broke the machine instead of an invariant: {found.value!r}"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.bug.replace(" ", "-") for mutant in MUTANTS])
+def test_each_bug_can_be_planted(mutant: Mutant) -> None:
+    assert mutant.code() != mutant.function.__code__

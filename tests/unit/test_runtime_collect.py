@@ -1,0 +1,98 @@
+"""What is over leaves the cluster after its policy's retention; its pack stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from stanch.domain.decision import Verb
+from stanch.domain.incident import Phase
+from stanch.domain.plan import Ref
+from stanch.engine.errors import Retryable
+from stanch.packs.verify import verify
+from stanch.runtime.sweeper import wants_tick
+from tests.unit.packs_shelf import shelf
+from tests.unit.world import NAMESPACE, OPERATOR, Life, Site, body, needs_commander
+from tests.unit.world_gates import Gate, Op
+
+WEEK = timedelta(days=7)
+
+
+def keeping(retention: str = "168h") -> Site:
+    site = Site(needs_commander)
+    (policy,) = site.server.select("stanch.dev/v1alpha1", "ResponsePolicy", "", "", "")
+    ref = Ref("stanch.dev/v1alpha1", "ResponsePolicy", "", policy["metadata"]["name"])
+    patch = {"spec": {"retention": {"incidents": retention} if retention else None}}
+    site.server.patch(ref, patch, "", "", dry_run=False)
+    return site
+
+
+async def closed(site: Site, life: Life) -> None:
+    await life.live(Phase.AwaitingApproval)
+    site.decide(Verb.Abort, life)
+    await life.live(Phase.Aborted)
+    await life.tick()
+
+
+def secrets(site: Site) -> list[str]:
+    return [secret["metadata"]["name"] for secret in site.server.select("v1", "Secret", OPERATOR, "", "")]
+
+
+async def test_after_its_retention_it_goes_with_its_decisions_and_secrets_and_its_pack_stays() -> None:
+    site = keeping()
+    site.server.add({**body("v1", "Secret", "other"), "metadata": {"name": "other", "namespace": OPERATOR}})
+    life = Life(site)
+    await closed(site, life)
+    manifest, since = site.status.pack.manifest, site.status.delete_at
+    assert since == site.server.time.now() + WEEK and len(secrets(site)) > 2 and site.said()
+    assert not wants_tick(site.incident, site.server.time.now()), "until then it costs nothing"
+    site.passes(WEEK.total_seconds() - 1)
+    await life.tick()
+    assert not site.gone
+    site.passes(2)
+    assert wants_tick(site.incident, site.server.time.now())
+    await life.tick()
+    assert site.gone and site.said() == [] and secrets(site) == ["other"]
+    (pack,) = (shelf().lay(site.memory.objects) / NAMESPACE).iterdir()
+    assert verify(pack, expected_manifest=manifest).ok if manifest else False
+
+
+async def test_without_retention_it_stays_for_good() -> None:
+    site = keeping("")
+    life = Life(site)
+    await closed(site, life)
+    site.passes(100 * WEEK.total_seconds())
+    assert await life.tick() is None and not site.gone and site.said()
+
+
+async def test_decision_about_another_incident_of_the_name_stays() -> None:
+    site = keeping()
+    other = body("stanch.dev/v1alpha1", "Decision", "other")
+    reference = {"name": site.incident_ref.name, "uid": "another"}
+    other["spec"] = {"incidentRef": reference, "verb": "Note", "by": "carol", "reason": "because"}
+    life = Life(site)
+    await closed(site, life)
+    site.server.add(other)
+    site.passes(WEEK.total_seconds() + 1)
+    await life.tick()
+    assert site.gone and [said["metadata"]["name"] for said in site.said()] == ["other"]
+
+
+class FailsOnce(Gate):
+    def __init__(self, what: str) -> None:
+        self.what, self.failed = what, False
+
+    async def before(self, op: Op) -> None:
+        if not self.failed and self.what in op.what:
+            self.failed = True
+            raise Retryable("ServerTimeout", "no answer")
+
+
+async def test_it_goes_last_so_that_what_was_left_is_collected_again() -> None:
+    for what in ("delete secret", "patch decision", "delete incident"):
+        site = keeping()
+        await closed(site, Life(site))
+        site.passes(WEEK.total_seconds() + 1)
+        gate = FailsOnce(what)
+        life = Life(site, 2, gate)
+        await life.live()
+        assert gate.failed and site.gone and site.said() == [] and secrets(site) == []
