@@ -13,7 +13,7 @@ import pytest
 from stanch.domain.access import Rule
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import NotFound, NotSent, Refused
-from stanch.engine.ports import Cluster, Clusters, ExecReply
+from stanch.engine.ports import STDIN_LIMIT, Cluster, Clusters, ExecReply
 from tests.contract.suite_cluster import service_account
 
 ZEROES = 300_000
@@ -59,12 +59,17 @@ class ExecContract:
         assert reply.stdout.decode() == " ".join(words) + "\n"
 
     async def test_standard_input_arrives_and_ends(self, own: Cluster, shell: Ref) -> None:
-        said = b"\x00\xff" * 200_000
+        said = b"\x00\xff" * (STDIN_LIMIT // 2)
         reply = await own.exec(shell, "app", ["cat"], stdin=said, timeout=20, limit_bytes=len(said))
         assert reply == ExecReply(0, said, b"")
 
     async def test_nobody_need_read_the_input(self, own: Cluster, shell: Ref) -> None:
-        assert (await own.exec(shell, "app", ["true"], stdin=b"x" * 500_000, timeout=20)).exit_code == 0
+        for _ in range(20):
+            assert await own.exec(shell, "app", ["true"], stdin=b"x" * STDIN_LIMIT, timeout=20) == ExecReply(0, b"", b"")
+
+    async def test_input_of_which_the_end_might_not_be_told_is_refused(self, own: Cluster, shell: Ref) -> None:
+        with pytest.raises(Refused, match=rf"InputTooLong.*{STDIN_LIMIT + 1} bytes, expected at most {STDIN_LIMIT}"):
+            await own.exec(shell, "app", ["true"], stdin=b"x" * (STDIN_LIMIT + 1), timeout=20)
 
     async def test_output_is_cut_and_the_end_still_told(self, own: Cluster, shell: Ref) -> None:
         reply = await own.exec(shell, "app", FILL, timeout=20, limit_bytes=1000)

@@ -69,12 +69,13 @@ class Witness:
         self.frozen_since: datetime | None = None
         # Its status was lost, and nobody has said since that it goes on.
         self.came_back = self.lost = False
-        # Intended before the loss: such a write may be under way, and no status names any more what is to be fenced.
-        self.under_way: frozenset[str] = frozenset()
+        # Intended before the loss, by token: such a write may be under way, and no status names any more what is to be fenced.
+        # It is judged by what stood then: that status, and the evidence that was old.
+        self._under_way: dict[str, tuple[Status, frozenset[str]]] = {}
         self._intents: dict[str, tuple[int, datetime]] = {}
         self._helped: set[tuple[int, str]] = set()
         self._answers: list[tuple[datetime, bool]] = []
-        self._looked: set[str] = set()
+        self._looked: frozenset[str] = frozenset()
         self._before: dict[int, Object] = {}
         self._phase = Phase.Opened
         self.resolved_at: datetime | None = None
@@ -88,7 +89,8 @@ class Witness:
 
     def status_lost(self) -> None:
         """Which locks it held is lost with it: they fall to the next who asks."""
-        self.under_way |= {step.token for step in self.site.status.steps if step.state is StepState.Intended}
+        status = self.site.status
+        self._under_way |= {s.token: (status, self._looked) for s in status.steps if s.state is StepState.Intended}
         self.came_back, self.lost, self.resolved_at, self._phase = True, True, None, Phase.Opened
         for change in self.changes:
             change.meddled = change.forgotten = True
@@ -145,23 +147,21 @@ class Witness:
 
     def _stepped(self, token: str, ref: Ref, fields: dict[str, tuple[Any, Any]]) -> None:
         assert token not in {change.token for change in self.changes}, f"3: {token} took effect twice"
-        if token in self.under_way:
-            self.under_way -= {token}  # it arrives once at most
-            return
-        assert not self.came_back, f"13: {token} was written, and nobody has said that the incident goes on"
-        status = self.site.status
-        change = Change(token, ref, fields, None)
+        late = token in self._under_way
+        assert late or not self.came_back, f"13: {token} was written, and nobody has said that the incident goes on"
+        status, looked = self._under_way.get(token, (self.site.status, self._looked))
+        change = Change(token, ref, fields, None, meddled=late, forgotten=late)
         (intent,) = [step for step in status.steps if step.token == token and step.state is StepState.Intended] or [None]
         assert intent is not None, f"2: {token} was written, and its intent is not stored: {status.steps}"
         assert self._line(change, f"intent/{intent.attempts}"), f"2: the timeline does not tell of {token} before it is written"
-        self._evidence_first(token)
+        self._evidence_first(token, looked)
         change.due = self._owed(change, status)
         assert "edited" not in [now for _, now in fields.values()], "the playbook that was pinned says otherwise"
         self._may(change, status)
         self.changes.append(change)
 
-    def _evidence_first(self, token: str) -> None:
-        new = self._listings() - self._looked
+    def _evidence_first(self, token: str, looked: frozenset[str]) -> None:
+        new = self._listings() - looked
         complete = [key for key in new if not json.loads(self.site.memory.objects[key]).get("missing")]
         assert complete, f"1: {token} was written without whole evidence from after the change before it: {new}"
 
@@ -242,8 +242,8 @@ class Witness:
 
     # What is stored.
 
-    def _listings(self) -> set[str]:
-        return {key for key in self.site.memory.objects if "/captures/" in key}
+    def _listings(self) -> frozenset[str]:
+        return frozenset(key for key in self.site.memory.objects if "/captures/" in key)
 
     def _line(self, change: Change, what: str) -> bool:
         return f"{change.attempt}/step/{change.option}/{change.step}/{what}" in self.keys()

@@ -14,7 +14,7 @@ from stanch.actions.output import Output, Unreadable, value_in
 from stanch.domain.plan import Pin
 from stanch.engine.errors import Conflict, NotSent, Refused, Retryable
 from stanch.engine.parts import Change, Effected, Stage
-from stanch.engine.ports import ExecReply, Object
+from stanch.engine.ports import STDIN_LIMIT, ExecReply, Object
 from tests.unit import rollouts
 from tests.unit.acting import on
 from tests.unit.memory import MemoryCluster, MemoryServer
@@ -154,6 +154,14 @@ async def test_a_secret_reaches_standard_input_and_nothing_else(server: MemorySe
 async def test_a_missing_secret_refuses_before_anything_is_run(server: MemoryServer, ref: dict[str, str]) -> None:
     with pytest.raises(Refused, match="SecretMissing"):
         await outcome(server, ExecReply(0, b"", b""), stdin={"secretRef": ref})
+    assert [write.verb for write in server.writes] == []
+
+
+async def test_a_longer_secret_than_a_pipe_holds_refuses_before_anything_is_run(server: MemoryServer) -> None:
+    long = base64.b64encode(b"x" * (STDIN_LIMIT + 1)).decode()
+    server.add({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "long", "namespace": "shop"}, "data": {"key": long}})
+    with pytest.raises(Refused, match="InputTooLong"):
+        await outcome(server, ExecReply(0, b"", b""), stdin={"secretRef": {"name": "long", "key": "key"}})
     assert [write.verb for write in server.writes] == []
 
 

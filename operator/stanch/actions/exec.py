@@ -48,7 +48,7 @@ class Stdin(BaseModel):
     text: str | None = Field(
         default=None, max_length=16384, description="This text. Never a secret: everybody can read a playbook."
     )
-    secret_ref: SecretRef | None = Field(default=None, description="The value of a key of a Secret.")
+    secret_ref: SecretRef | None = Field(default=None, description="The value of a key of a Secret: at most 64 KiB.")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Stdin:

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
-from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object, check_stdin
 from stanch.kube.client import MERGE_PATCH, ApiServer, Request, read_at_most
 from stanch.kube.discovery import Discovery, Resource, segment
 from stanch.kube.errors import Answer, of_answer, of_way, status_object
@@ -172,6 +172,7 @@ class ApiCluster:
         timeout: float,  # noqa: ASYNC109
         limit_bytes: int = CHUNK,
     ) -> ExecReply:
+        check_stdin(stdin)
         await self._vouch()
         if pod.uid:
             await self.get(pod)

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import Failure, NotFound, NotSent, Refused
-from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
+from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object, check_stdin
 from tests.unit.memory.objects import copied
 from tests.unit.memory.server import MemoryServer, Write
 
@@ -112,6 +112,7 @@ class MemoryCluster:
         limit_bytes: int = _CHUNK,
     ) -> ExecReply:
         """`timeout` is the command's to keep: a test says with `broken` that it was over."""
+        check_stdin(stdin)
         self._vouched()
         for verb in ("get", "create"):
             await self._reading(verb, pod, "exec")
