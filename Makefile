@@ -50,8 +50,8 @@ test: lint ## Lint, then all tests below bench, on a real cluster that comes and
 	@$(BIN)/python -m tests.cluster build
 	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench --requirements $(PARALLEL)
 
-test-unit: venv ## Tests without a cluster, on every core; changes nothing on the machine
-	@$(PYTEST) tests/unit $(PARALLEL)
+test-unit: venv ## Tests without a cluster but the long ones, on every core; changes nothing on the machine
+	@$(PYTEST) tests/unit -m "not long" $(PARALLEL)
 
 test-contract: venv ## Tests against a real API server
 	@$(PYTEST) tests/contract

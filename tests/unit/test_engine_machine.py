@@ -12,7 +12,7 @@ from stanch.domain.incident import Phase
 from tests.unit.machine import Incidents
 from tests.unit.world import Life, Site, lean
 
-# STANCH_MACHINE_EXAMPLES=2000 searches for minutes.
+# STANCH_MACHINE_EXAMPLES=2000 and -o timeout=3600 search for minutes.
 EXAMPLES = int(os.environ.get("STANCH_MACHINE_EXAMPLES", "24"))
 
 TestIncidents = Incidents.TestCase

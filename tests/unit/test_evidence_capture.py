@@ -219,6 +219,7 @@ def test_every_parameter_is_described_and_bounded(name: str) -> None:
     assert all(bounded(part) for part in schema["properties"].values())
 
 
+@pytest.mark.long
 async def test_a_thousand_pods_are_captured_one_page_at_a_time() -> None:
     shop = Shop(pods=0)
     cluster = Many(shop, 1000)

@@ -89,6 +89,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.long
 def test_200_mb_are_streamed_sealed_and_verified_in_little_memory(tmp_path: Path) -> None:
     (said,) = run(LARGE, str(tmp_path))
     size, ok, grown_mib = said.split()

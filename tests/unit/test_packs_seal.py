@@ -169,6 +169,7 @@ async def whole_life(root: Path) -> tuple[dict[str, bytes], int]:
     return contents(root), plan.seen
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [False, True])
 async def test_killed_at_any_write_then_run_again_the_seals_are_the_same(tmp_path: Path, after: bool) -> None:
     """Only evidence may be there twice: its names are taken, and what was captured is never overwritten."""

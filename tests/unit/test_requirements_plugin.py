@@ -50,6 +50,7 @@ def test_a_passing_test_proves_what_it_names_and_nothing_else(pytester: pytest.P
     assert last_line(result) == "requirements: 2 of 114 proven"
 
 
+@pytest.mark.long
 def test_what_several_processes_prove_is_counted_together(pytester: pytest.Pytester):
     source = """
 @pytest.mark.parametrize("number", range(4))
@@ -65,6 +66,7 @@ def test_else(): assert False
     assert last_line(result) == "requirements: 1 of 114 proven"
 
 
+@pytest.mark.long
 def test_a_name_that_is_none_is_refused_by_several_processes_too(pytester: pytest.Pytester):
     result = run(pytester, '@pytest.mark.requirement("E-99")\ndef test_it(): pass', "-n", "2")
     assert result.ret != 0 and any("names 'E-99'" in line for line in result.outlines)

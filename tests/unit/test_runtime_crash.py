@@ -134,6 +134,7 @@ class Moments(Gate):
             self.of.append(("after", op, copy.deepcopy(self.site)))
 
 
+@pytest.mark.long
 @pytest.mark.requirement("E-04", "E-05", "E-07")
 async def test_crash_at_every_write() -> None:
     site = Site(lean)

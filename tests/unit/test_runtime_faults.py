@@ -93,6 +93,7 @@ async def each_fails(
     (AGAIN, True),
     (Refused("Forbidden", "not permitted"), False),
 ])  # fmt: skip
+@pytest.mark.long
 async def test_write_that_fails(failure: Failure, late: bool) -> None:
     ends = await each_fails(await operations("write", lean), failure, late, lean)
     assert ends.total() > 30
@@ -100,11 +101,13 @@ async def test_write_that_fails(failure: Failure, late: bool) -> None:
     assert set(ends) == {"Resolved"} or not isinstance(failure, Retryable)
 
 
+@pytest.mark.long
 async def test_read_that_fails() -> None:
     ends = await each_fails(some_of(await operations("read"), lambda op: op.what), AGAIN)
     assert ends.total() > 30 and set(ends) == {"Resolved"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late", [False, True])
 async def test_file_of_the_pack_that_fails(late: bool) -> None:
     """A store that fails once costs nobody's help: the capture is made again, within its budget (E-04)."""

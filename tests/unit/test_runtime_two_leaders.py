@@ -253,5 +253,5 @@ class TwoLeaders(RuleBasedStateMachine):
         event(f"strays: {found.stray > 0}")
 
 
-TestTwoLeaders = TwoLeaders.TestCase
+TestTwoLeaders = pytest.mark.long(TwoLeaders.TestCase)
 TestTwoLeaders.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
