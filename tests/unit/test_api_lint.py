@@ -63,6 +63,11 @@ ERRORS = {
         "spec.targets[0].nameFrom",
         "undeclared reference to 'incident.title'",
     ),
+    "a name from a fact that stanch finds by itself, later": (
+        put("targets", 0, "nameFrom", value="${facts.lastDeploy.target}"),
+        "spec.targets[0].nameFrom",
+        "nobody knows yet",
+    ),
     "two targets of one name": (put("targets", value=[TARGET, TARGET]), "spec.targets", "2 are named app"),
     "two options of one name": (put("options", 0, "name", value="undo"), "spec.options", "2 are named undo"),
     "two steps of one name": (put("options", 1, "steps", value=[UNDO, UNDO]), "spec.options[1].steps", "2 are named undo"),

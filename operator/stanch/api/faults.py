@@ -19,6 +19,7 @@ from stanch.engine.expressions import Failed, compile_condition
 from stanch.engine.templates import fault, is_template, mentions_facts, texts
 
 OWN = "lastDeploy"
+TOO_EARLY = ("speaks of facts, which nobody knows yet at this point", "use incident and params")
 
 
 def duplicate_names(playbook: AnyPlaybook) -> Iterator[Problem]:
@@ -104,6 +105,8 @@ def templates(playbook: AnyPlaybook) -> Iterator[Problem]:
     for number, target in enumerate(playbook.targets):
         if why := fault(target.name_from or "", early):
             yield error(f"spec.targets[{number}].nameFrom", why, "CEL over incident and params")
+        elif mentions_facts(target.name_from or ""):
+            yield error(f"spec.targets[{number}].nameFrom", *TOO_EARLY)
     for path, choice in choices(playbook):
         chosen = choice.chosen
         late = not path.startswith(("spec.evidence", "spec.diagnosis"))
@@ -112,7 +115,7 @@ def templates(playbook: AnyPlaybook) -> Iterator[Problem]:
             if why := fault(text, known if late else early):
                 yield error(where, why, "CEL over incident, params and facts; a '${' that is meant is '$${'")
             elif not late and mentions_facts(text):
-                yield error(where, "speaks of facts, which nobody knows yet at this point", "use incident and params")
+                yield error(where, *TOO_EARLY)
         if any(is_template(code) for code in code_in(chosen.params)):
             yield error(f"{path}.{chosen.kind}", "a template in code would become code", "give the value as an argument of its own")
 

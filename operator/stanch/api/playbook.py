@@ -207,7 +207,10 @@ class Playbook(Spec, Generic[S, K, Q, E]):
         json_schema_extra=NAMED_LIST,
     )
     targets: list[Target] = Field(
-        min_length=1, max_length=10, description="All that it may look at and change.", json_schema_extra=NAMED_LIST
+        min_length=1,
+        max_length=10,
+        description="All that its steps may change; evidence and checks read them too.",
+        json_schema_extra=NAMED_LIST,
     )
     service_account_name: ObjectName = Field(
         description="ServiceAccount of this namespace that reads and steps run under. "

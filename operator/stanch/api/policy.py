@@ -19,10 +19,10 @@ class Level(Spec):
 
 
 class Http(Spec):
-    """Where HTTP checks may go beside the cluster's own Services."""
+    """Where HTTP checks and steps may go beside the cluster's own Services."""
 
     allowed_origins: list[Origin] = Field(
-        default=[], max_length=32, description="Origins that checks may ask, e.g. https://status.example.org."
+        default=[], max_length=32, description="Origins that checks and steps may call, e.g. https://status.example.org."
     )
 
 
@@ -57,5 +57,5 @@ class ResponsePolicy(Spec):
         default=None,
         description="Role without whose Close decision a mitigated incident is not resolved; left out: it is resolved by itself.",
     )
-    http: Http | None = Field(default=None, description="Limits of HTTP checks.")
+    http: Http | None = Field(default=None, description="Limits of HTTP checks and steps.")
     retention: Retention | None = Field(default=None, description="How long what is over stays in the cluster; left out: for good.")

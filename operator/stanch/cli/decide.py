@@ -26,7 +26,7 @@ FOLLOWS: Mapping[Verb, str] = {
     Verb.Reject: "the option will not be run; the next one is tried",
     Verb.Note: "it stands in the timeline",
     Verb.Resume: "the incident is planned anew",
-    Verb.Abort: "nothing further is written; an intent under way is observed first",
+    Verb.Abort: "nothing further is changed; an intent under way is observed first, then what was temporary is taken back",
     Verb.Close: "the incident ends",
     Verb.Confirm: "what waited for it goes on",
     Verb.Extend: "the change is taken back that much later",

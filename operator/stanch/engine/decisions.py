@@ -142,7 +142,7 @@ def abort(turn: Turn, decision: Decision) -> Taken:
     if not legal(turn.status.phase, Event.AbortAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be aborted")
     turn.go(Event.AbortAsked, "AbortAsked", f"Aborted by {decision.by}: {decision.reason}")
-    return Taken(True, "nothing further is written")
+    return Taken(True, "nothing further is changed; what was temporary is taken back")
 
 
 def close(turn: Turn, decision: Decision) -> Taken:
@@ -155,7 +155,7 @@ def close(turn: Turn, decision: Decision) -> Taken:
     if not legal(turn.status.phase, Event.CloseAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be closed")
     if owed := reverting.opened(turn):
-        return Taken(False, f"{reverting.names(owed)} is still to be taken back: Revert it, or Confirm that it is dealt with")
+        return Taken(False, f"{reverting.names(owed)} is still to be taken back: Revert it, or Confirm what cannot be taken back")
     turn.go(Event.CloseAsked, "Closed", f"Closed by {decision.by}: {decision.reason}")
     return Taken(True, "closed")
 

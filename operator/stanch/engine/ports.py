@@ -61,7 +61,7 @@ def check_stdin(stdin: bytes) -> None:
         raise Refused(
             "InputTooLong",
             f"standard input is {len(stdin)} bytes, expected at most {STDIN_LIMIT}: whether a command has ended cannot be told"
-            " while more than a pipe holds waits for it; mount a longer text into the pod, or into a runJob",
+            " while more than a pipe holds waits for it; mount a longer text into the pod",
         )
 
 
