@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Suites that several tiers inherit say what they saw, too.
+pytest.register_assert_rewrite("tests.contract")
+
 pytest_plugins = ("pytester", "tests.plugin", "tests.cluster.fixtures")
 
 HERE = Path(__file__).resolve().parent

@@ -403,6 +403,23 @@ class ClusterContract:
         await world.clusters.own.create(account_body(world, pin.name))
         await refused_writes(acting, world, made, "ServiceAccountReplaced")
 
+    async def test_a_call_as_a_service_account_that_is_another_one_now_is_not_sent(self, world: World) -> None:
+        heard: list[str] = []
+
+        def hear(call: HttpCall) -> HttpReply:
+            heard.append(call.method)
+            return HttpReply(200, b"", 0.0)
+
+        pin = await service_account(world, Rule(("*",), "", "services/proxy"))
+        acting = world.clusters.acting_as(world.namespace, pin)
+        service = await world.serve("web", hear)
+        assert (await acting.proxy(service, "http", HttpCall("/", "POST"))).status == 200
+        await world.clusters.own.delete(Ref("v1", "ServiceAccount", world.namespace, pin.name))
+        await refused_calls(acting, service, "ServiceAccountGone")
+        await world.clusters.own.create(account_body(world, pin.name))
+        await refused_calls(acting, service, "ServiceAccountReplaced")
+        assert heard == ["POST"]
+
     async def test_a_write_as_a_service_account_without_pin_is_refused(self, world: World) -> None:
         pin = await service_account(world, Rule(("*",), "*", "*"))
         with pytest.raises(Refused, match="ServiceAccountNotPinned"):
@@ -413,6 +430,13 @@ async def refused_writes(acting: Cluster, world: World, made: Ref, reason: str) 
     for write in (acting.patch(made, {"spec": {"n": 9}}), acting.create(thing(world, "z")), acting.delete(made)):
         with pytest.raises(Refused) as caught:
             await write
+        assert caught.value.reason == reason
+
+
+async def refused_calls(acting: Cluster, service: Ref, reason: str) -> None:
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        with pytest.raises(Refused) as caught:
+            await acting.proxy(service, "http", HttpCall("/", method))
         assert caught.value.reason == reason
 
 

@@ -53,6 +53,11 @@ def crowded(database: DatabaseScene, playbook: Edit = quick) -> None:
     database.until_true("a client is refused for want of connections", lambda: refused(database))
 
 
+def all_idle(database: DatabaseScene) -> bool:
+    """Also those that the slowest client has leaked last: a younger one is not ended, and rightly so."""
+    return 0 < len(database.sessions("leak")) <= database.idle(seconds=int(IDLE))
+
+
 def states(incident: dict[str, Any]) -> dict[str, str]:
     return {option["name"]: option["state"] for option in incident["status"]["options"]}
 
@@ -61,7 +66,7 @@ def states(incident: dict[str, Any]) -> dict[str, str]:
 def test_connections_idle_for_too_long_are_ended_and_those_in_use_are_not(database: DatabaseScene) -> None:
     crowded(database)
     pooled = database.sessions("pool")
-    database.until_true("leaked connections are idle for long enough", lambda: database.idle(seconds=int(IDLE)) > 0)
+    database.until_true("leaked connections are idle for long enough", lambda: all_idle(database))
     name = database.open(parameters={"idleSeconds": IDLE})
     incident = database.until(name, "Resolved", 180)
     assert states(incident) == {"end-idle": "Confirmed"}

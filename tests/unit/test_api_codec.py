@@ -28,6 +28,7 @@ from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Approval, Check, Option, Pin, Plan, Ref, Risk, Step, Target
 from stanch.domain.timeline import Entry, Line
 from stanch.engine.errors import Refused
+from stanch.engine.reverting import MOST
 from tests.unit import api_examples as examples
 
 AT = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
@@ -110,10 +111,10 @@ def test_a_status_stays_under_100_kb_with_200_targets_and_50_steps() -> None:
     """All of them with names as long as labels may be, and messages as long as they get: sentences of records give way."""
     body = codec.status_to_json(huge(200, 50))
     assert len(json.dumps(body).encode()) < 100_000
-    assert len(body["targets"]) == 200 and len(body["steps"]) == 50 and len(body["reverts"]) == 50
+    assert len(body["targets"]) == 200 and len(body["steps"]) == 50 and len(body["reverts"]) == MOST
     assert body["message"] == "m" * 1024, "what decide compares is as it was"
-    assert all(len(step["message"]) >= 48 for step in body["steps"])
-    assert codec.status_of(incident(**body)).steps[0].token == "t" * 40
+    assert all(len(step["message"]) >= 16 for step in body["steps"])
+    assert codec.status_of(incident(**body)).steps[1].token.endswith("/1/option/step-000000000000000000000000000001")
 
 
 def test_a_small_status_is_cut_nowhere() -> None:
@@ -124,19 +125,25 @@ def huge(targets: int, steps: int) -> Status:
     def ref(number: int) -> Ref:
         return Ref("apps/v1", "Deployment", "namespace-of-a-team", f"workload-{number:030d}", f"{number:036d}")
 
+    def token(number: int) -> str:
+        return f"{number:036d}/1/option/step-{number:030d}"
+
     return replace(
         status(),
         message="m" * 1024,
         targets=tuple(Target(f"workload-{number:030d}", ref(number)) for number in range(targets)),
         steps=tuple(
-            StepRecord("option", f"step-{number:030d}", StepState.Done, token="t" * 40, resource_version="123456789",
+            StepRecord("option", f"step-{number:030d}", StepState.Done, token=token(number), resource_version="123456789",
                        before="sha256:" + "0" * 64, message="x" * 1024, intended_at=AT, done_at=AT)
             for number in range(steps)
         ),
         reverts=tuple(
-            RevertRecord("option", f"step-{number:030d}", RevertState.Owed, ref(number), "t" * 40, "stanch-before-" + "0" * 32,
+            RevertRecord("option", f"step-{number:030d}", RevertState.Owed, ref(number), token(number), "stanch-before-" + "0" * 32,
                          "sha256:" + "0" * 64, due_at=AT, message="y" * 253)
-            for number in range(steps)
+            for number in range(min(steps, MOST))
+        ),
+        checks=tuple(
+            CheckRecord(f"check-{number:030d}", Verdict.Confirmed, message="z" * 1024) for number in range(min(steps, 32))
         ),
     )  # fmt: skip
 

@@ -90,5 +90,8 @@ def test_what_it_may_not_say(said: dict) -> None:
 def test_rules_name_the_one_object() -> None:
     params = ObjectParams.model_validate({**JOB, "expect": "true"})
     assert OBJECT.rules(params, "shop", None) == (Rule(("get",), "batch", "jobs", ("backup",)),)
-    names = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses", "Endpoints": "endpoints", "Pod": "pods"}
+    names = {
+        "NetworkPolicy": "networkpolicies", "policy": "policies", "Gateway": "gateways", "Ingress": "ingresses",
+        "Endpoints": "endpoints", "Pod": "pods",
+    }  # fmt: skip
     assert {kind: plural(kind) for kind in names} == names

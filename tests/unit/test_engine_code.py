@@ -18,6 +18,15 @@ from stanch.engine.code import code_in
         {"argv": ["psql"], "stdin": {"text": "CODE"}},
         {"argv": ["bash"], "stdin": "CODE"},
         {"template": {"command": ["python3", "-c", "CODE"]}},
+        {"argv": ["su", "postgres", "-c", "CODE"]},
+        {"argv": ["timeout", "5", "runuser", "-u", "x", "--session-command", "CODE"]},
+        {"argv": ["runuser", "-u", "x", "--", "awk", "CODE"]},
+        {"argv": ["sed", "CODE"]},
+        {"argv": ["sqlite3", "CODE"]},
+        {"argv": ["redis-cli", "EVAL", "CODE"]},
+        {"argv": ["node", "-p", "CODE"]},
+        {"argv": ["perl", "-E", "CODE"]},
+        {"argv": ["ssh", "CODE"]},
     ],
 )
 def test_code_is_found(params: dict[str, Any]) -> None:
@@ -31,6 +40,8 @@ def test_code_is_found(params: dict[str, Any]) -> None:
         {"argv": ["tee", "DATA"], "stdin": {"secretRef": {"name": "a", "key": "b"}}},
         {"command": ["psql", "--dbname=options=-cstanch.idle=DATA"]},
         {"argv": ["psql"], "stdin": {"secretRef": {"name": "DATA", "key": "DATA"}}},
+        {"argv": ["psql", "-p", "DATA", "-U", "DATA"]},
+        {"argv": ["redis-cli", "DEL", "DATA"]},
     ],
 )
 def test_data_is_none(params: dict[str, Any]) -> None:

@@ -162,6 +162,28 @@ def test_an_approval_of_the_plan_before_it_was_filled_in_is_void() -> None:
     play.until(Phase.Resolved)
 
 
+def test_an_approval_given_before_the_plan_is_filled_in_does_not_outlive_it() -> None:
+    """Whoever gave it has not seen the values; the timeline says that it is void."""
+    play = unbound()
+    asks = tuple(replace(one, approval=approval(incident_commander=1)) for one in play.plan.options)
+    bound = tuple(replace(one, steps=tuple(replace(step, unbound=()) for step in one.steps)) for one in asks)
+    play.plan = replace(play.plan, options=asks)
+    play.answers[moves.Bind] = moves.Later("Busy", "not now", 5.0)
+    play.tick()
+    play.say(Verb.Approve, option="restart", digest=DIGEST, role="incident-commander")
+    play.tick()
+    assert [given.option for given in play.status.approvals] == ["restart"], "it is the plan, until it is filled in"
+    play.answers[moves.Bind] = moves.Bound(replace(play.plan, options=bound), BOUND)
+    play.now += timedelta(seconds=5)
+    play.until(Phase.AwaitingApproval)
+    assert play.written == [] and play.status.approvals == ()
+    (line,) = [entry.line for entry in play.chain if entry.line.key == "1/bound"]
+    assert "void" in line.result
+    # The same person may approve what it has become.
+    play.say(Verb.Approve, option="restart", digest=BOUND, role="incident-commander")
+    play.until(Phase.Resolved)
+
+
 def test_a_plan_that_cannot_be_filled_in_is_for_people() -> None:
     play = unbound()
     play.answers[moves.Bind] = moves.Denied("TemplateInvalid", "replicas: 97 is too many")

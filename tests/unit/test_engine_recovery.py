@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase, RecoveryStage, RevertState, Status
-from stanch.domain.plan import Check, Recovery, Revert
+from stanch.domain.plan import Check, Recovery, Revert, Step
 from stanch.domain.timeline import File
 from stanch.engine import moves
 from stanch.engine.recovering import RELAPSE
@@ -98,6 +98,48 @@ def test_a_relapse_after_the_removal_runs_the_next_option() -> None:
     play.readings = {"health": YES, "recovered": NO}
     play.until(Phase.Verifying, Phase.Holding)
     assert "1/relapse/rechecking" in play.lines and play.status.option == "restart"
+
+
+def whole(*steps: str) -> Play:
+    """An option that is taken back as a whole where it fails; none of its steps for itself."""
+    made = tuple(Step(name, "setEnv", "app", expect="it is set", reversible=True) for name in steps)
+    undo = option("undo", steps=made, revert_on_failure=True)
+    play = Play(plan(undo, option("restart"), recovery=Recovery((WELL,))))
+    play.answers[moves.Prepare] = REVERSIBLE
+    play.readings = {"health": YES, "recovered": YES}
+    return play
+
+
+def test_what_helped_for_a_while_only_is_taken_back_before_the_next_option() -> None:
+    """It was kept when it helped; that it did not last is a failure as any other."""
+    play = whole("undo")
+    play.until(Phase.Mitigated)
+    assert play.status.reverts[0].state is RevertState.Kept
+    play.readings = {"health": YES, "recovered": NO}
+    play.until(Phase.Escalated)
+    assert play.taken == [TOKEN] and play.status.reverts[0].state is RevertState.Done
+    assert play.lines.index("1/revert/undo/undo/done") < play.lines.index("1/option/restart")
+
+
+def test_what_lasts_is_kept() -> None:
+    play = whole("undo")
+    play.until(Phase.Resolved)
+    assert play.taken == [] and play.status.reverts[0].state is RevertState.Kept
+
+
+def test_a_debt_of_an_earlier_attempt_holds_nobody_up_for_ever() -> None:
+    """It was to be taken back with its option, which never came to its end: nobody else will demand it."""
+    play = whole("one", "two")
+    play.answers[moves.Capture] = lambda effect: (
+        play._capture(effect) if effect.label == "before-1" else replace(play._capture(effect), missing=("log of frontend",))
+    )
+    play.until(Phase.Escalated)
+    assert play.status.reason == "EvidenceIncomplete" and [record.due_at for record in play.status.reverts] == [None]
+    del play.answers[moves.Capture]
+    play.say(Verb.Resume)
+    play.until(Phase.Resolved)
+    assert play.status.attempt == 2 and play.status.open_reverts == 0
+    assert play.taken == ["uid-inc/1/undo/one"], "what this attempt did has helped, and is kept"
 
 
 def test_recovery_waits_for_what_has_only_its_own_time() -> None:

@@ -301,6 +301,22 @@ def test_an_abort_says_what_is_not_known() -> None:
     assert "unknown: undo/send" in aborted.result
 
 
+@pytest.mark.parametrize("over", [False, True])
+def test_an_abort_says_that_a_job_was_begun(over: bool) -> None:
+    """Nobody waits for its end any more, and it runs on."""
+    play = course(moves.Later("Underway", "it runs", 2.0))
+    play.tick()
+    assert record(play, "job").state is StepState.Waiting
+    if over:
+        play.now += JOB.timeout
+        play.tick()
+        assert record(play, "job").state is StepState.Failed
+    play.say(Verb.Abort)
+    play.until(Phase.Aborted)
+    (aborted,) = [entry.line for entry in play.chain if entry.line.key == "1/aborted"]
+    assert "written: undo/job" in aborted.result
+
+
 # Conditions.
 
 

@@ -10,20 +10,20 @@ import pytest
 
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, RevertState, Status
-from stanch.domain.plan import Revert
+from stanch.domain.plan import Option, Revert
 from stanch.engine import moves
 from stanch.runtime.announce import kind_of
-from tests.unit.play import APP, NO, Play, option, plan
+from tests.unit.play import APP, NO, Play, approval, option, plan
 
 BACK = moves.Prepared("42", "", "back")
 BOX = Revert(timedelta(minutes=5), on_recovery=False)
 
 
-def boxed(**changes: Any) -> Play:
-    """One option whose change is taken back after five minutes; somebody has changed the same meanwhile."""
+def boxed(then: Option | None = None, **changes: Any) -> Play:
+    """One option whose change is taken back after five minutes; somebody has changed the same meanwhile. `then`: the next one."""
     undo = option("undo")
     steps = (replace(undo.steps[0], reversible=True, revert=BOX),)
-    play = Play(plan(replace(undo, steps=steps, **changes)))
+    play = Play(plan(replace(undo, steps=steps, **changes), *([then] if then else [])))
     play.answers[moves.Prepare] = moves.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2", image="image", ref=APP)
     play.answers[moves.PrepareRevert] = moves.Contested("somebody set it to 7")
     return play
@@ -151,3 +151,55 @@ def test_who_is_waited_for_beside_a_conflict_is_still_waited_for_when_it_is_sett
     play.say(Verb.Confirm, option="undo", step="undo")
     play.tick()
     assert play.status.waits_for == waits
+
+
+def test_who_is_called_stays_named_while_an_approval_is_awaited() -> None:
+    play = boxed(replace(option("restart"), approval=approval(incident_commander=1)))
+    play.readings = {"health": NO}
+    play.until(Phase.AwaitingApproval)
+    asked = play.status.waits_for
+    past_due(play)
+    for _ in range(3):
+        assert play.status.phase is Phase.AwaitingApproval
+        assert "Revert or Confirm of undo/undo" in play.status.waits_for and asked in play.status.waits_for
+        play.now += timedelta(seconds=10)
+        play.tick()
+    play.say(Verb.Confirm, option="undo", step="undo")
+    play.tick()
+    assert play.status.waits_for == asked
+    play.say(Verb.Approve, option="restart", role="incident-commander")
+    play.tick()
+    assert "restart" in play.status.at
+
+
+def test_what_is_prepared_and_refused_again_and_again_is_told_seldom() -> None:
+    """Each write is a line and a capture of its own: every half minute for days they would fill chain and store."""
+    play = boxed()
+    prepared: list[str] = []
+
+    def prepare(effect: moves.PrepareRevert) -> moves.Outcome:
+        prepared.append(effect.token)
+        return BACK
+
+    def write(effect: moves.WriteRevert) -> moves.Outcome:
+        # As the runtime has it: what was prepared right before is written, anything else is looked at only.
+        fresh = bool(prepared) and not effect.fence
+        prepared.clear()
+        return moves.Denied("Forbidden", "a webhook says no") if fresh else moves.Stale("it was not written")
+
+    play.answers |= {moves.PrepareRevert: prepare, moves.WriteRevert: write}
+    play.until(Phase.Mitigated)
+    past_due(play)
+    lines, captures, until = len(play.chain), counted(play, moves.Capture), play.now + timedelta(hours=1)
+    tries = counted(play, moves.PrepareRevert)
+    while play.now < until:
+        move = play.tick()
+        assert move.wake_at is not None
+        play.now = max(move.wake_at, play.now + timedelta(milliseconds=1))
+    assert owed(play) != [RevertState.Done] and play.status.waits_for == "Revert or Confirm of undo/undo"
+    assert counted(play, moves.PrepareRevert) - tries >= 3, "it is still tried"
+    assert len(play.chain) - lines < 20 and counted(play, moves.Capture) - captures < 20
+
+
+def counted(play: Play, kind: type) -> int:
+    return sum(isinstance(effect, kind) for effect in play.performed)

@@ -8,7 +8,8 @@ import pytest
 
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
-from tests.unit.world import NAMESPACE, Life, Site, incident
+from stanch.engine.ports import Object
+from tests.unit.world import NAMESPACE, Life, Site, incident, lean
 
 
 async def resolved() -> Site:
@@ -50,6 +51,44 @@ async def test_one_whose_status_was_lost_goes_on_with_its_own_chain_and_attempts
     found = site.verified()
     assert found.ok, found.problems
     assert found.entries == len(site.lines) > told + 1
+
+
+def boxed(playbook: Object) -> None:
+    """Restarted, and a variable set for an hour; neither helps."""
+    lean(playbook)
+    tuned = {"target": "app", "set": {"FRONTEND_TUNED": "yes"}}
+    steps = [
+        {"name": "restart", "expect": "it is restarted", "rolloutRestart": {"target": "app"}},
+        {"name": "tune", "expect": "it is tuned", "setEnv": tuned, "revert": {"after": "1h", "onRecovery": False}},
+    ]
+    playbook["spec"]["options"] = [playbook["spec"]["options"][0] | {"name": "only", "steps": steps}]
+
+
+async def test_tokens_are_not_used_again_where_the_last_line_is_about_an_earlier_attempt() -> None:
+    """The second attempt has restarted; then what the first one owed was taken back, and that is the last that its pack tells."""
+    site = Site(boxed)
+    # The world's own audit knows of steps only, and here a revert is written.
+    site.server.after_write[:] = [site.frontend._written]
+    life = Life(site)
+    await life.live(Phase.Escalated)
+    site.decide(Verb.Resume, life)
+    await life.tick()
+    await life.live(Phase.Escalated)
+    assert site.status.attempt == 2
+    site.passes(3600)
+    await life.live()
+    assert [str(record.state) for record in site.status.reverts] == ["Done"] and "/revert/" in site.lines[-1].key
+    used = set(site.frontend.mitigations)
+    assert any("/2/" in token for token in used) and any("/1/" in token for token in used)
+    site.server.set_status(site.incident_ref, {})
+    again = Life(site, 2)
+    await again.live()
+    assert site.status.reason == "CameBack" and site.status.attempt >= 2
+    known = len(site.frontend.mitigations)
+    site.decide(Verb.Resume, again)
+    await again.live()
+    later = site.frontend.mitigations[known:]
+    assert site.status.attempt > 2 and later and not used & set(later)
 
 
 @pytest.mark.parametrize("mode", ["DryRun", "Live"])

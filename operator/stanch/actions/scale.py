@@ -142,7 +142,10 @@ def inverse(before: Before, change: Change, seen: Object, token: str) -> Change 
     was, ours = replicas_of(before.target), change.patch["spec"]["replicas"]
     fields = [takeback.Field("spec.replicas", was, ours, replicas_of(seen))]
     patch: dict[str, Any] = {"spec": {"replicas": was}}
-    return takeback.back(change, token, patch) if takeback.owed(change, fields) else None
+    if not takeback.owed(change, fields):
+        return None
+    guard_volumes(seen, ours, was)
+    return takeback.back(change, token, patch)
 
 
 def rules(_: ScaleParams, namespace: str, ref: Ref) -> tuple[Rule, ...]:

@@ -39,7 +39,7 @@ _SENTENCES = frozenset({"message", "missing", "at", "waits_for"})
 # What a status is made of many of; their sentences give way first when it grows. In characters, as JSON.
 RECORDS = ("options", "steps", "reverts", "checks")
 LARGEST_STATUS = 96_000
-SHORTER = (512, 192, 96, 48)
+SHORTER = (512, 192, 96, 48, 16)
 
 M = TypeVar("M", bound=BaseModel)
 

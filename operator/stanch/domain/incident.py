@@ -142,7 +142,9 @@ class StepRecord(Record):
     before: str = doc("SHA-256 of the stored before-image.", default="", max_length=71)
     message: str = doc("What it changed, or why it did not.", default="", max_length=TEXT)
     intended_at: datetime | None = doc("When its intent was stored.", default=None)
-    written_at: datetime | None = doc("When its own work was known to be over; checks judge the time since.", default=None)
+    written_at: datetime | None = doc(
+        "When it was known to be written; of what goes on by itself, over. Checks judge the time since.", default=None
+    )
     smoke_since: datetime | None = doc("Since when its smoke checks are read.", default=None)
     hold_until: datetime | None = doc("End of its smoke checks' hold.", default=None)
     done_at: datetime | None = doc("When its result was recorded.", default=None)

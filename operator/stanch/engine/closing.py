@@ -34,7 +34,7 @@ def aborting(turn: Turn) -> Move | None:
         return move
     if owed := reverting.opened(turn):
         return take_back(turn, owed)
-    written = [f"{r.option}/{r.name}" for r in turn.status.steps if r.state is StepState.Done]
+    written = [f"{r.option}/{r.name}" for r in turn.status.steps if effected(r)]
     unknown = [f"{r.option}/{r.name}" for r in turn.status.steps if r.state is StepState.Indeterminate]
     taken = [f"{r.option}/{r.step} {str(r.state).lower()}" for r in turn.status.reverts]
     told = {"written": written or ["nothing"], "unknown": unknown, "reverts": taken}
@@ -42,6 +42,11 @@ def aborting(turn: Turn) -> Move | None:
     turn.say(turn.key("aborted"), "Abort", result=result, next="none")
     turn.go(Event.AbortDone, "Aborted", turn.status.message)
     return None
+
+
+def effected(record: StepRecord) -> bool:
+    """Also one whose end is still awaited (a Job), or that failed after it was written."""
+    return record.state is StepState.Done or record.written_at is not None
 
 
 def take_back(turn: Turn, owed: tuple[RevertRecord, ...]) -> Move:

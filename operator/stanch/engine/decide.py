@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import FORMAT_VERSION, SETTLED, Phase
-from stanch.engine import choosing, closing, decisions, mitigating, opening, reverting, summary, verifying
+from stanch.domain.incident import FORMAT_VERSION, SETTLED, Phase, Status
+from stanch.engine import calling, choosing, closing, decisions, mitigating, opening, reverting, summary, verifying
 from stanch.engine.capturing import capturing
 from stanch.engine.diagnosing import diagnosing
 from stanch.engine.moves import Move, Snapshot
 from stanch.engine.recovering import mitigated, watched
 from stanch.engine.transitions import Event
-from stanch.engine.turn import Turn
+from stanch.engine.turn import Turn, clip
 
 HANDLERS: Mapping[Phase, Callable[[Turn], Move | None]] = {
     Phase.Opened: opening.opened,
@@ -38,6 +38,8 @@ HANDLERS: Mapping[Phase, Callable[[Turn], Move | None]] = {
     Phase.Failed: closing.settled,
 }
 
+# Lines that one status may tell before it is stored: it holds 24, and no handler adds more than 17 at once (16 questions).
+MANY = 4
 STORE_RETRY = timedelta(seconds=5)
 PLANLESS = frozenset({Phase.Opened, Phase.Waiting, *SETTLED})
 
@@ -70,6 +72,8 @@ def walk(turn: Turn) -> Move:
         move = HANDLERS[turn.status.phase](turn)
         if move is not None:
             return move
+        if len(turn.entries) >= MANY and turn.effect is None:
+            return turn.move(wake_in=timedelta())
 
 
 def unread(turn: Turn) -> bool:
@@ -102,12 +106,20 @@ def broken(turn: Turn) -> None:
 
 def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     generation = snapshot.facts.generation
-    status = replace(move.status, observed_generation=generation, open_reverts=len(reverting.open_in(move.status)))
+    status = named(replace(move.status, observed_generation=generation, open_reverts=len(reverting.open_in(move.status))))
     wake_at = move.wake_at if move.effect or snapshot.store_error else earliest(move.wake_at, reverting.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)
     conditions = summary.conditions(status, generation, now, snapshot.store_error)
     return replace(move, status=replace(status, conditions=conditions), wake_at=wake_at)
+
+
+def named(status: Status) -> Status:
+    """Whatever else the phase waits for, who must settle what could not be taken back stays named (E-18)."""
+    stuck = reverting.stuck_in(status)
+    if not stuck or status.phase in SETTLED or calling.ASKED in status.waits_for:
+        return status
+    return replace(status, waits_for=clip(calling.waits(reverting.names(stuck), status.waits_for), 253))
 
 
 def earliest(*times: datetime | None) -> datetime | None:

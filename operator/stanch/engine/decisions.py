@@ -219,6 +219,9 @@ def revert(turn: Turn, decision: Decision) -> Taken:
     asked = tuple(r for r in opened if not decision.step or (r.option, r.step) == (decision.option, decision.step))
     if not asked:
         return Taken(False, "nothing of that is to be taken back")
+    if decision.step and (leader := reverting.leader(turn, asked[0])):
+        return Taken(False, f"{reverting.names(asked)} follows {reverting.names((leader,))}: Revert that, and it is done after it")
+    asked += tuple(r for r in opened if r not in asked and reverting.leader(turn, r) in asked)
     for record in asked:
         if record.state in (RevertState.Conflict, RevertState.Blocked):
             reverting.put(turn, replace(record, state=RevertState.Owed, retry_at=None))

@@ -14,6 +14,9 @@ from stanch.engine.transitions import Event
 from stanch.engine.trial import Trial, known, poll
 from stanch.engine.turn import Turn, clip, spelled
 
+# Of an answer in the timeline: sixteen may come at once, and the status carries them until they are stored.
+SAID = 253
+
 
 def diagnosing(turn: Turn) -> Move | None:
     if due := reverting.due(turn):
@@ -67,7 +70,7 @@ def learn(turn: Turn, check: Check, seen: Reading) -> None:
     if known:
         turn.set(facts={**turn.status.facts, check.name: spelled(value)})
     turn.say(turn.key("diagnosis", check.name), f"Ask {check.name}", expectation=f"{check.check}",
-             result=f"{spelled(value)} ({seen.message})" if known else f"not known: {seen.message}")  # fmt: skip
+             result=clip(f"{spelled(value)} ({seen.message})" if known else f"not known: {seen.message}", SAID))  # fmt: skip
 
 
 def false_alarm(turn: Turn) -> None:
@@ -75,17 +78,20 @@ def false_alarm(turn: Turn) -> None:
     if owed := reverting.opened(turn):
         reverting.demand(turn, owed)
         return
+    changed = "nothing was changed" if turn.status.attempt == 1 else "nothing was changed in this attempt"
     turn.say(turn.key("false-alarm"), "Diagnose", expectation="there is something to mitigate",
              result=f"false alarm: {turn.plan.false_alarm}", next="a person's Close ends the incident")  # fmt: skip
-    turn.go(Event.FalseAlarm, "FalseAlarm", f"False alarm, nothing was changed: {turn.plan.false_alarm}", waits_for="Close")
+    turn.go(Event.FalseAlarm, "FalseAlarm", f"False alarm, {changed}: {turn.plan.false_alarm}", waits_for="Close")
 
 
 def bind(turn: Turn) -> Move | None:
     """What diagnosis found becomes part of the plan, so that what is approved is what will be run."""
     if bound := turn.take(Bind, Bound):
         turn.adopt(bound.plan)
-        turn.set(plan_digest=bound.digest)
-        turn.say(turn.key("bound"), "Fill in what diagnosis found", result=f"plan {bound.digest[:19]}", next="choose an option")
+        void = f"; {len(turn.status.approvals)} earlier approvals are void" if turn.status.approvals else ""
+        turn.set(plan_digest=bound.digest, approvals=())
+        turn.say(turn.key("bound"), "Fill in what diagnosis found", result=f"plan {bound.digest[:19]}{void}",
+                 next="choose an option")  # fmt: skip
         return None
     if denied := turn.take(Bind, Denied):
         turn.say(turn.key("unbound"), "Fill in what diagnosis found", expectation="a plan that can be run",

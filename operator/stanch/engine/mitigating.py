@@ -10,12 +10,14 @@ from stanch.domain.plan import OnFailure, Step
 from stanch.engine import capturing, reverting
 from stanch.engine.awaiting import await_end, begun, end
 from stanch.engine.conditions import holds
-from stanch.engine.moves import Denied, Later, Move, Prepare, Prepared, Stale, Unknown, Write, Written
+from stanch.engine.moves import FROZEN, LOCKED, Denied, Later, Move, Prepare, Prepared, Stale, Unknown, Write, Written
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
 # Somebody who writes the target this often between our read and our write is fighting us.
 ATTEMPTS = 5
+# While nothing may be written anyway, evidence is not captured again and again: it would be old before its write.
+HELD_UP = frozenset({FROZEN, LOCKED})
 OVER = frozenset({StepState.Done, StepState.Skipped})
 
 
@@ -32,9 +34,10 @@ def mitigating(turn: Turn) -> Move | None:
 
 
 def late(turn: Turn) -> bool:
-    """Whether the option's time is over. Not while nobody knows what a step has done: that comes first."""
+    """Whether the option's time is over. Not while nobody knows what a step has done: that comes first; nor while frozen."""
     deadline = turn.status.deadline
-    return deadline is not None and turn.now >= deadline and not open_intent(turn) and not undecided(turn)
+    over = deadline is not None and turn.now >= deadline
+    return over and turn.status.reason != FROZEN and not open_intent(turn) and not undecided(turn)
 
 
 def advance(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
@@ -81,10 +84,13 @@ def undecided(turn: Turn) -> StepRecord | None:
 
 
 def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
-    if outcome := turn.take(Prepare, Prepared):
+    outcome, held_up = turn.take(Prepare, Prepared), turn.status.reason in HELD_UP
+    if outcome and not held_up:
         intend(turn, step, record, outcome)
         return None
-    if not capturing.fresh(turn) and not capturing.captured(turn):
+    if outcome:
+        go_on(turn)
+    if (outcome or not held_up) and not capturing.fresh(turn) and not capturing.captured(turn):
         return capturing.attempt(turn, "before")
     if refused := turn.take(Prepare, Denied):
         refuse(turn, step, refused)
@@ -97,7 +103,21 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
     if step.reversible and reverting.full(turn):
         refuse(turn, step, Denied("TooManyReverts", "the incident owes as many reverts as its status can hold"))
         return None
-    return turn.move(Prepare(turn.option.name, step.name, token(turn, step)))
+    return make_way(turn) or turn.move(Prepare(turn.option.name, step.name, token(turn, step)))
+
+
+def go_on(turn: Turn) -> None:
+    """What held the step up is over: evidence of now comes first, and a freeze has not used the option's time up."""
+    if turn.status.reason == FROZEN:
+        turn.set(deadline=turn.now + turn.option.timeout)
+    turn.set(reason="GoesOn", message=f"Option {turn.option.name} goes on")
+
+
+def make_way(turn: Turn) -> Move | None:
+    """What is due to be taken back goes first, also between two steps; and no step writes beside one that is under way."""
+    if reverting.next_one(turn):
+        return turn.move(wake_in=timedelta())
+    return turn.move() if reverting.under_way(turn) else None
 
 
 def token(turn: Turn, step: Step) -> str:
@@ -146,7 +166,7 @@ def finish(turn: Turn, step: Step, record: StepRecord, outcome: Written) -> str 
     record = replace(record, message=clip(result), epoch=turn.epoch)
     if not outcome.underway:
         return end(turn, step, record, outcome)
-    turn.put_step(replace(record, state=StepState.Waiting))
+    turn.put_step(replace(record, state=StepState.Waiting, written_at=turn.now))
     turn.say(turn.key("step", turn.option.name, step.name, "begun"), f"{step.action} {turn.about(step)}",
              expectation=step.expect, result=result, next="wait for its end")  # fmt: skip
     return None

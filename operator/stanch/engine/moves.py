@@ -259,6 +259,10 @@ class Denied:
     message: str
 
 
+# Reasons of a `Later` while nothing of the incident may be written: its policy is suspended; another incident has the target.
+FROZEN, LOCKED = "Frozen", "TargetLocked"
+
+
 @dataclass(frozen=True)
 class Later:
     """The effect could not be had now; try again after `after` seconds. Says nothing about whether a write arrived."""

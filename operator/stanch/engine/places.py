@@ -70,8 +70,7 @@ class Place(BaseModel):
         default=None,
         max_length=SHORT,
         pattern=URL_PATTERN,
-        description="Scheme, host and port of a place outside, e.g. https://shop.example.com; the "
-        "ResponsePolicy must allow it.",
+        description="Scheme, host and port of a place outside, e.g. https://shop.example.com; the ResponsePolicy must allow it.",
     )
     path: str = Field(
         min_length=1,

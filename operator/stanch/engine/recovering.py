@@ -85,7 +85,7 @@ def relapse(turn: Turn, state: OptionState, why: str) -> None:
 
 def removing(turn: Turn) -> Move | None:
     """Everything temporary is demanded back once; those bound to their own time alone are waited for."""
-    wanted = tuple(r for r in reverting.opened(turn) if r.on_recovery and (r.due_at is None or r.due_at > turn.now))
+    wanted = tuple(r for r in reverting.opened(turn) if r.due_at is None or (r.on_recovery and r.due_at > turn.now))
     if wanted:
         turn.say(turn.key("recovery", "removing", str(len(turn.status.reverts))), "Remove temporary mitigations",
                  next=reverting.demand(turn, wanted))  # fmt: skip

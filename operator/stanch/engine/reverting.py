@@ -32,8 +32,9 @@ from stanch.engine.moves import (
 from stanch.engine.turn import Turn, clip
 
 # Places in a status, and how many of them open debts may take; the rest is for the latest that are settled.
-PLACES, MOST = 64, 48
-RETRY = timedelta(seconds=30)
+PLACES, MOST = 48, 40
+# Between two tries of what is refused: longer each time that it was written and refused, which fills chain and store.
+RETRY, LONGEST = timedelta(seconds=30), timedelta(minutes=20)
 LABEL = "revert"
 OURS = (PrepareRevert, WriteRevert)
 MESSAGE = 253
@@ -46,12 +47,12 @@ def owe(turn: Turn, step: Step, intent: StepRecord, outcome: Prepared) -> str:
         option=turn.option.name, step=step.name, state=RevertState.Owed, ref=outcome.ref or NOWHERE, token=intent.token,
         image=outcome.image, digest=outcome.before, follows=step.follows,
     )  # fmt: skip
-    leader = next((other for other in opened(turn) if other.token == leader_of(debt)), None)
-    wanted = leader is not None if step.follows else step.reversible and (step.revert or turn.option.revert_on_failure)
+    leads = leader(turn, debt)
+    wanted = leads is not None if step.follows else step.reversible and (step.revert or turn.option.revert_on_failure)
     if outcome.ref is None or not wanted:
         return ""
-    due = turn.now + step.revert.after if step.revert and step.revert.after else leader and leader.due_at
-    recovers = step.revert.on_recovery if step.revert else bool(leader and leader.on_recovery)
+    due = turn.now + step.revert.after if step.revert and step.revert.after else leads and leads.due_at
+    recovers = step.revert.on_recovery if step.revert else bool(leads and leads.on_recovery)
     put(turn, replace(debt, due_at=due, on_recovery=recovers))
     return f"taken back at {due:%Y-%m-%d %H:%M:%S} UTC at the latest" if due else "taken back when it is over"
 
@@ -90,7 +91,11 @@ def open_in(status: Status) -> tuple[RevertRecord, ...]:
 
 def stuck(turn: Turn) -> tuple[RevertRecord, ...]:
     """Those that only a person can settle."""
-    return tuple(record for record in opened(turn) if record.state in (RevertState.Conflict, RevertState.Blocked))
+    return stuck_in(turn.status)
+
+
+def stuck_in(status: Status) -> tuple[RevertRecord, ...]:
+    return tuple(record for record in open_in(status) if record.state in (RevertState.Conflict, RevertState.Blocked))
 
 
 def due(turn: Turn) -> tuple[RevertRecord, ...]:
@@ -115,23 +120,25 @@ def demand(turn: Turn, records: tuple[RevertRecord, ...]) -> str:
 
 def after_failure(turn: Turn, option: Option) -> str:
     """An option that did not help: taken back as a whole, or what was not temporary stays."""
-    of_option = of(turn, option.name)
-    if option.revert_on_failure:
-        return demand(turn, of_option)
-    return ""
+    if not option.revert_on_failure:
+        return ""
+    for record in of(turn, option.name, turn.status.reverts):
+        if record.state is RevertState.Kept:
+            put(turn, replace(record, state=RevertState.Owed, done_at=None))  # it helped for a while only
+    return demand(turn, of(turn, option.name, opened(turn)))
 
 
 def keep(turn: Turn, option: str) -> None:
     """An option that helped: what was not temporary stays."""
-    for record in of(turn, option):
+    for record in of(turn, option, opened(turn)):
         if record.due_at is None and not record.on_recovery:
             put(turn, replace(record, state=RevertState.Kept, done_at=turn.now))
 
 
-def of(turn: Turn, option: str) -> tuple[RevertRecord, ...]:
-    """The open ones of this attempt's option."""
+def of(turn: Turn, option: str, records: tuple[RevertRecord, ...]) -> tuple[RevertRecord, ...]:
+    """Those of this attempt's option."""
     prefix = f"{turn.facts.uid}/{turn.status.attempt}/{option}/"
-    return tuple(record for record in opened(turn) if record.token.startswith(prefix))
+    return tuple(record for record in records if record.token.startswith(prefix))
 
 
 # Doing it.
@@ -139,6 +146,9 @@ def of(turn: Turn, option: str) -> tuple[RevertRecord, ...]:
 
 def next_one(turn: Turn) -> RevertRecord | None:
     """Of those due, the one changed last; what follows another (a restart of consumers) after it."""
+    if isinstance(turn.effect, OURS):
+        # Its outcome is about this one, whatever else has become due meanwhile; settled by a person, it is dropped.
+        return next((record for record in opened(turn) if record.token == turn.effect.token), None)
     ready = [record for record in due(turn) if record.state is not RevertState.Conflict and not waits(turn, record)]
     intended = [record for record in ready if record.state is RevertState.Intended]
     return (intended or ready or [None])[-1]
@@ -149,10 +159,20 @@ def waits(turn: Turn, record: RevertRecord) -> bool:
 
 
 def held_up(status: Status, record: RevertRecord) -> bool:
-    """Whether something comes before it: its step is to be observed (until then nobody knows what there is to take back), or
-    what it follows is still there."""
-    unobserved = any(step.token == record.token and step.state is StepState.Intended for step in status.steps)
+    """Whether something comes before it: a step is to be observed (its own: until then nobody knows what there is to take back;
+    another's: an object bears one token, and ours would hide it), or what it follows is still there."""
+    unobserved = any(step.state is StepState.Intended for step in status.steps)
     return unobserved or any(other.token == leader_of(record) for other in open_in(status))
+
+
+def under_way(turn: Turn) -> bool:
+    """Whether one may have been written, and is to be observed before anything else is written."""
+    return any(record.state is RevertState.Intended for record in turn.status.reverts)
+
+
+def leader(turn: Turn, record: RevertRecord) -> RevertRecord | None:
+    """What it follows, where that is still to be taken back."""
+    return next((other for other in opened(turn) if other.token == leader_of(record)), None)
 
 
 def leader_of(record: RevertRecord) -> str:
@@ -235,7 +255,7 @@ def intend(turn: Turn, record: RevertRecord, outcome: Prepared) -> None:
     attempts = record.attempts + 1
     put(turn, replace(record, state=RevertState.Intended, epoch=turn.epoch, attempts=attempts, retry_at=None,
                       resource_version=outcome.resource_version, message=clip(outcome.summary, MESSAGE)))  # fmt: skip
-    turn.say(f"{key(record)}/intent/{attempts}", f"Take back {record.step} on {record.ref}",
+    turn.say(f"{key(turn, record)}/intent/{attempts}", f"Take back {record.step} on {record.ref}",
              expectation=f"due {record.due_at:%Y-%m-%d %H:%M:%S} UTC", next=outcome.summary)  # fmt: skip
 
 
@@ -259,7 +279,7 @@ def write(turn: Turn, record: RevertRecord) -> Move | None:
 def block(turn: Turn, record: RevertRecord, failed: Denied | Later) -> None:
     """Tried again, quietly; a refusal is for people to mend."""
     state = RevertState.Blocked if isinstance(failed, Denied) else record.state
-    again = RETRY if isinstance(failed, Denied) else turn.after(failed)
+    again = min(RETRY * 2**record.attempts, LONGEST) if isinstance(failed, Denied) else turn.after(failed)
     put(turn, replace(record, state=state, message=clip(failed.message, MESSAGE), retry_at=turn.now + again))
     say_blocked(turn, record, failed)
     if isinstance(failed, Denied):
@@ -269,14 +289,14 @@ def block(turn: Turn, record: RevertRecord, failed: Denied | Later) -> None:
 def say_blocked(turn: Turn, record: RevertRecord, failed: Denied | Later) -> None:
     """Once for each reason: the same refusal every half minute is neither a line nor a call."""
     if isinstance(failed, Denied) and record.message != clip(failed.message, MESSAGE):
-        turn.say(f"{key(record)}/blocked", f"Take back {record.step} on {record.ref}", expectation="it is permitted",
-                 result=f"{failed.reason}: {failed.message}", next="tried again every 30 s; people are called")  # fmt: skip
+        turn.say(f"{key(turn, record)}/blocked", f"Take back {record.step} on {record.ref}", expectation="it is permitted",
+                 result=f"{failed.reason}: {failed.message}", next="tried again; people are called")  # fmt: skip
 
 
 def settle(turn: Turn, record: RevertRecord, state: RevertState, message: str, *, actor: str = "stanch") -> None:
     put(turn, replace(record, state=state, message=clip(message, MESSAGE), done_at=turn.now, retry_at=None))
     conflict = state is RevertState.Conflict
-    turn.say(f"{key(record)}/{str(state).lower()}", f"Take back {record.step} on {record.ref}", actor=actor,
+    turn.say(f"{key(turn, record)}/{str(state).lower()}", f"Take back {record.step} on {record.ref}", actor=actor,
              expectation="our own change is taken back, nobody else's", result=f"{state}: {message}",
              next="people decide: mend it, then Revert; or Confirm that it is dealt with" if conflict else "")  # fmt: skip
     if conflict:
@@ -289,6 +309,8 @@ def call(turn: Turn, record: RevertRecord, why: str) -> None:
     calling.call(turn, names(stuck(turn)), f"{names((record,))} could not be taken back: {why}")
 
 
-def key(record: RevertRecord) -> str:
+def key(turn: Turn, record: RevertRecord) -> str:
+    """Begins with the attempt that tells it: where a status is lost, the last line says how far the tokens have come."""
     attempt = record.token.split("/", 2)[1]
-    return f"{attempt}/revert/{record.option}/{record.step}"
+    earlier = () if attempt == str(turn.status.attempt) else (attempt,)
+    return turn.key("revert", *earlier, record.option, record.step)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
+from stanch.engine.errors import Conflict, Failure, NotFound, NotSent, Refused, Retryable
 from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object, check_stdin
 from stanch.kube.client import MERGE_PATCH, ApiServer, Request, read_at_most
 from stanch.kube.discovery import Discovery, Resource, segment
@@ -147,6 +147,8 @@ class ApiCluster:
     async def proxy(self, service: Ref, port: str, call: HttpCall, *, scheme: str = "http", limit_bytes: int = CHUNK) -> HttpReply:
         doing = f"{call.method} {call.path} through {_place(service)}:{port}"
         below = _backend_path(call.path)
+        if call.method not in ("GET", "HEAD"):
+            await self._vouch_or_not_sent()
         if taken := [name for name in call.headers if _RESERVED.match(name)]:
             raise Refused("Invalid", f"{doing}: the header {taken[0]} is the API server's own and would not reach the service")
         # ':' parts the triple: quoted inside a name or port it stays one character of that name.
@@ -161,6 +163,13 @@ class ApiCluster:
         if _from_api_server(answer):
             raise of_way(of_answer(doing, answer))
         return HttpReply(answer.status, body[:limit_bytes], time.monotonic() - started)
+
+    async def _vouch_or_not_sent(self) -> None:
+        """That it cannot be asked whether the ServiceAccount is the same is not that nobody knows whether the call arrived."""
+        try:
+            await self._vouch()
+        except Retryable as failure:
+            raise NotSent(failure.reason, failure.message, failure.after) from failure
 
     async def exec(
         self,

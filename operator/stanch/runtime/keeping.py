@@ -14,6 +14,8 @@ from stanch.runtime.write import INCIDENT_LABEL
 
 # A Secret holds 1 MiB in base64, with room for what else stands in it.
 LARGEST = 700_000
+# at, age, target, revision and changedBy of lastDeploy.
+OWN_FACTS = 5
 
 
 async def keep(world: World, case: Case, plan: Plan) -> str:
@@ -31,13 +33,16 @@ async def keep(world: World, case: Case, plan: Plan) -> str:
 
 
 def fits(plan: Plan) -> None:
-    """Raises `Refused` (PlanTooLarge) where the status could not tell of every step and check."""
-    bounds = {field.name: field.metadata["max_length"] for field in fields(Status) if field.name in ("steps", "checks", "targets")}
+    """Raises `Refused` (PlanTooLarge) where the status could not tell of everything: steps, checks, facts, approvals."""
+    steps = [step for option in plan.options for step in option.steps]
     counts = {
-        "steps": sum(len(option.steps) for option in plan.options),
+        "steps": len(steps),
         "checks": len({check.name for check in plan.checks}),
         "targets": len(plan.targets),
+        "facts": len(plan.diagnosis) + len([step for step in steps if step.fact]) + OWN_FACTS,
+        "approvals": sum(sum(option.approval.roles.values()) for option in plan.options if option.approval),
     }
+    bounds = {field.name: field.metadata["max_length"] for field in fields(Status) if field.name in counts}
     for what, count in counts.items():
         if count > bounds[what]:
             why = f"{plan.playbook.name} comes to {count} {what} on {len(plan.targets)} objects, expected {bounds[what]} or fewer"

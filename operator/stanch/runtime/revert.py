@@ -9,7 +9,19 @@ from stanch.domain.incident import RevertRecord
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.chain import parse
 from stanch.engine.errors import Conflict, NotFound, Refused
-from stanch.engine.moves import Contested, Gone, Later, Outcome, Prepared, PrepareRevert, Stale, Unneeded, WriteRevert, Written
+from stanch.engine.moves import (
+    LOCKED,
+    Contested,
+    Gone,
+    Later,
+    Outcome,
+    Prepared,
+    PrepareRevert,
+    Stale,
+    Unneeded,
+    WriteRevert,
+    Written,
+)
 from stanch.engine.parts import Action, Before, Change, RevertConflict, Stage
 from stanch.engine.ports import Object
 from stanch.runtime import case as cases
@@ -37,9 +49,12 @@ class Debt:
 
 
 async def recall(world: World, case: Case, effect: PrepareRevert | WriteRevert) -> Debt:
-    """Raises `NotFound` where the image is gone: then nobody knows what was there."""
+    """Raises `Refused` (ImageLost) where the image is gone: then only people can tell what was there."""
     record = next(record for record in case.status.reverts if record.token == effect.token)
-    image: Any = parse(await world.vault.get(effect.image, effect.digest))
+    try:
+        image: Any = parse(await world.vault.get(effect.image, effect.digest))
+    except NotFound as failure:
+        raise Refused("ImageLost", f"nobody knows what was there before: {failure.message}") from failure
     action = world.actions.get(image["action"])
     if action is None:
         raise Refused("UnknownAction", f"this version of stanch has no action {image['action']!r} to take back")
@@ -57,7 +72,7 @@ async def prepare_revert(world: World, case: Case, effect: PrepareRevert) -> Out
         await hold_back_deletion(world, case)
         if holder := await lock(world, case, debt.record.ref):
             where = f"{holder.namespace}/{holder.name}"
-            return Later("TargetLocked", f"{debt.record.ref} is being changed by incident {where}", BUSY_RETRY)
+            return Later(LOCKED, f"{debt.record.ref} is being changed by incident {where}", BUSY_RETRY)
         seen = await debt.stage.cluster.get(debt.record.ref)
         change = await taking_back(debt, seen)
     except RevertConflict as conflict:

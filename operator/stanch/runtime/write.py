@@ -13,7 +13,7 @@ from stanch.domain.incident import TERMINAL, Status
 from stanch.domain.plan import Plan, Ref, Step
 from stanch.engine.chain import canonical
 from stanch.engine.errors import Conflict, NotFound, Refused
-from stanch.engine.moves import Later, Outcome, Prepare, Prepared, Settle, Stale, Unknown, Write, Written
+from stanch.engine.moves import FROZEN, LOCKED, Later, Outcome, Prepare, Prepared, Settle, Stale, Unknown, Write, Written
 from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.lease import target_lease
@@ -73,7 +73,7 @@ async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
         return frozen
     await hold_back_deletion(world, case)
     if this.ref and (holder := await lock(world, case, this.ref)):
-        return Later("TargetLocked", f"{this.ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
+        return Later(LOCKED, f"{this.ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
     before = await this.action.read(this.stage, this.ref, this.params)
     change = this.action.plan(before, this.params, effect.token)
     version = version_of(before)
@@ -95,7 +95,7 @@ async def freeze(world: World, case: Case) -> Later | None:
         return None
     if not policy["spec"].get("suspended"):
         return None
-    return Later("Frozen", f"ResponsePolicy {pin.name} is suspended: nothing is changed until `stanch unfreeze`", FREEZE_POLL)
+    return Later(FROZEN, f"ResponsePolicy {pin.name} is suspended: nothing is changed until `stanch unfreeze`", FREEZE_POLL)
 
 
 def version_of(before: Before) -> str:

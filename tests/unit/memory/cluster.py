@@ -91,6 +91,8 @@ class MemoryCluster:
             raise Refused("Invalid", f"{path!r} cannot be a path: it climbs, or does not begin with '/'")
         if taken := [name for name in call.headers if _RESERVED.match(name)]:
             raise Refused("Invalid", f"the header {taken[0]} is the API server's own")
+        if PROXY_VERBS[call.method] != "get":
+            self._vouched()
         await self._reading(PROXY_VERBS[call.method], service, "proxy")
         self._server.read(service)
         backend = self._server.backends.get((service.namespace, service.name, port))
