@@ -190,15 +190,22 @@ def test_what_is_prepared_and_refused_again_and_again_is_told_seldom() -> None:
     play.answers |= {moves.PrepareRevert: prepare, moves.WriteRevert: write}
     play.until(Phase.Mitigated)
     past_due(play)
-    lines, captures, until = len(play.chain), counted(play, moves.Capture), play.now + timedelta(hours=1)
+    lines, captures, tries = len(play.chain), counted(play, moves.Capture), counted(play, moves.PrepareRevert)
+    passes(play, timedelta(hours=1))
+    assert owed(play) != [RevertState.Done] and play.status.waits_for == "Revert or Confirm of undo/undo"
+    assert counted(play, moves.PrepareRevert) - tries >= 3, "it is still tried"
+    assert len(play.chain) - lines < 20 and counted(play, moves.Capture) - captures < 20
     tries = counted(play, moves.PrepareRevert)
+    passes(play, timedelta(days=3))
+    assert counted(play, moves.PrepareRevert) - tries >= 3 * 24 * 3 - 5, "every 20 minutes, for as long as it takes"
+
+
+def passes(play: Play, time: timedelta) -> None:
+    until = play.now + time
     while play.now < until:
         move = play.tick()
         assert move.wake_at is not None
         play.now = max(move.wake_at, play.now + timedelta(milliseconds=1))
-    assert owed(play) != [RevertState.Done] and play.status.waits_for == "Revert or Confirm of undo/undo"
-    assert counted(play, moves.PrepareRevert) - tries >= 3, "it is still tried"
-    assert len(play.chain) - lines < 20 and counted(play, moves.Capture) - captures < 20
 
 
 def counted(play: Play, kind: type) -> int:

@@ -279,7 +279,7 @@ def write(turn: Turn, record: RevertRecord) -> Move | None:
 def block(turn: Turn, record: RevertRecord, failed: Denied | Later) -> None:
     """Tried again, quietly; a refusal is for people to mend."""
     state = RevertState.Blocked if isinstance(failed, Denied) else record.state
-    again = min(RETRY * 2**record.attempts, LONGEST) if isinstance(failed, Denied) else turn.after(failed)
+    again = min(RETRY * 2 ** min(record.attempts, 6), LONGEST) if isinstance(failed, Denied) else turn.after(failed)
     put(turn, replace(record, state=state, message=clip(failed.message, MESSAGE), retry_at=turn.now + again))
     say_blocked(turn, record, failed)
     if isinstance(failed, Denied):
