@@ -82,9 +82,9 @@ MUTANTS = (
            "record.due_at <= turn.now + timedelta(hours=1)"),
     Mutant("the epoch is not fenced", "runtime.write:fence", "return await cluster.patch(", "return await cluster.get(ref) or (",
            focus="a write is held up"),
-    Mutant("the next option begins before the denied one is taken back", "engine.diagnosing:diagnosing",
-           "if due := reverting.due(turn):", "if due := ():",
-           focus="the next option is approved"),
+    # Two places hold the next option back, diagnosing and the step's own preparation: what both ask is what is spoilt.
+    Mutant("the next option begins before the denied one is taken back", "engine.reverting:after_failure",
+           "return demand(turn, of", "return names(of", focus="the next option is approved"),
     Mutant("the lock is not taken", "runtime.write:lock", "other = await world.locks.lock(target_lease(ref.uid), me)",
            "other = None"),
     Mutant("the lock is not given back", "runtime.finish:release", "await world.locks.unlock(target_lease(uid), case.facts.uid)",
