@@ -83,13 +83,30 @@ async def test_the_next_one_leads_at_once_when_the_leader_stops(two: tuple[Candi
 
 
 async def test_a_leader_that_died_is_followed_after_its_lease(two: tuple[Candidate, Candidate]) -> None:
-    """Its process hangs: for it no time passes, and nothing is renewed."""
+    """Its process hangs: for it no time passes, and nothing is renewed. Its last renewal was in second 4, for 15 seconds."""
     await both(two, 5)
-    await two[1].lives(14)
+    await two[1].lives(13.75)
     assert not two[1].leads
-    await two[1].lives(5)
+    await two[1].lives(0.5)
     assert two[1].leads
     assert two[1].terms[0].epoch == 2
+
+
+@pytest.mark.parametrize("offset", [0.25, 0.75, 1.25, 1.75])
+async def test_a_leader_that_died_is_followed_within_duration_and_retry(server: MemoryServer, offset: float) -> None:
+    """However its last renewal falls between the looks of the next one."""
+    first = Candidate(server, "first")
+    await first.lives(offset)
+    second = Candidate(server, "second")
+    await settle()
+    for candidate in (first, second) * 40:
+        await candidate.lives(0.25)
+    await first.lives(2)  # its last renewal, unseen yet
+    await second.lives(17.25)
+    assert second.leads
+    first.task.cancel()
+    second.task.cancel()
+    await asyncio.gather(first.task, second.task, return_exceptions=True)
 
 
 async def test_a_leader_that_hung_does_not_act_when_it_comes_back(two: tuple[Candidate, Candidate]) -> None:

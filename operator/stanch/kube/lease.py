@@ -117,7 +117,13 @@ class Election:
                     return lease, Term(_transitions(lease), self._ticks, started + self._pace.deadline)
             except (Retryable, Conflict, NotFound) as failure:
                 self.waits_for = str(failure)
-            await self._ticks.sleep(self._pace.retry)
+            await self._ticks.sleep(self._wait())
+
+    def _wait(self) -> float:
+        """Until the next look: no longer than until the Lease, as it was seen, is over. So whoever died is followed within
+        duration + retry, the time until its last renewal is seen."""
+        left = self._seen.until - self._ticks.monotonic()
+        return min(self._pace.retry, left) if left > 0 else self._pace.retry
 
     async def _claimed(self) -> Object | None:
         """The Lease once it is ours; None while another holds it. A `Conflict`: another was faster."""
