@@ -139,7 +139,7 @@ class Operator:
     async def lead(self, api: ApiServer) -> int:
         clusters = ApiClusters(api)
         lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, "stanch-leader")
-        election = Election(clusters.own, lease, self.identity, api.clock)
+        election = Election(clusters.own, lease, self.identity, api.clock, told=self.follows)
         async with AsyncExitStack() as stack:
             self.term = await self.unless_stopped(stack.enter_async_context(election.lead()))
             if self.term is None:
@@ -147,6 +147,9 @@ class Operator:
             self.metrics.leader.set(1)
             log.info("operator.leading", epoch=self.term.epoch)
             return await self.work(api, clusters, self.term)
+
+    def follows(self, why: str) -> None:
+        log.info("operator.following", waits_for=why)
 
     async def work(self, api: ApiServer, clusters: ApiClusters, term: Term) -> int:
         """Everything that runs while leading. The first part to end ends all of it."""

@@ -54,7 +54,7 @@ UNDO = option(
     HEALTH,
     steps=[
         step("switch", setConfig=writing({"read-only": "true"}), revert={"after": "15s", "onRecovery": False}),
-        step("undo", rolloutUndo={"target": "app", "to": "LastStable"}),
+        step("undo", rolloutUndo={"target": "app", "to": "Previous"}),
     ],
 )
 ENDS = {"tune": "Denied", "undo": "Confirmed"}
@@ -151,7 +151,6 @@ def in_lane(installed: Kubectl, lane: str, folder: Path, point: int) -> Life:
             operator.stop()
     life = told(scene, incident, door, operator)
     scene.on_call("delete", "incident", incident["metadata"]["name"])
-    scene.kubectl("delete", "decisions", "--all")
     return life
 
 
@@ -173,14 +172,19 @@ def told(scene: TrialScene, incident: Document, door: Door, operator: OperatorPr
     pack = incident["status"]["pack"]
     found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
     effects = Counter(written.token.partition("/")[2] for written in door.written if written.token)
-    said = frozenset((key, line["action"], line["expectation"]) for key, line in lines(incident).items() if steady(key))
+    said = frozenset((same(key), line["action"], line["expectation"]) for key, line in lines(incident).items() if steady(key))
     return Life(states(incident), scene.environment(), scene.settings(), effects, said, door.written, retries(operator),
                 found.ok, found.problems)  # fmt: skip
 
 
 def steady(key: str) -> bool:
-    """Whether every life tells it, under this key. How often a step was intended is another matter in another life."""
-    return "/intent/" not in key and not key.startswith("decision/") and key.rpartition("/")[2] not in ("stale", "waits")
+    """Whether every life tells it. How often a step was intended, and that an intent was found unwritten, is each life's own."""
+    return "/intent/" not in key and key.rpartition("/")[2] not in ("stale", "waits")
+
+
+def same(key: str) -> str:
+    """A Decision's key ends with its UID."""
+    return key.partition("/decision/")[0] + "/decision" if "/decision/" in key else key
 
 
 def retries(operator: OperatorProcess) -> int:

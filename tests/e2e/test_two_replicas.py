@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
+from stanch.packs.verify import verify
 from tests.e2e.test_actions_calls import EVIDENCE, clear, job, run
 from tests.stage.install import install_operator, uninstall_operator
 from tests.stage.kubectl import Kubectl
 from tests.stage.limits import LimitsScene, option, step
 from tests.stage.operator import OperatorProcess
+from tests.stage.pack import folder_of
 from tests.stage.proxy import Door, Hold, Written
 
 Document = dict[str, Any]
@@ -41,6 +43,7 @@ class Replicas:
         hold = self.door.hold = Hold(chooses, lambda: self.first.signal(signal.SIGSTOP))
         self.first.start()
         self.second.begin()
+        self.second.until_it_says("operator.following")
         name = self.limits.play(option("only", step))
         assert hold.held.wait(60), f"nothing was held: {[str(one) for one in self.door.written]}"
         return name, hold, datetime.now(UTC)
@@ -112,12 +115,17 @@ def test_a_stale_write_is_refused_by_the_api_server(replicas: Replicas, effect: 
     limits = replicas.limits
     name, hold, stopped = replicas.stopped_at(chooses, action)
     leading = replicas.second.until_it_says("operator.leading")
-    incident = limits.ended(name, only="Confirmed")
+    limits.ended(name, only="Confirmed")
+    limits.kubectl("wait", f"incident/{name}", "--for=jsonpath={.status.pack.manifest}", "--timeout=30s")
+    incident = limits.incident(name)
     generation = limits.kubectl.get("deployment", "limits")["metadata"]["generation"]
     assert replicas.let_arrive(hold) == 409
     assert limits.kubectl.get("deployment", "limits")["metadata"]["generation"] == generation
     assert len(limits.kubectl.get("jobs")["items"]) == (effect == "namedCreate")
     assert limits.incident(name)["status"] == incident["status"]
+    pack = incident["status"]["pack"]
+    found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
+    assert found.ok, found.problems
     taken_over(replicas, stopped, leading)
 
 

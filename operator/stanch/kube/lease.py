@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,9 +80,10 @@ class Election:
         *,
         pace: Pace | None = None,
         ticks: Ticks | None = None,
+        told: Callable[[str], None] = lambda why: None,
     ) -> None:
         """`ref` is the Lease. `identity` is borne by one process at a time: a Lease in its name is from an earlier life of it
-        that has ended (a restarted container), and is taken over at once."""
+        that has ended (a restarted container), and is taken over at once. `told` hears what keeps `lead` from beginning."""
         self._own = own
         self._ref = ref
         self._identity = identity
@@ -90,6 +91,7 @@ class Election:
         self._pace = pace or Pace()
         self._ticks = ticks or SystemTicks()
         self._seen = _Sighting("", 0.0, 0)
+        self._told = told
         self.waits_for = ""
 
     @asynccontextmanager
@@ -116,7 +118,7 @@ class Election:
                 if lease := await self._claimed():
                     return lease, Term(_transitions(lease), self._ticks, started + self._pace.deadline)
             except (Retryable, Conflict, NotFound) as failure:
-                self.waits_for = str(failure)
+                self._waits(str(failure))
             await self._ticks.sleep(self._wait())
 
     def _wait(self) -> float:
@@ -138,11 +140,16 @@ class Election:
         version, spec = lease["metadata"]["resourceVersion"], lease.get("spec", {})
         if self._seen.version == version:
             return
-        self.waits_for = f"{self._ref}, held by {spec.get('holderIdentity')}"
+        self._waits(f"{self._ref}, held by {spec.get('holderIdentity')}")
         ended = spec.get("holderIdentity") in (None, "", self._identity)
         at = self._ticks.monotonic()
         until = at if ended else at + spec.get("leaseDurationSeconds", self._pace.duration)
         self._seen = _Sighting(version, until, _transitions(lease))
+
+    def _waits(self, why: str) -> None:
+        if why != self.waits_for:
+            self.waits_for = why
+            self._told(why)
 
     def _is_over(self) -> bool:
         return not self._seen.version or self._ticks.monotonic() >= self._seen.until
