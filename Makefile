@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-unit test-contract test-e2e crash faults demo demo-down cluster-up cluster-down lint generate clean
+.PHONY: help venv test test-unit test-contract test-e2e crash demo demo-down cluster-up cluster-down lint generate clean
 
 PYTHON ?= python3
 # Extra words for pytest, as in: make test-unit ARGS="-k durations"
@@ -61,9 +61,6 @@ test-e2e: venv ## Tests on real pods
 
 crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
 	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600
-
-faults: venv ## Whole incidents while requests to the API server go wrong, several for each kind of fault (minutes)
-	@STANCH_FAULT_LIVES=5 $(PYTEST) tests/e2e/test_faults.py -s
 
 demo: venv ## A broken release on a real cluster, mitigated before your eyes; leaves the cluster up
 	@$(BIN)/python -m tests.demo

@@ -9,10 +9,10 @@ import base64
 import json
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -70,19 +70,6 @@ class Hold:
     answered: Future[int] = field(default_factory=Future)
 
 
-class Trouble(Protocol):
-    """Something that goes wrong on the way, now and then."""
-
-    def before(self, request: web.Request) -> Awaitable[web.StreamResponse] | None:
-        """In place of the API server, which hears nothing of the request; None: it is let through."""
-
-    def after(self, request: web.Request) -> Awaitable[None] | None:
-        """Once the API server has done what was asked, and before the operator hears of it."""
-
-    def during(self, request: web.Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """What arrives of an answer."""
-
-
 @dataclass
 class Door:
     """`after(number, written)` is called, in the proxy's thread, after each counted write; numbers begin with 1."""
@@ -91,7 +78,6 @@ class Door:
     after: Callable[[int, Written], None] = lambda number, written: None
     written: list[Written] = field(default_factory=list)
     hold: Hold | None = None
-    trouble: Trouble | None = None
     url: str = ""
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
@@ -141,12 +127,8 @@ class Door:
         held = await self._held(request, body)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._talk(session, request, held)
-        if self.trouble and (wrong := self.trouble.before(request)):
-            return await wrong
         async with session.request(request.method, request.rel_url, headers=passed(request), data=body or None) as answer:
             self._count(request, body, answer.status, held)
-            if self.trouble and (after := self.trouble.after(request)):
-                await after
             return await self._answer(request, answer)
 
     async def _held(self, request: web.Request, body: bytes) -> Hold | None:
@@ -186,8 +168,7 @@ class Door:
         response = web.StreamResponse(status=answer.status, headers=kept)
         try:
             await response.prepare(request)
-            chunks = answer.content.iter_any()
-            async for chunk in self.trouble.during(request, chunks) if self.trouble else chunks:
+            async for chunk in answer.content.iter_any():
                 await response.write(chunk)
             await response.write_eof()
         except (ConnectionError, aiohttp.ClientError):

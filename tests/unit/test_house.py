@@ -22,7 +22,6 @@ BROAD: Mapping[str, str] = {
 # Functions of the tests that may sleep, and why.
 SLEEPING: Mapping[str, str] = {
     "tests/contract/world.py:until": "looks again at a condition on another machine",
-    "tests/stage/trouble.py:after": "is the fault: an answer that comes late",
 }
 # Files of the tests that may be skipped, and why.
 SKIPPED: Mapping[str, str] = {
