@@ -1,8 +1,8 @@
 """A whole incident, lived again and again while something goes wrong: what came of it, and whether it is what always comes of it.
 
-Evidence; option `tune` does not help and is taken back; option `undo` puts a switch for a time and goes back to the release
-before; verified, held; the switch is taken back; a person closes it. What was written is counted at the door between operator
-and API server, not read from stanch's own records.
+Evidence; option `tune` restarts, changes a variable, does not help and is taken back as far as it can be; option `undo` puts a
+switch for a time and goes back to the release before; verified, held; the switch is taken back; a person closes it. What was
+written is counted at the door between operator and API server, not read from stanch's own records.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ TUNE = option(
     "tune",
     ROLLED_OUT,
     UNHELPED,
-    steps=[step("tune", setEnv={"target": "app", "set": {"FRONTEND_TUNED": "true"}})],
+    steps=[
+        step("restart", rolloutRestart={"target": "app"}),
+        step("tune", setEnv={"target": "app", "set": {"FRONTEND_TUNED": "true"}}),
+    ],
     revertOnFailure=True,
 )
 UNDO = option(
@@ -49,7 +52,7 @@ UNDO = option(
 )
 ENDS = {"tune": "Denied", "undo": "Confirmed"}
 # Token without the incident's UID -> how often the API server is to take such a write.
-EFFECTS = Counter(["1/tune/tune", "1/tune/tune/revert", "1/undo/switch", "1/undo/switch/revert", "1/undo/undo"])
+EFFECTS = Counter(["1/tune/restart", "1/tune/tune", "1/tune/tune/revert", "1/undo/switch", "1/undo/switch/revert", "1/undo/undo"])
 # Outcomes after which the same effect is tried again.
 AGAIN = frozenset({"Stale", "Later"})
 
