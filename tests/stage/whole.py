@@ -143,7 +143,8 @@ def closed(scene: TrialScene) -> Document:
     """Opened; closed by a person once it is resolved; sealed and recorded."""
     name = scene.run(TUNE, UNDO)
     said = scene.decide(scene.on_call, "Close", scene.until(name, "Resolved", 240))["metadata"]["name"]
-    scene.kubectl.wait(f"decision/{said}", ".status.effect", "Counted")
+    # Whether it counted says the timeline alone, where the operator was killed between telling and marking it.
+    scene.kubectl("wait", f"decision/{said}", "--for=jsonpath={.status.recordedAt}", "--timeout=120s", timeout=150)
 
     def over() -> bool:
         status = scene.incident(name)["status"]
