@@ -16,8 +16,6 @@ TIERS = tuple(TESTS / name for name in ("unit", "contract", "e2e", "bench", "plu
 BROAD: Mapping[str, str] = {
     "operator/stanch/runtime/workers.py:_one": "one incident that stanch stumbles over must not stop the others",
     "tests/stage/scene.py:until_status": "raises again, saying how the incident stands",
-    "tests/stage/whole.py:live": "raises again, with the end of the operator's log",
-    "tests/e2e/test_crash.py:_start": "hands it to the thread that waits, which raises it",
 }
 # Functions of the tests that may sleep, and why.
 SLEEPING: Mapping[str, str] = {
