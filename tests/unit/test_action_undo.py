@@ -132,23 +132,6 @@ def test_previous_passes_over_revisions_that_are_restarts_of_the_current_release
     assert change.summary == "revision 4 -> 1, image web:v2 -> web:v1"
 
 
-@pytest.mark.requirement("E-07")
-@pytest.mark.parametrize(
-    ("token", "to"),
-    [("inc-1/1/tune/tune", "web:v1"), ("inc-1/1/tune/tune/revert", "web:v2"), ("inc-0/1/undo/undo", "web:v2"), ("", "web:v2")],
-)
-def test_what_this_incident_has_tried_is_nothing_to_go_back_to(token: str, to: str) -> None:
-    """It did not help. What another incident went back to is a release like every other."""
-    made = {TOKEN: token} if token else {}
-    state = before(
-        deployment(template("web:v3")),
-        replica_set(3, template("web:v3"), at=3),
-        replica_set(2, template("web:v2"), at=2, **made),
-        replica_set(1, template("web:v1"), at=1),
-    )
-    assert image(state, ROLLOUT_UNDO.plan(state, UndoParams(to="Previous"), "inc-1/1/undo/undo")) == to
-
-
 def test_a_revision_is_found_by_a_number_that_it_bore_before() -> None:
     state = before(
         deployment(template("web:v3")),

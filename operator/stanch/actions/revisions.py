@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from stanch.actions.effects import TOKEN, annotations_of
+from stanch.actions.effects import annotations_of
 from stanch.engine.errors import Refused
 from stanch.engine.parts import Before
 from stanch.engine.ports import Object
@@ -22,16 +22,15 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class History:
-    """A workload and its numbered revisions, newest first. `incident`: UID of the one that asks."""
+    """A workload and its numbered revisions, newest first."""
 
     target: Object
     revisions: tuple[Object, ...]
-    incident: str = ""
 
     @classmethod
-    def of(cls, before: Before, token: str) -> History:
+    def of(cls, before: Before) -> History:
         found = [item for item in before.related if item["kind"] in ("ReplicaSet", "ControllerRevision")]
-        return cls(before.target, tuple(item for item in found if revision_number(item) > 0), token.partition("/")[0])
+        return cls(before.target, tuple(item for item in found if revision_number(item) > 0))
 
     @cached_property
     def current(self) -> Object | None:
@@ -46,17 +45,11 @@ class History:
         return f"{self.target['kind']} {self.target['metadata']['name']}"
 
     def earlier(self) -> Iterator[Object]:
-        """Earlier revisions of another release, newest first, but for those that this incident made itself."""
+        """Earlier revisions of another release, newest first."""
         limit = revision_number(self.current) if self.current else float("inf")
         for revision in self.revisions:
-            if revision_number(revision) < limit and release_of(revision) != self.release and not self.tried(revision):
+            if revision_number(revision) < limit and release_of(revision) != self.release:
                 yield revision
-
-    def tried(self, revision: Object) -> bool:
-        """Whether a step of this incident made it: what did not help is nothing to go back to. Controllers copy the workload's
-        annotations to the revision that they make; what a revert goes back to bears the revert's own token."""
-        token = annotations_of(revision).get(TOKEN, "")
-        return bool(self.incident) and token.startswith(f"{self.incident}/") and not token.endswith("/revert")
 
     def numbered(self, number: int) -> Object | None:
         """The revision that bears this number, or bore it before it was gone back to."""

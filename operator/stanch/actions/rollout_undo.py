@@ -57,8 +57,7 @@ class UndoParams(BaseModel):
     )
 
     to: To = Field(
-        description="Previous: the newest earlier revision of another release. None is gone back to that this incident made "
-        "itself. LastStable: the one that a "
+        description="Previous: the newest earlier revision of another release. LastStable: the one that a "
         "person marked (annotation stanch.dev/stable-revision on the workload, or stanch.dev/stable=true on the "
         "revision), else one whose pods are still all ready, else one that stood for stableAfter; refused when none can be told. "
         "Revision: the one with this number."
@@ -92,7 +91,7 @@ def plan(before: Before, params: UndoParams, token: str) -> Change:
     """Raises `Refused` where there is nothing to go back to, nobody can tell, or the change would not act or last."""
     guard_rollout(before.target, "undo")
     owner = guard_owner(before)
-    history = History.of(before, token)
+    history = History.of(before)
     revision, why = choose(history, params)
     patch = {
         "metadata": {"annotations": {TOKEN: token, **change_cause(before.target, revision)}},
