@@ -11,7 +11,7 @@ from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound, Refused, Retryable
 from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
 from tests.contract.suite_cluster import THING, ClusterContract, deployment, ref, thing
-from tests.contract.suite_exec import FILL, SPEAK, ZEROES, ExecContract, ExecRefusals
+from tests.contract.suite_exec import FILL, IGNORE, SPEAK, ZEROES, ExecContract, ExecRefusals
 from tests.unit.memory import Crash, MemoryClusters, MemoryServer, NotModelled, custom
 
 
@@ -62,6 +62,8 @@ def busybox(argv: Sequence[str], stdin: bytes) -> ExecReply:
             return ExecReply(0, " ".join(words).encode() + b"\n", b"")
         case ["sleep", _]:
             return ExecReply(None, b"", b"", broken="it was not over within 1 s and may go on")
+    if argv == IGNORE:
+        return ExecReply(0, b"", b"")
     if argv == SPEAK:
         return ExecReply(3, b"out\n", b"err\n")
     if argv == FILL:
