@@ -42,9 +42,9 @@ class DatabaseScene(Scene):
     def clients(self) -> list[str]:
         return self.kubectl("get", "pods", "-l", "component=leaky-frontend", "-o", "name").split()
 
-    def leak(self, each: int) -> None:
-        """Every client leaks so many connections."""
-        for client in self.clients():
+    def leak(self, each: int, *clients: str) -> None:
+        """Every client, or each of these, leaks so many connections. One that is refused is not tried again."""
+        for client in clients or self.clients():
             self.kubectl("exec", client, "--", "sh", "-c", f"echo {each} >/tmp/leak")
 
     def ask(self) -> str:
