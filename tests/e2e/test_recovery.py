@@ -132,3 +132,22 @@ def gone(trial: TrialScene, name: str, field: str, tries: int = 300) -> dict[str
     found = next((seen for seen in (trial.incident(name) for _ in range(tries)) if field not in seen["status"]), None)
     assert found, f"{field} is still in the status after {tries} questions: {trial.incident(name)['status']}"
     return found
+
+
+@pytest.mark.requirement("E-07")
+@pytest.mark.parametrize("to", ["Previous", "LastStable"])
+def test_what_a_denied_option_made_is_nothing_to_go_back_to(trial: TrialScene, to: str) -> None:
+    """Its pods are ready and its revision is the newest but one: all that speaks for it, but that it did not help."""
+    trial.prepare()
+    trial.break_release()
+    healthy = check("healthy", "15s", http={"service": "frontend", "port": "8080", "path": "/health"})
+    tune = step("tune", setEnv={"target": "app", "set": {"TUNED": "yes"}})
+    back = {"target": "app", "to": to, "stableAfter": "1s"}
+    undo = {"name": "undo", "expect": "the release before serves again", "rolloutUndo": back}
+    name = trial.run(
+        option("tune", ROLLED_OUT, healthy, steps=[tune], revertOnFailure=True),
+        option("undo", {**ROLLED_OUT, "name": "back"}, {**healthy, "name": "healthy-again"}, steps=[undo]),
+    )
+    incident = trial.until(name, "Resolved", 240)
+    assert states(incident) == {"tune": "Denied", "undo": "Confirmed"} and reverts(incident)[0] == "Done"
+    assert trial.environment() == {"FRONTEND_VERSION": "v1"}

@@ -132,6 +132,59 @@ def test_previous_passes_over_revisions_that_are_restarts_of_the_current_release
     assert change.summary == "revision 4 -> 1, image web:v2 -> web:v1"
 
 
+@pytest.mark.requirement("E-07")
+@pytest.mark.parametrize(
+    ("made_by", "to"),
+    [
+        ("inc-1/2/tune/tune", "web:v1"),  # an option before this one
+        ("inc-1/2/tune/revert", "web:v1"),  # its step is called so
+        ("inc-1/2/tune/tune/revert", "web:v2"),  # what its revert went back to
+        ("inc-1/2/undo/tune", "web:v2"),  # an earlier step of this option
+        ("inc-1/1/undo/undo", "web:v2"),  # what helped in an earlier attempt
+        ("inc-0/2/tune/tune", "web:v2"),  # another incident
+        ("inc-12/2/tune/tune", "web:v2"),
+        ("", "web:v2"),
+    ],
+)
+@pytest.mark.parametrize("choice", ["Previous", "LastStable"])
+def test_what_an_earlier_option_made_in_vain_is_nothing_to_go_back_to(made_by: str, to: str, choice: str) -> None:
+    made = {TOKEN: made_by} if made_by else {}
+    ready, lacking = {"replicas": 1, "readyReplicas": 1}, {"replicas": 1}
+    state = before(
+        deployment(template("web:v3")),
+        replica_set(3, template("web:v3"), at=3, status=lacking),
+        replica_set(2, template("web:v2"), at=2, status=ready, **made),
+        replica_set(1, template("web:v1"), at=1, status=ready),
+    )
+    change = ROLLOUT_UNDO.plan(state, UndoParams(to=choice), "inc-1/2/undo/undo")
+    assert image(state, change) == to
+    assert ("passed over 2: this incident has tried it in vain" in change.why) == (to == "web:v1" and choice == "Previous")
+
+
+@pytest.mark.requirement("E-07")
+@pytest.mark.parametrize(("taken_back", "to"), [(True, "web:v1"), (False, "web:v2")])
+def test_what_an_earlier_attempt_took_back_is_nothing_to_go_back_to(taken_back: bool, to: str) -> None:
+    """The revision that the revert went back to bears its token."""
+    made, back = "inc-1/1/tune/tune", {TOKEN: "inc-1/1/tune/tune/revert"} if taken_back else {}
+    state = before(
+        deployment(template("web:v3")),
+        replica_set(4, template("web:v3"), at=3, was="2", **back),
+        replica_set(3, template("web:v2"), at=4, **{TOKEN: made}),
+        replica_set(1, template("web:v1"), at=1),
+    )
+    assert image(state, ROLLOUT_UNDO.plan(state, UndoParams(to="Previous"), "inc-1/2/undo/undo")) == to
+
+
+def test_nothing_but_what_was_tried_in_vain_is_refused_and_said() -> None:
+    state = before(
+        deployment(template("web:v3")),
+        replica_set(3, template("web:v3"), at=3),
+        replica_set(2, template("web:v2"), at=2, **{TOKEN: "inc-1/1/tune/tune"}),
+    )
+    with pytest.raises(Refused, match=r"NoEarlierRevision.*apart from 2, which this incident has tried in vain"):
+        ROLLOUT_UNDO.plan(state, UndoParams(to="Previous"), "inc-1/1/undo/undo")
+
+
 def test_a_revision_is_found_by_a_number_that_it_bore_before() -> None:
     state = before(
         deployment(template("web:v3")),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from stanch.actions.effects import annotations_of
+from stanch.actions.effects import TOKEN, annotations_of
 from stanch.engine.errors import Refused
 from stanch.engine.parts import Before
 from stanch.engine.ports import Object
@@ -18,19 +18,22 @@ from stanch.engine.workload import current_revision, release_of, revision_number
 
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
 SHOWN = 8
+# Slashes in a step's token, incident/attempt/option/step; that of its revert has one more.
+STEP = 3
 
 
 @dataclass(frozen=True)
 class History:
-    """A workload and its numbered revisions, newest first."""
+    """A workload and its numbered revisions, newest first. `token`: of the step that asks."""
 
     target: Object
     revisions: tuple[Object, ...]
+    token: str = ""
 
     @classmethod
-    def of(cls, before: Before) -> History:
+    def of(cls, before: Before, token: str) -> History:
         found = [item for item in before.related if item["kind"] in ("ReplicaSet", "ControllerRevision")]
-        return cls(before.target, tuple(item for item in found if revision_number(item) > 0))
+        return cls(before.target, tuple(item for item in found if revision_number(item) > 0), token)
 
     @cached_property
     def current(self) -> Object | None:
@@ -45,11 +48,21 @@ class History:
         return f"{self.target['kind']} {self.target['metadata']['name']}"
 
     def earlier(self) -> Iterator[Object]:
-        """Earlier revisions of another release, newest first."""
+        """Earlier revisions of another release that this incident has not tried in vain, newest first."""
         limit = revision_number(self.current) if self.current else float("inf")
         for revision in self.revisions:
-            if revision_number(revision) < limit and release_of(revision) != self.release:
+            if revision_number(revision) < limit and release_of(revision) != self.release and not self.tried(revision):
                 yield revision
+
+    def tried(self, revision: Object) -> bool:
+        """Whether an option before this one left its token on it (another option comes only after it has failed), or a step of
+        any attempt that was taken back since. Controllers copy the workload's annotations to its newest revision."""
+        token = annotations_of(revision).get(TOKEN, "")
+        incident, attempt, option, *_ = (*self.token.split("/"), "", "")
+        if not token.startswith(f"{incident}/") or token.count("/") != STEP:
+            return False
+        earlier_option = token.startswith(f"{incident}/{attempt}/") and not token.startswith(f"{incident}/{attempt}/{option}/")
+        return earlier_option or any(annotations_of(item).get(TOKEN) == f"{token}/revert" for item in self.revisions)
 
     def numbered(self, number: int) -> Object | None:
         """The revision that bears this number, or bore it before it was gone back to."""
@@ -75,20 +88,25 @@ def previous(history: History) -> tuple[Object, str]:
     revision = next(history.earlier(), None)
     if revision is None:
         raise no_earlier(history)
-    skipped = _same_release_before(history, revision)
     why = f"revision {revision_number(revision)} is the newest earlier one of another release"
-    return revision, why + (f"; passed over {skipped}: the same release as now, restarts apart" if skipped else "")
+    return revision, why + passed_over(history, revision)
 
 
 def no_earlier(history: History) -> Refused:
     what = f"{history.name} has no earlier revision of another release, restarts apart"
-    return Refused("NoEarlierRevision", f"{what}; its revisions: {history.known()}")
+    tried = [str(revision_number(item)) for item in history.revisions if history.tried(item)]
+    apart = f", and apart from {', '.join(tried)}, which this incident has tried in vain" if tried else ""
+    return Refused("NoEarlierRevision", f"{what}{apart}; its revisions: {history.known()}")
 
 
-def _same_release_before(history: History, chosen: Object) -> str:
-    """Revisions passed over on the way to `chosen`, because they are the current release."""
-    between = (item for item in history.revisions if revision_number(item) > revision_number(chosen))
-    return ", ".join(str(revision_number(item)) for item in between if item is not history.current)
+def passed_over(history: History, chosen: Object) -> str:
+    """Which revisions were passed over on the way to `chosen`, and why."""
+    limit = revision_number(chosen)
+    between = [item for item in history.revisions if revision_number(item) > limit and item is not history.current]
+    same = [str(revision_number(item)) for item in between if release_of(item) == history.release]
+    tried = [str(revision_number(item)) for item in between if release_of(item) != history.release]
+    told = ((same, "the same release as now, restarts apart"), (tried, "this incident has tried it in vain"))
+    return "".join(f"; passed over {', '.join(numbers)}: {why}" for numbers, why in told if numbers)
 
 
 def named(history: History, number: int) -> tuple[Object, str]:

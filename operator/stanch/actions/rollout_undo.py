@@ -60,7 +60,7 @@ class UndoParams(BaseModel):
         description="Previous: the newest earlier revision of another release. LastStable: the one that a "
         "person marked (annotation stanch.dev/stable-revision on the workload, or stanch.dev/stable=true on the "
         "revision), else one whose pods are still all ready, else one that stood for stableAfter; refused when none can be told. "
-        "Revision: the one with this number."
+        "Both pass over what this incident has tried in vain. Revision: the one with this number."
     )
     revision: int | None = Field(default=None, ge=1, le=2**31 - 1, description="Number of the revision, with to: Revision.")
     stable_after: Duration = Field(
@@ -91,7 +91,7 @@ def plan(before: Before, params: UndoParams, token: str) -> Change:
     """Raises `Refused` where there is nothing to go back to, nobody can tell, or the change would not act or last."""
     guard_rollout(before.target, "undo")
     owner = guard_owner(before)
-    history = History.of(before)
+    history = History.of(before, token)
     revision, why = choose(history, params)
     patch = {
         "metadata": {"annotations": {TOKEN: token, **change_cause(before.target, revision)}},
