@@ -124,7 +124,7 @@ class ControlPlane:
         return self.state / "kwok" / "made-of"
 
     def _fingerprint(self) -> str:
-        return hashlib.sha256(f"{access.ADMIN} {self._config()} {audit.POLICY}".encode()).hexdigest()
+        return hashlib.sha256(f"{access.ADMIN} {self._config()}".encode()).hexdigest()
 
     def _forget_dead(self, space: Space) -> None:
         """kwokctl takes any process with a kept number for its own, even after a restart."""
