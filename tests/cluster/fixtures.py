@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from . import paths
 from .model import Cluster, Provider
 from .providers import choose
 from .providers.assets import Assets
-from .run import run, say
+from .run import locked, run, say
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class ClusterUnderTest:
     def host_address(self) -> str | None:
         """Where pods and the API server reach a server of this process; None where unknown."""
         return self.cluster.host_address
+
+    def installing(self) -> AbstractContextManager[None]:
+        """Held by one process at a time: kubectl's apply of an object that another one has just created fails."""
+        return locked(paths.state_dir(self.name) / "install.lock", f"installing on cluster {self.name}")
 
     def kubectl(self, *arguments: str, input: str | None = None, timeout: float = 120) -> str:
         """Run kubectl on this cluster and return its output; `timeout` in seconds.

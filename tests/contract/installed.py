@@ -30,9 +30,10 @@ PROBES = {
 
 def install(cluster: Any) -> None:
     """As a person does it. Returns when the kinds are served and the policies are in force."""
-    cluster.kubectl("apply", "-f", str(ROOT / "crds"))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds(cluster))
-    cluster.kubectl("apply", "-f", str(ROOT / "manifests" / "admission"))
+    with cluster.installing():
+        cluster.kubectl("apply", "-f", str(ROOT / "crds"))
+        cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds(cluster))
+        cluster.kubectl("apply", "-f", str(ROOT / "manifests" / "admission"))
     for message, probe in PROBES.items():
         until(lambda message=message, probe=probe: message in why_refused(cluster, "default", probe, "--dry-run=server"))
 

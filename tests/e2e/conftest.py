@@ -18,7 +18,8 @@ from tests.stage.scene import Scene
 def installed(cluster: Any) -> Kubectl:
     assert cluster.can_run_pods, f"end-to-end tests need real pods; cluster {cluster.name} cannot run them"
     kubectl = Kubectl(cluster.kubectl)
-    install_types(kubectl)
+    with cluster.installing():
+        install_types(kubectl)
     return kubectl
 
 

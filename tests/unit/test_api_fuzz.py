@@ -50,6 +50,7 @@ PLAYBOOK, INCIDENT = rule_breakers.playbook(), good().incident
 INCIDENT["spec"]["parameters"] = {"few": "3"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("obj", "read"), [(PLAYBOOK, PlaybookSpec), (INCIDENT, Incident)], ids=["Playbook", "Incident"])
 def test_anything_anywhere_is_judged(obj: Object, read: Any) -> None:
     places = [path for path in paths(obj["spec"], ("spec",)) if len(path) > 1]

@@ -70,6 +70,7 @@ async def test_told_to_stop_while_it_waits_for_the_api_server_it_stops(tmp_path:
         assert await operator.run() == 0
 
 
+@pytest.mark.long
 def test_every_line_of_the_log_is_json_whoever_speaks() -> None:
     code = (
         "import logging, structlog; from stanch.app import configure_logging; configure_logging('json');"

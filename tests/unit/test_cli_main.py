@@ -74,6 +74,7 @@ def test_help_imports_nothing_slow(arguments: list[str], slow: set[str]) -> None
     assert not imported(RUN.format(arguments=arguments)) & slow
 
 
+@pytest.mark.long
 def test_offline_commands_do_without_kubernetes_and_kopf(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text(PLAYBOOK)
     commands = (["lint", str(tmp_path)], ["rbac", "-f", str(tmp_path / "f.yaml")], ["verify", str(tmp_path)])

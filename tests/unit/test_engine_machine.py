@@ -15,7 +15,7 @@ from tests.unit.world import Life, Site, lean
 # STANCH_MACHINE_EXAMPLES=2000 and -o timeout=3600 search for minutes.
 EXAMPLES = int(os.environ.get("STANCH_MACHINE_EXAMPLES", "24"))
 
-TestIncidents = Incidents.TestCase
+TestIncidents = pytest.mark.long(Incidents.TestCase)
 TestIncidents.settings = settings(max_examples=EXAMPLES, stateful_step_count=25, deadline=None)
 
 

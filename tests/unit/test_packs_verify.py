@@ -31,6 +31,7 @@ def test_an_untouched_pack_is_good() -> None:
     assert (found.head, found.manifest, found.first_bad_entry) == (HEAD.hash, f"sha256:{MANIFEST}", 0)
 
 
+@pytest.mark.long
 @given(ANY_FILE, st.integers(min_value=0), st.integers(1, 255))
 def test_a_flipped_byte_anywhere_is_found(path: str, where: int, flip: int) -> None:
     data = bytearray(SEALED[path])
