@@ -147,6 +147,16 @@ def test_up_brings_a_killed_cluster_back_as_it_was(pair: tuple[ClusterUnderTest,
     assert second.kubectl("get", "configmap", "kept", "-o", "name") == "configmap/kept\n"
 
 
+def test_up_starts_a_part_that_ended_while_the_api_server_answers(pair: tuple[ClusterUnderTest, ClusterUnderTest]) -> None:
+    """As the controller manager does by itself, when the API server is slow to start."""
+    provider = Local(pair[1].name)
+    kept = provider.state / "kwok/clusters" / pair[1].name / "pids/kube-controller-manager.pid"
+    run([*provider.space.enter, "kill", "-KILL", kept.read_text().strip()])
+    wait_for("the controller manager to be gone", lambda: provider.status().parts["kube-controller-manager"] == "stopped", 10)
+    provider.up()
+    assert provider.status().state == "up"
+
+
 def test_down_leaves_nothing(users_kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = f"gone-{secrets.token_hex(3)}"
     provider = Local(name)

@@ -12,25 +12,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from .. import addons, apt, build, images, paths
-from ..local import cgroups, network
+from ..local import cgroups, controlplane, network
 from ..local.access import admin_kubeconfig
-from ..local.controlplane import ControlPlane
 from ..local.node import Node
 from ..local.space import Space
 from ..model import Cluster, ClusterError, Status, checked_name
 from ..progress import step
 from ..run import locked, say
 
-PARTS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kwok-controller",
-    "containerd",
-    "kubelet",
-    "kube-proxy",
-)
+PARTS = (*controlplane.PARTS, "containerd", "kubelet", "kube-proxy")
 
 
 class Local:
@@ -86,6 +76,7 @@ class Local:
         with step("[3/4] node"):
             self._join(control, node, kubectl)
         with step("[4/4] cluster DNS"):
+            self._check_parts()
             addons.add_fake_nodes(kubectl, fake_nodes)
             addons.wait_dns(control.network.dns)
             addons.wait_logs(kubectl)
@@ -117,7 +108,7 @@ class Local:
         pid = self.space.start()
         network.connect(net, pid, self.space.enter)
 
-    def _start_control_and_runtime(self, control: ControlPlane, node: Node, archives: list[Path]) -> None:
+    def _start_control_and_runtime(self, control: controlplane.ControlPlane, node: Node, archives: list[Path]) -> None:
         """Both at once: each waits mostly for its own disk and its own sockets."""
         with ThreadPoolExecutor(max_workers=1) as side:
             runtime = side.submit(self._start_runtime, node, archives)
@@ -128,25 +119,25 @@ class Local:
         node.start_containerd(self.space)
         node.import_images(self.space, archives)
 
-    def _join(self, control: ControlPlane, node: Node, kubectl: list[str]) -> None:
-        control.wait_ready(kubectl)
+    def _join(self, control: controlplane.ControlPlane, node: Node, kubectl: list[str]) -> None:
+        control.wait_ready(self.space, kubectl)
         addons.install_dns(kubectl, control.network.dns)
         node.start_kubelet(self.space, control, kubectl)
         node.start_proxy(self.space, control)
         node.wait_ready(kubectl)
 
-    def _kubeconfig(self, control: ControlPlane) -> Path:
+    def _kubeconfig(self, control: controlplane.ControlPlane) -> Path:
         text = admin_kubeconfig(self.state, f"stanch-{self.cluster}", control.server, control.pki / "ca.crt")
         return paths.write(paths.kubeconfig(self.cluster), text)
 
-    def _control(self, binaries: Path) -> ControlPlane:
+    def _control(self, binaries: Path) -> controlplane.ControlPlane:
         net = network.allot(self.state)
-        return ControlPlane(self.cluster, self.state, binaries, net, self._node(binaries, net).name)
+        return controlplane.ControlPlane(self.cluster, self.state, binaries, net, self._node(binaries, net).name)
 
     def _node(self, binaries: Path, net: network.Network) -> Node:
         return Node(self.cluster, f"{self.cluster}-node", self.state, binaries, net)
 
-    def _cluster(self, control: ControlPlane) -> Cluster:
+    def _cluster(self, control: controlplane.ControlPlane) -> Cluster:
         return Cluster(
             self.cluster,
             self.name,
