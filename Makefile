@@ -4,11 +4,14 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-unit test-contract test-e2e crash demo demo-down cluster-up cluster-down lint generate clean
+.PHONY: help venv test test-unit test-contract test-e2e crash faults soak bench profile demo demo-down cluster-up cluster-down lint generate clean
 
 PYTHON ?= python3
 # Extra words for pytest, as in: make test-unit ARGS="-k durations"
 ARGS ?=
+# How long `make soak` takes, and its seed: another one each time.
+MINUTES ?= 30
+SEED ?=
 # The cluster of cluster-up and cluster-down; several run side by side.
 NAME ?= stanch
 
@@ -61,6 +64,18 @@ test-e2e: venv ## Tests on real pods
 
 crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
 	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600
+
+faults: venv ## Whole incidents while requests to the API server go wrong, several for each kind of fault (minutes)
+	@STANCH_FAULT_LIVES=5 $(PYTEST) tests/e2e/test_faults.py -s
+
+soak: venv ## Random incidents, faults and kills for a while, judged from the API server's audit log (MINUTES=30)
+	@STANCH_SOAK_MINUTES="$(MINUTES)" STANCH_SOAK_SEED="$(or $(SEED),$(shell date +%s))" $(PYTEST) tests/e2e/test_soak.py -s -o faulthandler_timeout=0
+
+bench: venv ## Measure stanch against a Go operator and a script: table, JSON, SVG (an hour; ARGS="--scale brief" minutes)
+	@$(ON_CLUSTER) $(BIN)/python -m tests.bench $(ARGS)
+
+profile: venv ## Where the operator's processor time goes in a burst of Incidents (ARGS="--incidents 500")
+	@$(ON_CLUSTER) $(BIN)/python -m tests.bench.profiling $(ARGS)
 
 demo: venv ## A broken release on a real cluster, mitigated before your eyes; leaves the cluster up
 	@$(BIN)/python -m tests.demo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import signal
@@ -13,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests.stage.account import keep, kubeconfig_of
 from tests.stage.install import SHIPPED
 from tests.stage.kubectl import Kubectl
 
@@ -53,18 +51,34 @@ class OperatorProcess:
 
     def start(self) -> None:
         """Returns once it leads. Raises with the end of its log when it does not."""
+        begin = self.log.stat().st_size if self.log.exists() else 0
+        self.begin()
+        self._await(b"operator.leading", START_SECONDS, begin)
+
+    def begin(self) -> None:
+        """Starts it, and does not wait until it leads: another may."""
         self.folder.mkdir(parents=True, exist_ok=True)
         kubeconfig = self.folder / "operator.kubeconfig"
         if not kubeconfig.exists():
-            kubeconfig.touch(mode=0o600)
-            kubeconfig.write_text(yaml.safe_dump(self._kubeconfig()))
-        begin = self.log.stat().st_size if self.log.exists() else 0
+            keep(kubeconfig, kubeconfig_of(self.kubectl.inside(self.namespace), "stanch", self.server))
         environment = os.environ | {"STANCH_IDENTITY": self.identity}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(kubeconfig), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
             )
-        self._await_leading(begin)
+
+    def until_it_says(self, event: str, seconds: float = START_SECONDS) -> dict[str, Any]:
+        """The first line of its log of that event; waits for it."""
+        self._await(event.encode(), seconds, 0)
+        return next(line for line in self.lines() if line["event"] == event)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def ended(self, seconds: float | None = START_SECONDS) -> int:
+        """Its exit code, once it has ended by itself."""
+        assert self._process is not None
+        return self._process.wait(seconds)
 
     def _command(self, kubeconfig: Path) -> list[str]:
         options = {
@@ -75,17 +89,17 @@ class OperatorProcess:
         named = [part for name in self.namespaces for part in ("--namespace", name)]
         return [str(Path(sys.executable).with_name("stanch")), "run", *pairs, *named]
 
-    def _await_leading(self, begin: int) -> None:
-        end = time.monotonic() + START_SECONDS
+    def _await(self, event: bytes, seconds: float, begin: int) -> None:
+        end = time.monotonic() + seconds
         running = True
         while time.monotonic() < end and running:
             # Asked before the log is read: one that led and was killed since has led.
             running = self.running
-            if b"operator.leading" in self.log.read_bytes()[begin:]:
+            if event in self.log.read_bytes()[begin:]:
                 return
             # Waits for the process to end, at most this long: the log is looked at in between.
             self._poll(0.1)
-        raise AssertionError(f"the operator does not lead:\n{self.log.read_text()[-4000:]}")
+        raise AssertionError(f"the operator does not say {event.decode()}:\n{self.log.read_text()[-4000:]}")
 
     def _poll(self, seconds: float) -> None:
         assert self._process is not None
@@ -110,19 +124,5 @@ class OperatorProcess:
 
     def lines(self) -> list[dict[str, Any]]:
         """What it logged, as objects."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
-
-    def _kubeconfig(self) -> dict[str, Any]:
-        token = self.kubectl.inside(self.namespace)("create", "token", "stanch", "--duration=12h").strip()
-        shown = json.loads(self.kubectl.run("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
-        cluster = shown["clusters"][0]["cluster"]
-        if self.server:
-            cluster = {"server": self.server}
-        elif path := cluster.pop("certificate-authority", ""):
-            cluster["certificate-authority-data"] = base64.b64encode(Path(path).read_bytes()).decode()
-        return {
-            "apiVersion": "v1", "kind": "Config", "current-context": "operator",
-            "clusters": [{"name": "cluster", "cluster": cluster}],
-            "users": [{"name": "stanch", "user": {"token": token}}],
-            "contexts": [{"name": "operator", "context": {"cluster": "cluster", "user": "stanch"}}],
-        }  # fmt: skip
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]

@@ -1,5 +1,5 @@
 """A door between the operator and the API server, through which every request goes: it counts the writes that were committed,
-and does something right after a chosen one, before the operator hears of it.
+does something right after a chosen one, before the operator hears of it, and can hold a write on its way, as a network does.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import base64
 import json
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import aiohttp
 from aiohttp import web
@@ -24,11 +25,13 @@ HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "co
 
 @dataclass(frozen=True)
 class Written:
-    """One write that the API server committed."""
+    """One write: on its way, or committed. `token` is what a step or its revert puts on its target; `status` what was answered."""
 
     method: str
     path: str
     user: str
+    token: str = ""
+    status: int = 0
 
     def __str__(self) -> str:
         who = f" as {self.user.rsplit(':', 1)[-1]}" if self.user else ""
@@ -43,6 +46,46 @@ def counts(request: web.Request, body: bytes, status: int) -> bool:
     return request.method in WRITES and status < 300 and not asked and not beside
 
 
+def written(request: web.Request, body: bytes, status: int = 0) -> Written:
+    return Written(request.method, request.path, request.headers.get("Impersonate-User", ""), token_in(body), status)
+
+
+def token_in(body: bytes) -> str:
+    """The token that a write to a target carries; empty where it carries none."""
+    try:
+        found = json.loads(body)["metadata"]["annotations"]["stanch.dev/token"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return str(found)
+
+
+@dataclass
+class Hold:
+    """Holds the first write that `chooses`, with whatever `at_once` does, until `let` is set; then it arrives."""
+
+    chooses: Callable[[Written, bytes], bool]
+    at_once: Callable[[], None]
+    held: threading.Event = field(default_factory=threading.Event)
+    let: threading.Event = field(default_factory=threading.Event)
+    answered: Future[int] = field(default_factory=Future)
+
+
+class Trouble(Protocol):
+    """Something that goes wrong on the way, now and then."""
+
+    def before(self, request: web.Request) -> Awaitable[web.StreamResponse] | None:
+        """In place of the API server, which hears nothing of the request; None: it is let through."""
+
+    def after(self, request: web.Request) -> Awaitable[None] | None:
+        """Once the API server has done what was asked, and before the operator hears of it."""
+
+    def headed(self, request: web.Request, headers: dict[str, str]) -> dict[str, str]:
+        """What arrives of an answer's headers."""
+
+    def during(self, request: web.Request, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """What arrives of an answer."""
+
+
 @dataclass
 class Door:
     """`after(number, written)` is called, in the proxy's thread, after each counted write; numbers begin with 1."""
@@ -50,6 +93,8 @@ class Door:
     kubectl: Kubectl
     after: Callable[[int, Written], None] = lambda number, written: None
     written: list[Written] = field(default_factory=list)
+    hold: Hold | None = None
+    trouble: Trouble | None = None
     url: str = ""
     _loop: asyncio.AbstractEventLoop | None = None
     _thread: threading.Thread | None = None
@@ -95,26 +140,71 @@ class Door:
         return cluster["server"], ssl.create_default_context(cadata=authority)
 
     async def _pass(self, session: aiohttp.ClientSession, request: web.Request) -> web.StreamResponse:
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         body = await request.read()
-        async with session.request(request.method, request.rel_url, headers=headers, data=body or None) as answer:
-            if counts(request, body, answer.status):
-                self._count(Written(request.method, request.path, request.headers.get("Impersonate-User", "")))
+        held = await self._held(request, body)
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._talk(session, request, held)
+        if self.trouble and (wrong := self.trouble.before(request)):
+            return await wrong
+        async with session.request(request.method, request.rel_url, headers=passed(request), data=body or None) as answer:
+            self._count(request, body, answer.status, held)
+            if self.trouble and (after := self.trouble.after(request)):
+                await after
             return await self._answer(request, answer)
 
-    def _count(self, written: Written) -> None:
-        self.written.append(written)
-        self.after(len(self.written), written)
+    async def _held(self, request: web.Request, body: bytes) -> Hold | None:
+        hold, asked = self.hold, "dryRun" in request.query
+        if hold is None or asked or hold.held.is_set() or not hold.chooses(written(request, body), body):
+            return None
+        hold.at_once()
+        hold.held.set()
+        await asyncio.get_running_loop().run_in_executor(None, hold.let.wait)
+        return hold
+
+    def _count(self, request: web.Request, body: bytes, status: int, held: Hold | None) -> None:
+        if counts(request, body, status):
+            self.written.append(written(request, body, status))
+            self.after(len(self.written), self.written[-1])
+        if held:
+            held.answered.set_result(status)
+
+    async def _talk(self, session: aiohttp.ClientSession, request: web.Request, held: Hold | None) -> web.StreamResponse:
+        """A command in a container: both ways at once, until one side ends."""
+        protocols = [one.strip() for one in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        headers = {name: value for name, value in passed(request).items() if not name.lower().startswith("sec-websocket")}
+        async with session.ws_connect(request.rel_url, protocols=protocols, headers=headers, max_msg_size=0) as there:
+            if held:
+                held.answered.set_result(101)
+            here = web.WebSocketResponse(protocols=[there.protocol] if there.protocol else (), max_msg_size=0)
+            await here.prepare(request)
+            ways = [asyncio.ensure_future(copied(there, here)), asyncio.ensure_future(copied(here, there))]
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, here.close(), return_exceptions=True)
+            return here
 
     async def _answer(self, request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in HOP_BY_HOP - {"content-encoding"}}
-        response = web.StreamResponse(status=answer.status, headers=kept)
+        headers = self.trouble.headed(request, kept) if self.trouble else kept
+        response = web.StreamResponse(status=answer.status, headers=headers)
         try:
             await response.prepare(request)
-            async for chunk in answer.content.iter_any():
+            chunks = answer.content.iter_any()
+            async for chunk in self.trouble.during(request, chunks) if self.trouble else chunks:
                 await response.write(chunk)
             await response.write_eof()
         except (ConnectionError, aiohttp.ClientError):
             # Who asked was killed meanwhile.
             return response
         return response
+
+
+def passed(request: web.Request) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
+
+
+async def copied(source: Any, sink: Any) -> None:
+    async for message in source:
+        if message.type is aiohttp.WSMsgType.BINARY:
+            await sink.send_bytes(message.data)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from stanch.actions.registry import ACTIONS
 from stanch.api.kinds import PlaybookSpec
 from stanch.cli.rbac import Subject, objects
 from tests.stage.kubectl import documents
@@ -30,7 +31,9 @@ class TrialScene(Scene):
         self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
         self.rolled_out()
 
-    def run(self, *options: Document, targets: Iterable[Document] = (), policy: str = "", **more: Any) -> str:
+    def run(
+        self, *options: Document, targets: Iterable[Document] = (), policy: str = "", incident: str = "tried", **more: Any
+    ) -> str:
         """The playbook of these options, exactly the access that it needs, and the Incident that is opened for it: its name.
         Under the default policy, or another one."""
         spec = {
@@ -46,7 +49,7 @@ class TrialScene(Scene):
         playbook = {"apiVersion": "stanch.dev/v1alpha1", "kind": "Playbook", "metadata": metadata, "spec": spec}
         self.kubectl.apply([*objects(subject), playbook])
         under = {"policyRef": {"name": policy}} if policy else {}
-        return self.open("tried", playbookRef={"name": NAME}, **under)
+        return self.open(incident, playbookRef={"name": NAME}, **under)
 
     def settings(self) -> dict[str, str]:
         return self.kubectl.get("configmap", SETTINGS)["data"]
@@ -67,7 +70,7 @@ def option(name: str, *verify: Document, **more: Any) -> Document:
 
 def step(name: str, **more: Any) -> Document:
     """One step; its action, where none is given, writes its own name into the settings."""
-    action = {} if any(key in more for key in ("setEnv", "setConfig", "scale")) else {"setConfig": writing({name: "done"})}
+    action = {} if more.keys() & ACTIONS.keys() else {"setConfig": writing({name: "done"})}
     return {"name": name, "expect": "what the test says", **action, **more}
 
 

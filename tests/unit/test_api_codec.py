@@ -78,7 +78,7 @@ def test_a_status_reads_back_through_json() -> None:
 
 def test_no_status_is_the_initial_one_and_is_written_visibly() -> None:
     assert codec.status_of(incident()) == Status()
-    assert codec.status_to_json(Status()) == {"formatVersion": 1, "observedGeneration": 0, "phase": "Opened"}
+    assert codec.status_to_json(Status()) == {"formatVersion": 2, "observedGeneration": 0, "phase": "Opened"}
 
 
 def test_conditions_are_whole_as_kstatus_wants_them() -> None:

@@ -2,7 +2,10 @@
 
 import pytest
 
+from stanch.engine.errors import Conflict
+from stanch.kube.secrets import SecretStore
 from tests.contract.suite_records import RecordsContract
+from tests.unit.memory import MemoryClusters, MemoryServer
 from tests.unit.test_memory_cluster import MemoryWorld
 
 
@@ -13,3 +16,14 @@ def world() -> MemoryWorld:
 
 class TestRecords(RecordsContract):
     pass
+
+
+async def test_a_conflict_about_something_else_is_no_secret_that_is_there() -> None:
+    """As a quota is answered that two requests change at once: nothing was stored, and it is tried again."""
+    server = MemoryServer()
+    server.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "stanch-system"}})
+    store = SecretStore(MemoryClusters(server).own, "stanch-system")
+    server.fail(1, Conflict("Conflict", "Operation cannot be fulfilled on resourcequotas: the object has been modified"))
+    with pytest.raises(Conflict, match="resourcequotas"):
+        await store.put("plan-1", b"{}")
+    assert await store.get("plan-1", await store.put("plan-1", b"{}")) == b"{}"

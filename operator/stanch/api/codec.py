@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from stanch.api.decision import Decision as DecisionSpec
 from stanch.api.incident import Incident as IncidentSpec
+from stanch.api.upgrade import upgraded
 from stanch.domain.decision import Decision
 from stanch.domain.incident import FORMAT_VERSION, Facts, Status
 from stanch.domain.objects import DecisionStatus, DeclaredStatus
@@ -73,7 +74,7 @@ def facts_of(obj: Object) -> Facts:
 
 
 def status_of(obj: Object) -> Status:
-    """An Incident's status; the initial one where there is none yet.
+    """An Incident's status, whichever version of stanch wrote it; the initial one where there is none yet.
 
     Raises `Refused`: `NewerFormat` when a later version of stanch wrote it, `Invalid` when it cannot be read.
     """
@@ -83,7 +84,7 @@ def status_of(obj: Object) -> Status:
         message = f"{_title(obj)}: status has formatVersion {written}, this stanch reads up to {known}; run the later version"
         raise Refused("NewerFormat", message)
     try:
-        return _STATUS.validate_python(body)
+        return _STATUS.validate_python(upgraded(body))
     except ValidationError as error:
         raise Refused("Invalid", f"{_title(obj)}: {describe(error, 'status')}") from error
 

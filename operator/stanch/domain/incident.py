@@ -12,7 +12,7 @@ from stanch.domain.plan import Pin, Ref, Target
 from stanch.domain.record import SHORT, TEXT, Record, doc
 from stanch.domain.timeline import Entry, Head
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Phase(StrEnum):

@@ -33,7 +33,8 @@ class SecretStore:
     async def put(self, name: str, data: bytes, labels: Mapping[str, str] | None = None) -> str:
         """Stores `data` under `name` and returns its digest. The same data being there already is success.
 
-        Other data there: `Conflict` (reason ContentDiffers), for the name is derived from what it should hold.
+        Other data there: `Conflict` (reason ContentDiffers), for the name is derived from what it should hold. `Conflict`
+        too where the API server did not come to store it.
         """
         packed = gzip.compress(data, mtime=0)
         if len(packed) > LIMIT or len(data) > LONGEST:
@@ -42,6 +43,8 @@ class SecretStore:
         try:
             await self._own.create(self._secret(name, packed, labels or {}))
         except Conflict as failure:
+            if failure.reason != "AlreadyExists":
+                raise  # a quota that another request has changed: it was not stored
             if await self._read(name) != data:
                 message = f"secret/{name} in {self._namespace} holds other content than what is to be stored under its name"
                 raise Conflict("ContentDiffers", message) from failure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -66,6 +67,7 @@ class Effects:
 
     async def perform(self, case: Case, effect: Effect) -> Outcome:
         """Raises nothing of `engine.errors`: a failure is an outcome, and `decide` says what follows from it."""
+        begun = time.perf_counter()
         try:
             outcome = await PERFORMERS[type(effect)](self.world, case, effect)
         except Refused as failure:
@@ -75,7 +77,8 @@ class Effects:
         except Retryable as failure:
             outcome = Later(failure.reason, failure.message, failure.after)
         self.metrics.effects.labels(type(effect).__name__, type(outcome).__name__).inc()
-        log.info("effect", effect=type(effect).__name__, outcome=type(outcome).__name__, **why(outcome))
+        seconds = round(time.perf_counter() - begun, 6)
+        log.info("effect", effect=type(effect).__name__, outcome=type(outcome).__name__, seconds=seconds, **why(outcome))
         return outcome
 
 

@@ -106,7 +106,7 @@ class ControlPlane:
         return self.state / "kwok" / "made-of"
 
     def _fingerprint(self) -> str:
-        return hashlib.sha256(f"{access.ADMIN} {self._config()}".encode()).hexdigest()
+        return hashlib.sha256(f"{access.ADMIN} {self._config()} {audit.POLICY}".encode()).hexdigest()
 
     def _runs_whole(self, space: Space) -> bool:
         """Whether every part runs; starts those that do not.

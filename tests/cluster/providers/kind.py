@@ -7,6 +7,7 @@ This provider was NOT run on the machine that it was written on (no Docker daemo
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -15,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import audit
 from ..build import kubernetes_version
 from ..images import workload_archives
 from ..model import Cluster, ClusterError, Status, checked_name
-from ..paths import cache_root, kubeconfig, state_dir
+from ..paths import cache_root, kubeconfig, state_dir, write
 from ..progress import step
 from ..run import run
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 KIND = "v0.30.0"
 # An image is good for the kind that it was built for, and the digest is what says so.
 NODE_IMAGE = "kindest/node:v1.34.0@sha256:7416a61b42b1662ca6ca89f02028ac133a309a2a30ba309614e8ec94d976dc5a"
+# Where the node and its API server see the folder with audit policy and log.
+AUDIT = "/var/log/kubernetes/audit"
 
 
 class Kind:
@@ -45,11 +49,14 @@ class Kind:
         kind = self._kind()
         with step("[1/2] kind cluster"), _failures_told():
             kind.ensure_kubectl()
-            kind.create()
+            kind.create(self._config())
         with step("[2/2] images"):
             for archive in workload_archives(docker=True):
                 self.load_image(archive)
-        return Cluster(self.cluster, self.name, kind.kubeconfig_path, kind.kubectl_path, can_run_pods=True, host_address=_gateway())
+        return Cluster(
+            self.cluster, self.name, kind.kubeconfig_path, kind.kubectl_path,
+            can_run_pods=True, audit_log=self._audit / "audit.log", host_address=_gateway(),
+        )  # fmt: skip
 
     def down(self) -> None:
         """Delete the cluster, its kubeconfig with it."""
@@ -67,6 +74,23 @@ class Kind:
         """Whether kind knows the cluster."""
         known = self.cluster in run([self._program(), "get", "clusters"]).split()
         return Status(self.cluster, self.name, "up" if known else "down", {}, str(kubeconfig(self.cluster)) if known else None)
+
+    @property
+    def _audit(self) -> Path:
+        return state_dir(self.cluster) / "audit"
+
+    def _config(self) -> Path:
+        """The API server writes its audit log into a folder of ours (https://kind.sigs.k8s.io/docs/user/auditing/)."""
+        write(self._audit / "policy.json", json.dumps(audit.POLICY))
+        # Made by us: the API server's own would be for root alone, and it keeps owner and mode when it begins another.
+        (self._audit / "audit.log").touch(0o600)
+        paths = {"audit-log-path": f"{AUDIT}/audit.log", "audit-policy-file": f"{AUDIT}/policy.json"}
+        volume = {"name": "audit", "hostPath": AUDIT, "mountPath": AUDIT, "pathType": "Directory"}
+        patch = {"kind": "ClusterConfiguration", "apiServer": {"extraArgs": paths, "extraVolumes": [volume]}}
+        mount = {"hostPath": str(self._audit), "containerPath": AUDIT}
+        node = {"role": "control-plane", "kubeadmConfigPatches": [json.dumps(patch)], "extraMounts": [mount]}
+        config = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": [node]}
+        return write(state_dir(self.cluster) / "kind.json", json.dumps(config))
 
     def _program(self) -> str:
         kind = self._kind()

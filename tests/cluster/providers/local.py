@@ -18,7 +18,7 @@ from ..local.node import Node
 from ..local.space import Space
 from ..model import Cluster, ClusterError, Status, checked_name
 from ..progress import step
-from ..run import locked, say
+from ..run import locked, run, say
 
 PARTS = (*controlplane.PARTS, "containerd", "kubelet", "kube-proxy")
 
@@ -61,6 +61,13 @@ class Local:
         kubeconfig = paths.kubeconfig(self.cluster)
         return Status(self.cluster, self.name, state, parts, str(kubeconfig) if kubeconfig.exists() else None)
 
+    def signal(self, part: str, signal: str) -> None:
+        """Send a signal, such as STOP or CONT, to a part that runs; raises ClusterError."""
+        file = next((file for file in self._pid_files() if file.stem == part and self.space.runs(file)), None)
+        if file is None:
+            raise ClusterError(f"cluster {self.cluster}: {part} does not run; its parts: {', '.join(PARTS)}")
+        run([*self.space.enter, "kill", f"-{signal}", file.read_text().strip()])
+
     def _up(self, binaries: Path, archives: list[Path], fake_nodes: int) -> Cluster:
         control = self._control(binaries)
         if control.is_there() and not control.is_as_wanted():
@@ -84,9 +91,12 @@ class Local:
         return self._cluster(control)
 
     def _parts(self) -> dict[str, str]:
-        folders = self.state / "pids", self.state / "kwok/clusters" / self.cluster / "pids"
-        runs = {f.stem for folder in folders for f in folder.glob("*.pid") if self.space.runs(f)}
+        runs = {file.stem for file in self._pid_files() if self.space.runs(file)}
         return {part: "running" if part in runs else "stopped" for part in PARTS}
+
+    def _pid_files(self) -> list[Path]:
+        folders = self.state / "pids", self.state / "kwok/clusters" / self.cluster / "pids"
+        return [file for folder in folders for file in folder.glob("*.pid")]
 
     def _check_parts(self) -> None:
         """Some parts are not waited for: say so when one ended at once."""

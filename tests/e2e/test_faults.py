@@ -1,0 +1,107 @@
+"""Whole incidents while requests between operator and API server go wrong: each effect once, nothing lost, nothing late.
+
+`make test` lives one incident for each kind of fault; `make faults` several (STANCH_FAULT_LIVES), and prints the same table.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from tests.stage.kubectl import Kubectl
+from tests.stage.operator import OperatorProcess
+from tests.stage.proxy import Door
+from tests.stage.supervisor import Supervisor
+from tests.stage.trial import NAME, TrialScene, check, option
+from tests.stage.trouble import Answered, Chance, ClockJump, CutStream, Gone, Late, Reset, StreamsEnd
+from tests.stage.whole import EFFECTS, ENDS, LANES, Life, Tally, lanes, live
+
+LIVES = int(os.environ.get("STANCH_FAULT_LIVES", "1"))
+# Longer than the operator waits for an answer.
+TOO_LATE = 33.0
+FAULTS: dict[str, Callable[[int], Chance]] = {
+    "answers 0.3 s late": lambda seed: Late(1, seed=seed),
+    "reset before": lambda seed: Reset(7, seed=seed),
+    "reset after commit": lambda seed: Reset(6, writes=True, committed=True, seed=seed),
+    "time-out after commit": lambda seed: Late(25, writes=True, seconds=TOO_LATE, seed=seed),
+    "429, Retry-After": lambda seed: Answered(8, status=429, reason="TooManyRequests", headers=(("Retry-After", "1"),), seed=seed),
+    "409": lambda seed: Answered(7, writes=True, status=409, reason="Conflict", seed=seed),
+    "500": lambda seed: Answered(8, status=500, reason="InternalError", seed=seed),
+    "clock 3 s ahead": lambda seed: ClockJump(9, seconds=3, seed=seed),
+    "clock 3 s behind": lambda seed: ClockJump(9, seconds=-3, seed=seed),
+    "410 of a watch": lambda seed: Gone(2, streams=True, seed=seed),
+    "watch cut short": lambda seed: CutStream(1, streams=True, seed=seed),
+    "watch falls silent": lambda seed: CutStream(2, streams=True, silent=True, seed=seed),
+}
+# What option `first` writes into the settings.
+CHANGED = check("changed", object={"target": "settings", "expect": "object.data.first == 'done'"})
+HEAD = f"{'FAULT':24}{'INJECTED':>9}{'INCIDENTS':>10}{'DOUBLED':>9}{'LOST':>6}{'LATE':>6}  EVIDENCE BEFORE CHANGE"
+
+
+def one_life(installed: Kubectl, free: SimpleQueue[str], folder: Path, trouble: Chance | None) -> Life:
+    lane = free.get()
+    try:
+        with Door(installed, trouble=trouble) as door:
+            return live(installed, lane, folder, door)
+    finally:
+        free.put(lane)
+
+
+def row(fault: str, injected: int, lives: int, tally: Tally) -> str:
+    counts = f"{injected:9}{lives:10}{len(tally.doubled):9}{len(tally.lost):6}{len(tally.late):6}"
+    return f"{fault:24}{counts}  {lives - len(tally.unseen)} of {lives}"
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.requirement("E-04", "E-05")
+def test_incidents_end_the_same_whatever_goes_wrong_on_the_way(installed: Kubectl, namespace: str, tmp_path: Path) -> None:
+    with lanes(installed, namespace) as free, ThreadPoolExecutor(LANES) as pool:
+        reference = one_life(installed, free, tmp_path / "reference", None)
+        assert reference.options == ENDS and reference.effects == EFFECTS and not reference.problems, reference
+        troubles = [(fault, make(number), number) for fault, make in FAULTS.items() for number in range(LIVES)]
+        folders = [tmp_path / f"{place}" for place in range(len(troubles))]
+        lived = list(pool.map(lambda told, folder: one_life(installed, free, folder, told[1]), troubles, folders))
+    print(HEAD)
+    tallies = {fault: Tally() for fault in FAULTS}
+    injected = dict.fromkeys(FAULTS, 0)
+    for (fault, trouble, number), life in zip(troubles, lived, strict=True):
+        tallies[fault].count(f"{fault} {number}", life, reference)
+        injected[fault] += trouble.injected
+    for fault, tally in tallies.items():
+        print(row(fault, injected[fault], LIVES, tally))
+    doubled, lost, late = (sum(len(getattr(tally, what)) for tally in tallies.values()) for what in ("doubled", "lost", "late"))
+    assert all(injected.values()), f"a fault that was never injected shows nothing: {injected}"
+    assert all(tally.clean for tally in tallies.values()), [tally for tally in tallies.values() if not tally.clean]
+    print(f"faults: {sum(injected.values())} injected, doubled {doubled}, lost {lost}, late reverts {late}")
+
+
+@pytest.mark.parametrize(("silent", "limit"), [(False, 5.0), (True, 60.0)], ids=["cut", "silent"])
+def test_what_happens_while_no_watch_tells_of_it_is_seen_soon(
+    installed: Kubectl, namespace: str, tmp_path: Path, silent: bool, limit: float
+) -> None:
+    """Each watch ends at once; then an incident is opened, of which only a new one can tell."""
+    ends = StreamsEnd(1, silent=silent)
+    with lanes(installed, namespace, 1) as free, Door(installed, trouble=ends) as door:
+        lane = free.get()
+        scene = TrialScene(installed.inside(lane), f"{lane}-op")
+        scene.prepare()
+        with Supervisor(OperatorProcess(installed, tmp_path, (lane,), f"{lane}-op", server=door.url)) as supervisor:
+            scene.until(scene.run(option("first", CHANGED)), "Resolved")
+            ends.now()
+            opened = datetime.now(UTC)
+            scene.open("second", playbookRef={"name": NAME})
+            scene.kubectl("wait", "incident/second", "--for=jsonpath={.status.phase}", "--timeout=120s", timeout=150)
+            seen = first_of("second", supervisor.operator)
+    print(f"{ends.injected} watches {'fell silent' if silent else 'were cut'}: seen after {(seen - opened).total_seconds():.1f} s")
+    assert ends.injected and (seen - opened).total_seconds() <= limit
+
+
+def first_of(incident: str, operator: OperatorProcess) -> datetime:
+    """When the operator first did something about it."""
+    return next(datetime.fromisoformat(line["timestamp"]) for line in operator.lines() if line.get("incident") == incident)

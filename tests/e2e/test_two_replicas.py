@@ -1,0 +1,159 @@
+"""Two replicas: the leader is stopped past its Lease with a write on its way, the other takes over, the old one goes on.
+
+The write is held between the operator and the API server, as in a network's buffers, and arrives once the new leader has done
+what there was to do: the worst moment. What can be fenced is refused by the API server (409); what cannot be, because nobody can
+tell whether it happened, was left `Indeterminate` and to a person before it arrived.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stanch.packs.verify import verify
+from tests.e2e.test_actions_calls import EVIDENCE, clear, job, run
+from tests.stage.install import install_operator, uninstall_operator
+from tests.stage.kubectl import Kubectl
+from tests.stage.limits import LimitsScene, option, step
+from tests.stage.operator import OperatorProcess
+from tests.stage.pack import folder_of
+from tests.stage.proxy import Door, Hold, Written
+
+Document = dict[str, Any]
+Chooses = Callable[[Written, bytes], bool]
+# Lease duration + retry period + one tick, seconds.
+TAKEN_OVER = 15 + 2 + 1
+
+
+@dataclass
+class Replicas:
+    first: OperatorProcess
+    second: OperatorProcess
+    door: Door
+    limits: LimitsScene
+
+    def stopped_at(self, chooses: Chooses, step: Document) -> tuple[str, Hold, datetime]:
+        """The first leads and is stopped as the chosen write is on its way: the incident, the write, when."""
+        hold = self.door.hold = Hold(chooses, lambda: self.first.signal(signal.SIGSTOP))
+        self.first.start()
+        self.second.begin()
+        self.second.until_it_says("operator.following")
+        name = self.limits.play(option("only", step))
+        assert hold.held.wait(60), f"nothing was held: {[str(one) for one in self.door.written]}"
+        return name, hold, datetime.now(UTC)
+
+    def let_arrive(self, hold: Hold) -> int:
+        """What the API server says to the stale write; then the old leader goes on, and ends by itself."""
+        hold.let.set()
+        answer = hold.answered.result(30)
+        committed = len(self.door.written)
+        self.first.signal(signal.SIGCONT)
+        assert self.first.ended() == 1, "who lost the Lease ends"
+        assert len(self.door.written) == committed, f"it wrote after that: {self.door.written[committed:]}"
+        return answer
+
+
+@pytest.fixture
+def replicas(installed: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Replicas]:
+    """Two operators of one installation: one Lease, one place for packs. The first one goes through the door."""
+    own = f"{namespace}-op"
+    install_operator(installed, own)
+    packs = tmp_path / "packs"
+    with Door(installed) as door:
+        first = OperatorProcess(installed, tmp_path / "first", (namespace,), own, server=door.url, packs=packs, identity="first")
+        second = OperatorProcess(installed, tmp_path / "second", (namespace,), own, packs=packs, identity="second")
+        yield Replicas(first, second, door, LimitsScene(installed.inside(namespace), own))
+        if door.hold:
+            door.hold.let.set()
+        first.kill()
+        assert second.stop() == 0, second.log.read_text()[-4000:]
+    uninstall_operator(installed, own)
+
+
+def changes(written: Written, body: bytes) -> bool:
+    return bool(written.token) and "/deployments/" in written.path
+
+
+def creates_a_job(written: Written, body: bytes) -> bool:
+    return written.method == "POST" and written.path.endswith("/jobs")
+
+
+def calls(written: Written, body: bytes) -> bool:
+    return "/proxy/limits/" in written.path
+
+
+def execs(written: Written, body: bytes) -> bool:
+    return written.path.endswith("/exec")
+
+
+def intends(written: Written, body: bytes) -> bool:
+    return written.path.endswith("/status") and b'"Intended"' in body
+
+
+RAISE = step("raise", setEnv={"target": "app", "set": {"RATE_LIMIT_QUERY": "20"}})
+FENCED = {
+    "cas": (RAISE, changes),
+    "namedCreate": (step("report", **job("echo", "once")), creates_a_job),
+    "intent": (RAISE, intends),
+}
+ONCE = {
+    "http": (step("clear", **clear("u1")), calls, "/tmp/calls"),
+    "exec": (step("count", **run("sh", "-c", f"echo run >>{EVIDENCE}/runs")), execs, f"{EVIDENCE}/runs"),
+}
+
+
+@pytest.mark.requirement("E-04")
+@pytest.mark.parametrize("effect", FENCED)
+def test_a_stale_write_is_refused_by_the_api_server(replicas: Replicas, effect: str) -> None:
+    action, chooses = FENCED[effect]
+    limits = replicas.limits
+    name, hold, stopped = replicas.stopped_at(chooses, action)
+    leading = replicas.second.until_it_says("operator.leading")
+    limits.ended(name, only="Confirmed")
+    limits.kubectl("wait", f"incident/{name}", "--for=jsonpath={.status.pack.manifest}", "--timeout=30s")
+    incident = limits.incident(name)
+    generation = limits.kubectl.get("deployment", "limits")["metadata"]["generation"]
+    assert replicas.let_arrive(hold) == 409
+    assert limits.kubectl.get("deployment", "limits")["metadata"]["generation"] == generation
+    assert len(limits.kubectl.get("jobs")["items"]) == (effect == "namedCreate")
+    assert limits.incident(name)["status"] == incident["status"]
+    pack = incident["status"]["pack"]
+    found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
+    assert found.ok, found.problems
+    taken_over(replicas, stopped, leading)
+
+
+@pytest.mark.parametrize("effect", ONCE)
+def test_what_cannot_be_fenced_is_left_to_a_person_and_happens_once(replicas: Replicas, effect: str) -> None:
+    action, chooses, tally = ONCE[effect]
+    limits = replicas.limits
+    name, hold, stopped = replicas.stopped_at(chooses, action)
+    leading = replicas.second.until_it_says("operator.leading")
+    incident = limits.until_status(name, ".steps[0].state", "Indeterminate")
+    assert incident["status"]["waitsFor"] == f"Confirm or Reject of {action['name']}"
+    assert not counted(limits, tally), "it is still on its way"
+    replicas.let_arrive(hold)
+    limits.until_true("it arrives", lambda: bool(counted(limits, tally)))
+    limits.answer("Confirm", incident, action["name"])
+    limits.ended(name, only="Confirmed")
+    assert len(counted(limits, tally)) == 1
+    taken_over(replicas, stopped, leading)
+
+
+def counted(limits: LimitsScene, tally: str) -> list[str]:
+    """What the application has counted: a line each time."""
+    return limits.inside("sh", "-c", f"cat {tally} 2>/dev/null || true").splitlines()
+
+
+def taken_over(replicas: Replicas, stopped: datetime, leading: Document) -> None:
+    led = (datetime.fromisoformat(leading["timestamp"]) - stopped).total_seconds()
+    progress = next(line for line in replicas.second.lines() if line["event"] in ("effect", "phase"))
+    acted = (datetime.fromisoformat(progress["timestamp"]) - stopped).total_seconds()
+    print(f"taken over after {led:.1f} s, first progress after {acted:.1f} s, of {TAKEN_OVER} s")
+    assert acted <= TAKEN_OVER

@@ -1,0 +1,36 @@
+"""A kubeconfig with which a program speaks under a ServiceAccount, not as admin."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.stage.kubectl import Kubectl
+
+
+def kubeconfig_of(kubectl: Kubectl, account: str, server: str = "") -> dict[str, Any]:
+    """Of a ServiceAccount in kubectl's namespace. `server` replaces the API server's address; it is then spoken to in the clear."""
+    token = kubectl("create", "token", account, "--duration=12h").strip()
+    shown = json.loads(kubectl.run("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
+    cluster = shown["clusters"][0]["cluster"]
+    if server:
+        cluster = {"server": server}
+    elif path := cluster.pop("certificate-authority", ""):
+        cluster["certificate-authority-data"] = base64.b64encode(Path(path).read_bytes()).decode()
+    return {
+        "apiVersion": "v1", "kind": "Config", "current-context": account,
+        "clusters": [{"name": "cluster", "cluster": cluster}],
+        "users": [{"name": account, "user": {"token": token}}],
+        "contexts": [{"name": account, "context": {"cluster": "cluster", "user": account, "namespace": kubectl.namespace}}],
+    }  # fmt: skip
+
+
+def keep(path: Path, kubeconfig: dict[str, Any]) -> Path:
+    """In a file that nobody else reads."""
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(kubeconfig))
+    return path

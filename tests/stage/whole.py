@@ -1,0 +1,198 @@
+"""A whole incident, lived again and again while something goes wrong: what came of it, and whether it is what always comes of it.
+
+Evidence; option `tune` restarts, changes a variable, does not help and is taken back as far as it can be; option `undo` puts a
+switch for a time and goes back to the release before; verified, held; the switch is taken back; a person closes it. What was
+written is counted at the door between operator and API server, not read from stanch's own records.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from stanch.packs.verify import verify
+from tests.stage.install import install_operator, uninstall_operator
+from tests.stage.kubectl import Kubectl
+from tests.stage.operator import OperatorProcess
+from tests.stage.pack import folder_of, lines
+from tests.stage.proxy import Door, Written
+from tests.stage.supervisor import Supervisor
+from tests.stage.trial import ROLLED_OUT, TrialScene, check, option, states, step, writing
+
+Document = dict[str, Any]
+# Lives at the same time, each in a namespace and under an operator of its own: they mostly wait for pods.
+LANES = 3
+
+# Longer than any outage of these tests.
+HEALTH = check("health", within="3m", hold_for="1s", http={"service": "frontend", "port": "8080", "path": "/health"})
+# Long enough for the pod to answer (no answer would be inconclusive, not denied).
+UNHELPED = HEALTH | {"within": "6s"}
+TUNE = option(
+    "tune",
+    ROLLED_OUT,
+    UNHELPED,
+    steps=[
+        step("restart", rolloutRestart={"target": "app"}),
+        step("tune", setEnv={"target": "app", "set": {"FRONTEND_TUNED": "true"}}),
+    ],
+    revertOnFailure=True,
+)
+UNDO = option(
+    "undo",
+    ROLLED_OUT,
+    HEALTH,
+    steps=[
+        step("switch", setConfig=writing({"read-only": "true"}), revert={"after": "15s", "onRecovery": False}),
+        step("undo", rolloutUndo={"target": "app", "to": "Previous"}),
+    ],
+)
+ENDS = {"tune": "Denied", "undo": "Confirmed"}
+# Token without the incident's UID -> how often the API server is to take such a write.
+EFFECTS = Counter(["1/tune/restart", "1/tune/tune", "1/tune/tune/revert", "1/undo/switch", "1/undo/switch/revert", "1/undo/undo"])
+# Outcomes after which the same effect is tried again.
+AGAIN = frozenset({"Stale", "Later"})
+
+
+@dataclass
+class Life:
+    """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert."""
+
+    options: dict[str, str]
+    environment: dict[str, str]
+    settings: dict[str, str]
+    effects: Counter[str]
+    told: frozenset[tuple[str, str, str]]
+    writes: list[Written]
+    retries: int
+    restarts: int
+    late: float
+    evidence_first: bool
+    problems: object
+
+
+@dataclass
+class Tally:
+    """What went wrong over many lives. `lateness`: seconds above which a revert is late."""
+
+    lateness: float = 10.0
+    doubled: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+
+    def count(self, name: object, life: Life, reference: Life) -> None:
+        self.doubled += [f"{name}: {token}" for token, times in life.effects.items() if times > EFFECTS[token]]
+        self.lost += [f"{name}: {token}" for token in EFFECTS if token not in life.effects]
+        self.broken += [f"{name}: {life.problems}"] if life.problems else []
+        self.late += [f"{name}: {life.late:.1f} s"] if not 0 <= life.late <= self.lateness else []
+        self.unseen += [] if life.evidence_first else [f"{name}: a change before its evidence"]
+        for what in ("options", "environment", "settings", "told"):
+            mine, theirs = getattr(life, what), getattr(reference, what)
+            if mine != theirs:
+                self.other.append(f"{name}: {what}: {mine ^ theirs if what == 'told' else mine}")
+
+    @property
+    def clean(self) -> bool:
+        return not (self.doubled or self.lost or self.broken or self.late or self.unseen or self.other)
+
+
+@contextmanager
+def lanes(installed: Kubectl, prefix: str, count: int = LANES) -> Iterator[SimpleQueue[str]]:
+    """Namespaces, each with the rights of an operator of its own, to be taken and given back."""
+    free: SimpleQueue[str] = SimpleQueue()
+    names = [f"{prefix}-{number}" for number in range(count)]
+    for name in names:
+        installed("create", "namespace", name)
+        installed("-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+        install_operator(installed, f"{name}-op")
+        free.put(name)
+    yield free
+    for name in names:
+        uninstall_operator(installed, f"{name}-op")
+        installed("delete", "namespace", name, "--wait=false")
+
+
+def live(
+    installed: Kubectl, lane: str, folder: Path, door: Door, during: Callable[[OperatorProcess], None] = lambda _: None
+) -> Life:
+    """One incident through that door, from opened to closed. `during` is told of the operator once it runs."""
+    operator = OperatorProcess(installed, folder, (lane,), f"{lane}-op", server=door.url)
+    scene = TrialScene(installed.inside(lane), f"{lane}-op")
+    scene.prepare()
+    scene.release("v1")
+    scene.break_release()
+    with Supervisor(operator) as supervisor:
+        during(operator)
+        try:
+            incident = closed(scene)
+            life = told(scene, incident, door, operator, supervisor.restarts)
+        except Exception as error:
+            raise AssertionError(f"{error}\n{operator.log.read_text()[-3000:]}") from error
+    scene.on_call("delete", "incident", incident["metadata"]["name"])
+    return life
+
+
+def closed(scene: TrialScene) -> Document:
+    """Opened; closed by a person once it is resolved; sealed and recorded."""
+    name = scene.run(TUNE, UNDO)
+    said = scene.decide(scene.on_call, "Close", scene.until(name, "Resolved", 240))["metadata"]["name"]
+    # Whether it counted says the timeline alone, where the operator was killed between telling and marking it.
+    scene.kubectl("wait", f"decision/{said}", "--for=jsonpath={.status.recordedAt}", "--timeout=120s", timeout=150)
+
+    def over() -> bool:
+        status = scene.incident(name)["status"]
+        return status["phase"] == "Closed" and status["pack"].get("sealed", 0) >= status["pack"]["head"]["seq"]
+
+    scene.until_true("closed and sealed", over)
+    return scene.incident(name)
+
+
+def told(scene: TrialScene, incident: Document, door: Door, operator: OperatorProcess, restarts: int) -> Life:
+    pack, said = incident["status"]["pack"], lines(incident)
+    found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
+    switch = next(record for record in incident["status"]["reverts"] if record["step"] == "switch")
+    late = datetime.fromisoformat(switch["doneAt"]) - datetime.fromisoformat(switch["dueAt"])
+    return Life(
+        options=states(incident),
+        environment=scene.environment(),
+        settings=scene.settings(),
+        effects=Counter(written.token.partition("/")[2] for written in door.written if written.token),
+        told=frozenset((same(key), line["action"], line["expectation"]) for key, line in said.items() if steady(key)),
+        writes=door.written,
+        retries=retries(operator),
+        restarts=restarts,
+        late=late.total_seconds(),
+        evidence_first=evidence_first(list(said)),
+        problems="" if found.ok else found.problems,
+    )
+
+
+def evidence_first(keys: list[str]) -> bool:
+    """Whether each intent of a step stands in the timeline after evidence, and the first evidence before everything."""
+    evidence = [place for place, key in enumerate(keys) if "/evidence/" in key]
+    intents = [place for place, key in enumerate(keys) if "/intent/" in key]
+    return bool(evidence and intents) and evidence[0] < intents[0]
+
+
+def steady(key: str) -> bool:
+    """Whether every life tells it. How often a step was intended, that an intent was found unwritten, and which captures there
+    were is each life's own."""
+    return not any(part in key for part in ("/intent/", "/evidence/")) and key.rpartition("/")[2] not in ("stale", "waits")
+
+
+def same(key: str) -> str:
+    """A Decision's key ends with its UID."""
+    return key.partition("/decision/")[0] + "/decision" if "/decision/" in key else key
+
+
+def retries(operator: OperatorProcess) -> int:
+    """How often an effect had to be tried again (a controller wrote the Deployment's status between): each adds writes."""
+    return sum(line.get("outcome") in AGAIN or line["event"] == "tick.again" for line in operator.lines())
