@@ -12,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import aiohttp
@@ -25,13 +26,17 @@ HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "co
 
 @dataclass(frozen=True)
 class Written:
-    """One write: on its way, or committed. `token` is what a step or its revert puts on its target; `status` what was answered."""
+    """One write: on its way, or committed.
+
+    `token` is what a step or its revert puts on its target; `status` what was answered, and `at` when.
+    """
 
     method: str
     path: str
     user: str
     token: str = ""
     status: int = 0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     def __str__(self) -> str:
         who = f" as {self.user.rsplit(':', 1)[-1]}" if self.user else ""

@@ -159,7 +159,8 @@ def told(scene: TrialScene, incident: Document, door: Door, operator: OperatorPr
     pack, said = incident["status"]["pack"], lines(incident)
     found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
     switch = next(record for record in incident["status"]["reverts"] if record["step"] == "switch")
-    late = datetime.fromisoformat(switch["doneAt"]) - datetime.fromisoformat(switch["dueAt"])
+    back = next(written.at for written in door.written if written.token.endswith("/undo/switch/revert"))
+    late = back - datetime.fromisoformat(switch["dueAt"])
     return Life(
         options=states(incident),
         environment=scene.environment(),

@@ -33,16 +33,21 @@ MERGE_PATCH = "application/merge-patch+json"
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds. `total` is for a whole request; a stream has no total, but may be silent for at most `idle`."""
+    """Seconds. `total` is for a whole request; a stream has no total, but may be silent for at most `idle`.
+
+    `own` is for the operator's own requests: no webhook stands in their way, and reverts are late by what they wait for.
+    """
 
     connect: float = 5.0
     total: float = 30.0
+    own: float = 10.0
     idle: float = 30.0
 
-    def of(self, streamed: bool) -> aiohttp.ClientTimeout:
-        if streamed:
+    def of(self, request: Request) -> aiohttp.ClientTimeout:
+        if request.streamed:
             return aiohttp.ClientTimeout(total=None, sock_connect=self.connect, sock_read=self.idle)
-        return aiohttp.ClientTimeout(total=self.total, sock_connect=self.connect)
+        total = self.total if request.user or request.foreign else min(self.own, self.total)
+        return aiohttp.ClientTimeout(total=total, sock_connect=self.connect)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class ApiServer:
                 URL(self._configuration.host + request.target, encoded=True),
                 headers=headers,
                 data=(request.raw or None) if request.body is None else json.dumps(request.body).encode(),
-                timeout=self._timeouts.of(request.streamed),
+                timeout=self._timeouts.of(request),
                 allow_redirects=False,
                 **self._pool.route,
             ) as response:
