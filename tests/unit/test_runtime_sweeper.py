@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from stanch.engine.errors import Retryable
+from stanch.engine.recovering import rests
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import KeyQueue
-from stanch.runtime.sweeper import Sweeper
+from stanch.runtime.sweeper import Sweeper, wants_tick
 from tests.unit.memory import MemoryClusters
 from tests.unit.world import KEY, NAMESPACE, Life, Site
 
@@ -71,9 +74,11 @@ async def test_open_incident_is_looked_at_and_a_resolved_one_rests_once_it_is_se
     await sweeper.sweep()
     assert len(sweeper.queue) == 0
     status = site.incident["status"]
-    site.server.set_status(site.incident_ref, {**status, "pack": {**status["pack"], "sealed": 1}})
-    await sweeper.sweep()
-    assert len(sweeper.queue) == 1, "what is not sealed is owed"
+    assert status["rests"] and not wants_tick(site.incident)
+    unsealed = replace(site.status, pack=replace(site.status.pack, sealed=1))
+    assert not rests(unsealed), "what is not sealed is owed"
+    site.server.patch(site.incident_ref, {"spec": {"impact": "more of it"}}, "", "", dry_run=False)
+    assert wants_tick(site.incident), "somebody edits it"
 
 
 async def test_list_that_fails_leaves_what_was_known() -> None:
