@@ -110,6 +110,7 @@ STOPPED = {
 }
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.requirement("E-04", "E-05")
 def test_an_incident_goes_on_after_a_part_of_the_cluster_was_gone(own: tuple[Local, Kubectl], tmp_path: Path) -> None:
     provider, kubectl = own
@@ -135,6 +136,7 @@ def progress(operator: OperatorProcess, back: datetime) -> float:
     return min((at - back).total_seconds() for at in told if at > back)
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.requirement("E-02")
 def test_nothing_is_changed_while_the_packs_disk_is_full(own: tuple[Local, Kubectl], tmp_path: Path) -> None:
     """The disk fills up as an intent is stored: the write waits until there is room for what proves it."""
