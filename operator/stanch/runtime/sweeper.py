@@ -1,5 +1,5 @@
-"""Looks at every Incident that does not rest now and then: watches have gone silent without an error (kopf #585, #955, #1145,
-#1276).
+"""Looks now and then which Incidents there are that do not rest: watches have gone silent without an error (kopf #585, #955,
+#1145, #1276), and clocks are set.
 
 What a list shows and the watch has not told, although a sweep lies between, proves a silent watch: the sweeper ticks the
 incident itself, and `/healthz` fails so that the process is restarted.
@@ -8,6 +8,7 @@ incident itself, and `/healthz` fails so that the process is restarted.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 # By a field that the CRD declares selectable.
 OPEN = "status.rests!=true"
+# Seconds: more than the API server's time, told in whole ones, is ever off.
+JUMP = 2.0
 
 
 def wants_tick(obj: Object) -> bool:
@@ -49,6 +52,7 @@ class Sweeper:
     # Half of what a silent watch may cost (a minute); the API server selects, so that closed Incidents cost nothing.
     period: float = 30.0
     silent: bool = False
+    _ahead: float | None = None
     _told: dict[Key, str] = field(default_factory=dict)
     _untold: dict[Key, str] = field(default_factory=dict)
 
@@ -71,19 +75,27 @@ class Sweeper:
 
     async def sweep(self) -> None:
         untold: dict[Key, str] = {}
+        jumped = self._jumped()
         for namespace in self.namespaces or ("",):
-            async for obj in self.own.list(API_VERSION, "Incident", namespace, fields=OPEN):
-                self._look(obj, untold)
+            async for obj in self.own.list(API_VERSION, "Incident", namespace, fields=OPEN, metadata_only=True):
+                self._look(obj, untold, jumped)
         proven = [key for key, version in untold.items() if self._untold.get(key) == version]
         self._judge(proven)
         self._untold = untold
         self.metrics.sweeps.inc()
 
-    def _look(self, obj: Object, untold: dict[Key, str]) -> None:
+    def _look(self, obj: Object, untold: dict[Key, str], jumped: bool) -> None:
         key, version = key_of(obj), obj["metadata"]["resourceVersion"]
         if self._told.get(key) != version:
             untold[key] = version
-        self.queue.add(key)
+        if jumped or key in untold:
+            self.queue.add(key)
+
+    def _jumped(self) -> bool:
+        """Whether the API server's clock was set since the last sweep: timers run by this process's own."""
+        ahead, before = self.clock.now().timestamp() - time.monotonic(), self._ahead
+        self._ahead = ahead
+        return before is None or abs(ahead - before) > JUMP
 
     def _judge(self, proven: Iterable[Key]) -> None:
         keys = list(proven)
