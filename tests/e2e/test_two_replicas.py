@@ -48,10 +48,11 @@ class Replicas:
         assert hold.held.wait(60), f"nothing was held: {[str(one) for one in self.door.written]}"
         return name, hold, datetime.now(UTC)
 
-    def let_arrive(self, hold: Hold) -> int:
-        """What the API server says to the stale write; then the old leader goes on, and ends by itself."""
+    def let_arrive(self, hold: Hold, arrived: Callable[[], None] = lambda: None) -> int:
+        """What the API server says to the stale write; once it has `arrived` the old leader goes on, and ends by itself."""
         hold.let.set()
         answer = hold.answered.result(30)
+        arrived()
         committed = len(self.door.written)
         self.first.signal(signal.SIGCONT)
         assert self.first.ended() == 1, "who lost the Lease ends"
@@ -138,8 +139,8 @@ def test_what_cannot_be_fenced_is_left_to_a_person_and_happens_once(replicas: Re
     incident = limits.until_status(name, ".steps[0].state", "Indeterminate")
     assert incident["status"]["waitsFor"] == f"Confirm or Reject of {action['name']}"
     assert not counted(limits, tally), "it is still on its way"
-    replicas.let_arrive(hold)
-    limits.until_true("it arrives", lambda: bool(counted(limits, tally)))
+    # A command ends with the connection of who asked for it: it is done before the old leader ends.
+    replicas.let_arrive(hold, lambda: limits.until_true("it arrives", lambda: bool(counted(limits, tally))))
     limits.answer("Confirm", incident, action["name"])
     limits.ended(name, only="Confirmed")
     assert len(counted(limits, tally)) == 1

@@ -78,9 +78,11 @@ class Life:
 
 @dataclass
 class Tally:
-    """What went wrong over many lives. `lateness`: seconds above which a revert is late."""
+    """What went wrong over many lives. `lateness`: seconds above which a revert is late; `earliness`: how far the operator's
+    clock may be ahead."""
 
     lateness: float = 10.0
+    earliness: float = 0.0
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -92,7 +94,7 @@ class Tally:
         self.doubled += [f"{name}: {token}" for token, times in life.effects.items() if times > EFFECTS[token]]
         self.lost += [f"{name}: {token}" for token in EFFECTS if token not in life.effects]
         self.broken += [f"{name}: {life.problems}"] if life.problems else []
-        self.late += [f"{name}: {life.late:.1f} s"] if not 0 <= life.late <= self.lateness else []
+        self.late += [f"{name}: {life.late:.1f} s"] if not -self.earliness <= life.late <= self.lateness else []
         self.unseen += [] if life.evidence_first else [f"{name}: a change before its evidence"]
         for what in ("options", "environment", "settings", "told"):
             mine, theirs = getattr(life, what), getattr(reference, what)
