@@ -136,6 +136,20 @@ def test_denied_option_is_taken_back_before_the_next_one() -> None:
     assert lines.index("1/revert/undo/undo/done") < lines.index("1/option/restart")
 
 
+def test_a_clock_that_is_set_back_does_not_let_the_next_option_go_first() -> None:
+    play = boxed(None, option("restart"), revert_on_failure=True)
+    play.readings = {"health": NO}
+    failed = play.step()
+    while failed.effect is not None or play.status.phase is not Phase.Diagnosing or "1/option/undo" not in play.lines:
+        play.now = failed.wake_at or play.now
+        failed = play.step(failed.effect, play.answer(failed.effect)) if failed.effect else play.step()
+    assert play.status.reason == "OptionFailed" and states(play) == {"undo": RevertState.Owed}
+    play.now -= timedelta(seconds=3)
+    play.until(Phase.Escalated)
+    lines = play.lines
+    assert lines.index("1/revert/undo/undo/done") < lines.index("1/option/restart")
+
+
 def test_denied_option_is_kept_where_the_playbook_says_so() -> None:
     play = boxed(Revert(HOUR), option("restart"))
     play.readings = {"health": NO}

@@ -19,7 +19,8 @@ SAID = 253
 
 
 def diagnosing(turn: Turn) -> Move | None:
-    if due := reverting.due(turn):
+    # A clock that was set back since the option failed must not let the next one go first.
+    if due := reverting.due(turn, max(turn.now, turn.status.phase_since or turn.now)):
         return owed(turn, due)
     if not turn.status.diagnosed:
         return diagnose(turn) if turn.plan.diagnosis else learned(turn, {})

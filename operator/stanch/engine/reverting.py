@@ -98,9 +98,9 @@ def stuck_in(status: Status) -> tuple[RevertRecord, ...]:
     return tuple(record for record in open_in(status) if record.state in (RevertState.Conflict, RevertState.Blocked))
 
 
-def due(turn: Turn) -> tuple[RevertRecord, ...]:
-    """Open, and their time has come; those that wait for a person or for another try among them."""
-    return tuple(record for record in opened(turn) if record.due_at is not None and record.due_at <= turn.now)
+def due(turn: Turn, by: datetime | None = None) -> tuple[RevertRecord, ...]:
+    """Open, and their time has come (`by` then); those that wait for a person or for another try among them."""
+    return tuple(record for record in opened(turn) if record.due_at is not None and record.due_at <= (by or turn.now))
 
 
 def names(records: tuple[RevertRecord, ...]) -> str:
