@@ -78,8 +78,8 @@ MUTANTS = (
     Mutant("the time of a revert counts from the new leader's start", "engine.decide:begin", "turn.set(epoch=turn.epoch)",
            "turn.set(epoch=turn.epoch, reverts=tuple(replace(debt, due_at=debt.due_at and turn.now + timedelta(minutes=20))"
            " for debt in turn.status.reverts))", focus="it dies with a change made"),
-    Mutant("what is owed is taken back before its time", "engine.reverting:due", "record.due_at <= turn.now",
-           "record.due_at <= turn.now + timedelta(hours=1)"),
+    Mutant("what is owed is taken back before its time", "engine.reverting:due", "<= (by or turn.now)",
+           "<= (by or turn.now) + timedelta(hours=1)"),
     Mutant("the epoch is not fenced", "runtime.write:fence", "return await cluster.patch(", "return await cluster.get(ref) or (",
            focus="a write is held up"),
     # Two places hold the next option back, diagnosing and the step's own preparation: what both ask is what is spoilt.
