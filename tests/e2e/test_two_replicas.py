@@ -25,6 +25,8 @@ from tests.stage.operator import OperatorProcess
 from tests.stage.pack import folder_of
 from tests.stage.proxy import Door, Hold, Written
 
+pytestmark = pytest.mark.durable
+
 Document = dict[str, Any]
 Chooses = Callable[[Written, bytes], bool]
 # Lease duration + retry period + one tick, seconds.
