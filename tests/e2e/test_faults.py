@@ -22,6 +22,8 @@ from tests.stage.trial import NAME, TrialScene, check, option
 from tests.stage.trouble import Answered, Chance, ClockJump, CutStream, Gone, Late, Reset, StreamsEnd
 from tests.stage.whole import EFFECTS, ENDS, LANES, Life, Tally, lanes, live
 
+pytestmark = pytest.mark.durable
+
 LIVES = int(os.environ.get("STANCH_FAULT_LIVES", "1"))
 # Seconds. Longer than the operator waits for any answer (kube.client.Timeouts).
 TOO_LATE = 33.0

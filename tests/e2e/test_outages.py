@@ -26,6 +26,8 @@ from tests.stage.operator import OperatorProcess
 from tests.stage.proxy import Door, Hold, Written
 from tests.stage.whole import EFFECTS, ENDS, Life, Tally, lanes, live
 
+pytestmark = pytest.mark.durable
+
 SECONDS = 60.0
 # From recovery to the next progress.
 PROGRESS = 60.0

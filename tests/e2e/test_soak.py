@@ -26,6 +26,8 @@ from tests.stage.kubectl import Kubectl
 from tests.stage.soak import Lane, lane
 from tests.stage.whole import LANES, lanes
 
+pytestmark = pytest.mark.durable
+
 MINUTES = float(os.environ.get("STANCH_SOAK_MINUTES") or "1")
 SEED = int(os.environ.get("STANCH_SOAK_SEED") or "1")
 # Beside its minutes: a cluster's first pods, the last incidents, the judgement.

@@ -61,14 +61,12 @@ AGAIN = frozenset({"Stale", "Later"})
 
 @dataclass
 class Life:
-    """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert.
-    `unknown`: tokens of writes of which the API server could not say whether it took them; the end state shows it."""
+    """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert."""
 
     options: dict[str, str]
     environment: dict[str, str]
     settings: dict[str, str]
     effects: Counter[str]
-    unknown: frozenset[str]
     told: frozenset[tuple[str, str, str]]
     writes: list[Written]
     retries: int
@@ -94,7 +92,7 @@ class Tally:
 
     def count(self, name: object, life: Life, reference: Life) -> None:
         self.doubled += [f"{name}: {token}" for token, times in life.effects.items() if times > EFFECTS[token]]
-        self.lost += [f"{name}: {token}" for token in EFFECTS if token not in life.effects and token not in life.unknown]
+        self.lost += [f"{name}: {token}" for token in EFFECTS if token not in life.effects]
         self.broken += [f"{name}: {life.problems}"] if life.problems else []
         self.late += [f"{name}: {life.late:.1f} s"] if not -self.earliness <= life.late <= self.lateness else []
         self.unseen += [] if life.evidence_first else [f"{name}: a change before its evidence"]
@@ -163,17 +161,14 @@ def told(scene: TrialScene, incident: Document, door: Door, operator: OperatorPr
     pack, said = incident["status"]["pack"], lines(incident)
     found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
     switch = next(record for record in incident["status"]["reverts"] if record["step"] == "switch")
-    taken = (written.at for written in (*door.written, *door.unknown) if written.token.endswith("/undo/switch/revert"))
-    back = min(taken)
+    back = next(written.at for written in door.written if written.token.endswith("/undo/switch/revert"))
     late = back - datetime.fromisoformat(switch["dueAt"])
     return Life(
-        # Where answers fail, an option that does not help may be inconclusive instead of denied.
-        options={name: "Denied" if state == "Inconclusive" else state for name, state in states(incident).items()},
+        options=states(incident),
         environment=scene.environment(),
         settings=scene.settings(),
         effects=Counter(written.token.partition("/")[2] for written in door.written if written.token),
         told=frozenset((same(key), line["action"], line["expectation"]) for key, line in said.items() if steady(key)),
-        unknown=frozenset(written.token.partition("/")[2] for written in door.unknown if written.token),
         writes=door.written,
         retries=retries(operator),
         restarts=restarts,

@@ -83,7 +83,7 @@ INCIDENT = Kind(
         Column("Opened By", ".spec.openedBy", wide=True),
         Column("Pack", ".status.pack.uri", wide=True),
     ),
-    (".status.phase", ".status.rests", ".spec.severity"),
+    (".status.phase", ".spec.severity"),
 )  # fmt: skip
 
 POLICY = Kind(

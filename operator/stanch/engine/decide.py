@@ -16,7 +16,7 @@ from stanch.engine import calling, choosing, closing, decisions, mitigating, ope
 from stanch.engine.capturing import capturing
 from stanch.engine.diagnosing import diagnosing
 from stanch.engine.moves import Move, Snapshot
-from stanch.engine.recovering import mitigated, rests, watched
+from stanch.engine.recovering import mitigated, watched
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
@@ -106,8 +106,7 @@ def broken(turn: Turn) -> None:
 
 def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     generation = snapshot.facts.generation
-    counted = replace(move.status, open_reverts=len(reverting.open_in(move.status)), rests=rests(move.status))
-    status = named(replace(counted, observed_generation=generation))
+    status = named(replace(move.status, observed_generation=generation, open_reverts=len(reverting.open_in(move.status))))
     wake_at = move.wake_at if move.effect or snapshot.store_error else earliest(move.wake_at, reverting.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)

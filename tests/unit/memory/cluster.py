@@ -37,11 +37,11 @@ class MemoryCluster:
         return self._server.read(ref)
 
     async def list(
-        self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
+        self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = ""
     ) -> AsyncIterator[Object]:
         await self._reading("list", Ref(api_version, kind, namespace, ""))
         for item in self._server.select(api_version, kind, namespace, labels, fields):
-            yield {part: item[part] for part in ("apiVersion", "kind", "metadata")} if metadata_only else item
+            yield item
 
     async def patch(
         self,
