@@ -16,6 +16,7 @@ from tests.cluster.paths import write
 from tests.cluster.process import Process
 from tests.cluster.run import wait_for
 from tests.demo import place
+from tests.stage.account import kubeconfig_of
 from tests.stage.install import SHIPPED
 from tests.stage.kubectl import Kubectl
 from tests.stage.operator import OperatorProcess
@@ -42,7 +43,7 @@ class Background(OperatorProcess):
 
     def launch(self) -> int:
         """Starts it, and returns its process ID at once; `await_leading` waits."""
-        write(_kubeconfig(), yaml.safe_dump(self._kubeconfig()))
+        write(_kubeconfig(), yaml.safe_dump(kubeconfig_of(self.kubectl.inside(self.namespace), "stanch")))
         self._begin = self.log.stat().st_size if self.log.exists() else 0
         process = record()
         process.start(self._command(_kubeconfig()), self.log)
