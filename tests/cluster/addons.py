@@ -24,7 +24,7 @@ def wait_dns(address: str) -> None:
 
     The API server's word is not enough: after a crash it holds what the last kubelet said.
     """
-    wait_for(f"cluster DNS at {address}: answers", lambda: _resolves(address), 120)
+    wait_for(f"cluster DNS at {address}: answers", lambda: _resolves(address), 60)
 
 
 def wait_logs(kubectl: list[str]) -> None:

@@ -1,6 +1,6 @@
 """Whole incidents while requests between operator and API server go wrong: each effect once, nothing lost, nothing late.
 
-`make test` lives one incident for each kind of fault; `make faults` several (STANCH_FAULT_LIVES), and prints the same table.
+`make durable` lives one incident for each kind of fault; `make faults` several (STANCH_FAULT_LIVES), and prints the same table.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Random incidents for a while, random faults between operator and API server, random kills; judged from the audit log alone.
 
-`make test` does it for a minute; `make soak MINUTES=30` for as long as that says (STANCH_SOAK_MINUTES). The seed decides what
+`make durable` does it for a minute; `make soak MINUTES=30` for as long as that says (STANCH_SOAK_MINUTES). The seed decides what
 the incidents are and how often what goes wrong; when it does is up to the machine.
 """
 

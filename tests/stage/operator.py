@@ -16,7 +16,7 @@ from tests.stage.account import keep, kubeconfig_of
 from tests.stage.install import SHIPPED
 from tests.stage.kubectl import Kubectl
 
-START_SECONDS = 60.0
+START_SECONDS = 30.0
 
 
 @dataclass

@@ -179,7 +179,7 @@ def told(scene: TrialScene, incident: Document, door: Door, operator: OperatorPr
 
 
 def evidence_first(keys: list[str]) -> bool:
-    """Whether each intent of a step stands in the timeline after evidence, and the first evidence before everything."""
+    """Whether the first evidence stands in the timeline before the first intent of a step."""
     evidence = [place for place, key in enumerate(keys) if "/evidence/" in key]
     intents = [place for place, key in enumerate(keys) if "/intent/" in key]
     return bool(evidence and intents) and evidence[0] < intents[0]

@@ -79,7 +79,7 @@ class ControlPlane:
 
     def wait_ready(self, space: Space, kubectl: list[str]) -> None:
         """Wait until the API server says that it is ready, and all parts run; raises ClusterError."""
-        wait_for(f"{self.server}/readyz: ok", lambda: succeeds([*kubectl, "get", "--raw", "/readyz"]), 120)
+        wait_for(f"{self.server}/readyz: ok", lambda: succeeds([*kubectl, "get", "--raw", "/readyz"]), 60)
         wait_for(f"{self.workdir / 'logs'}: all of {', '.join(PARTS)} run", lambda: self._runs_whole(space), 60)
 
     def is_there(self) -> bool:
