@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,14 +12,19 @@ from tests.cluster.model import Cluster
 from tests.cluster.paths import cache_root, write
 from tests.stage.kubectl import Kubectl
 
-CLUSTER = "stanch-demo"
+DEMO = "stanch-demo"
 NAMESPACE = "aureus"
 # In the state folder; held by the one who plays the demo or removes it.
 LOCK = "lock"
 
 
+def cluster() -> str:
+    """Whose name it bears; the demo's own test plays it on the cluster that the other tests are on."""
+    return os.environ.get("STANCH_DEMO_CLUSTER") or DEMO
+
+
 def state() -> Path:
-    return cache_root() / "demo"
+    return cache_root() / ("demo" if cluster() == DEMO else f"demo-on-{cluster()}")
 
 
 def packs() -> Path:

@@ -32,7 +32,7 @@ def prepare(steps: Steps) -> Teller:
     """A cluster with stanch on it, and a frontend that answers. Raises ClusterError."""
     with steps.step("environment") as step:
         background.ask_to_stop()
-        provider = choose(place.CLUSTER)
+        provider = choose(place.cluster())
         step.detail = f"Python {platform.python_version()}; cluster by {provider.name}"
     with steps.step("programs") as step:
         build(provider, step)
@@ -108,9 +108,9 @@ def remove(steps: Steps, packs: bool) -> None:
     with steps.step("operator") as step:
         step.detail = "stopped" if background.stop() else "none was running"
     with steps.step("cluster") as step:
-        was = state_dir(place.CLUSTER).exists()
-        existing(place.CLUSTER).down()
-        step.detail = f"{place.CLUSTER} is down" if was else f"there was no {place.CLUSTER}"
+        was = state_dir(place.cluster()).exists()
+        existing(place.cluster()).down()
+        step.detail = f"{place.cluster()} is down" if was else f"there was no {place.cluster()}"
     with steps.step("files") as step:
         step.detail = clear(packs)
 

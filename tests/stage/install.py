@@ -30,9 +30,10 @@ def install_operator(kubectl: Kubectl, namespace: str = SHIPPED) -> None:
     kubectl.apply(documents(ROOT / "manifests" / "operator", move))
 
 
-def uninstall_operator(kubectl: Kubectl, namespace: str) -> None:
+def uninstall_operator(kubectl: Kubectl, namespace: str = SHIPPED) -> None:
+    name = "stanch-operator" if namespace == SHIPPED else f"stanch-operator-{namespace}"
     for kind in CLUSTER_SCOPED:
-        kubectl("delete", kind, f"stanch-operator-{namespace}", "--ignore-not-found")
+        kubectl("delete", kind, name, "--ignore-not-found")
     kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
