@@ -53,8 +53,8 @@ test: lint ## Lint, then all tests below bench, on a real cluster that comes and
 	@$(BIN)/python -m tests.cluster build
 	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench -m "not durable" --requirements $(PARALLEL)
 
-test-unit: venv ## Tests without a cluster but the long ones, on every core; changes nothing on the machine
-	@$(PYTEST) tests/unit -m "not long" $(PARALLEL)
+test-unit: venv ## Tests without a cluster but the long ones, searching less far, on every core; changes nothing on the machine
+	@$(PYTEST) tests/unit -m "not long" --hypothesis-profile=quick $(PARALLEL)
 
 test-contract: venv ## Tests against a real API server
 	@$(PYTEST) tests/contract

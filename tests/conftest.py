@@ -18,6 +18,8 @@ TIERS = ("unit", "contract", "e2e", "bench")
 # Derandomized: a run that turns red shows a change of ours, not of the dice. No deadline: the machine may be busy.
 # To search further: pytest --hypothesis-profile=explore
 settings.register_profile("stanch", derandomize=True, deadline=None)
+# `make test-unit`: an answer while one still looks at the screen.
+settings.register_profile("quick", derandomize=True, deadline=None, max_examples=20)
 settings.register_profile("explore", max_examples=2000, deadline=None, print_blob=True)
 settings.load_profile("stanch")
 

@@ -204,3 +204,23 @@ def test_many_workers_lose_no_wakeup_and_never_meet_over_a_key(seed: int, worker
                 task.cancel()
 
     run(work())
+
+
+async def told_to_end(steps: int) -> bool:
+    """Whether who waits for a key ends when it is told to, so many steps of the loop after something changed."""
+    queue = KeyQueue()
+    queue.add_after(A, 7200)
+    waiting = asyncio.ensure_future(queue.get())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    queue.add_after(B, 3600)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait({waiting}, timeout=60)
+    return waiting.cancelled()
+
+
+def test_who_is_told_to_end_while_something_changes_ends() -> None:
+    """A leader that lost its Lease went on: asyncio.wait_for (Python 3.11) drops a cancellation that meets what it waits for."""
+    assert all(run(told_to_end(steps)) for steps in range(8))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 Key = tuple[str, str]
@@ -88,7 +89,7 @@ class KeyQueue:
     async def _wait(self) -> None:
         now = asyncio.get_running_loop().time()
         timeout = self._heap[0][0] - now if self._heap else None
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout)
-        except TimeoutError:
-            return
+        # Not wait_for, which may drop a cancellation: who waits here would go on when all is to end.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
