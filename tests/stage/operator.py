@@ -31,6 +31,8 @@ class OperatorProcess:
     packs: Path | None = None
     identity: str = "stage"
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    # Where in its log its present life begins.
+    _since: int = field(default=0, init=False)
 
     @property
     def log(self) -> Path:
@@ -51,13 +53,17 @@ class OperatorProcess:
 
     def start(self) -> None:
         """Returns once it leads. Raises with the end of its log when it does not."""
-        begin = self.log.stat().st_size if self.log.exists() else 0
         self.begin()
-        self._await(b"operator.leading", START_SECONDS, begin)
+        self._await(b"operator.leading", START_SECONDS, self._since)
+
+    def started(self) -> None:
+        """Returns once it takes signals: before that, SIGTERM ends it as it ends any program."""
+        self._await(b"operator.started", START_SECONDS, self._since)
 
     def begin(self) -> None:
         """Starts it, and does not wait until it leads: another may."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._since = self.log.stat().st_size if self.log.exists() else 0
         kubeconfig = self.folder / "operator.kubeconfig"
         if not kubeconfig.exists():
             keep(kubeconfig, kubeconfig_of(self.kubectl.inside(self.namespace), "stanch", self.server))

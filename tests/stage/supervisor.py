@@ -38,6 +38,8 @@ class Supervisor:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._lock:
             self._over = True
+        if error is None:
+            self.operator.started()
         code = self.operator.stop()
         assert self._thread is not None
         self._thread.join()
