@@ -42,7 +42,7 @@ from stanch.runtime.effects import Effects
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import KeyQueue
 from stanch.runtime.settings import Settings
-from stanch.runtime.sweeper import Sweeper, key_of
+from stanch.runtime.sweeper import Sweeper, deleted_at, key_of, wants_tick
 from stanch.runtime.tick import Ticker
 from stanch.runtime.workers import Workers
 from stanch.runtime.world import World
@@ -97,6 +97,7 @@ class Operator:
         self.identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
         self.term: Term | None = None
         self.sweeper: Sweeper | None = None
+        self.ticker: Ticker | None = None
         self.workers: Workers | None = None
         self.waits_for = "the API server"
 
@@ -155,8 +156,8 @@ class Operator:
         """Everything that runs while leading. The first part to end ends all of it."""
         world = self.world(api, clusters, term)
         await prime(world, self.settings.namespaces)
-        ticker = Ticker(world, Effects(world, self.metrics).perform, Announcer(world, self.metrics, self.identity).announce)
-        self.workers = Workers(self.queue, ticker.tick, api.clock, self.metrics, self.settings.workers)
+        self.ticker = Ticker(world, Effects(world, self.metrics).perform, Announcer(world, self.metrics, self.identity).announce)
+        self.workers = Workers(self.queue, self.ticker.tick, api.clock, self.metrics, self.settings.workers)
         self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces)
         declared = Declared(clusters.own, api.clock)
         sinks = Sinks(self.sink_incident, self.sink_decision(world), declared.told)
@@ -192,10 +193,15 @@ class Operator:
         )  # fmt: skip
 
     def sink_incident(self, obj: Object, gone: bool) -> None:
-        assert self.sweeper is not None
+        assert self.sweeper is not None and self.ticker is not None
         self.sweeper.told(obj, gone=gone)
-        if not gone:
-            self.queue.add(key_of(obj))
+        key, due = key_of(obj), deleted_at(obj)
+        if gone or self.ticker.wrote(key, obj["metadata"]["resourceVersion"]):
+            return
+        if wants_tick(obj):
+            self.queue.add(key)
+        elif due:
+            self.queue.add_after(key, (due - self.sweeper.clock.now()).total_seconds())
 
     def sink_decision(self, world: World) -> Callable[[Object, bool], None]:
         def told(obj: Object, gone: bool) -> None:

@@ -118,6 +118,12 @@ class ClusterContract:
         found = own.list("v1", "Event", world.namespace, fields="involvedObject.kind=Pod,involvedObject.name=b")
         assert [item["metadata"]["name"] async for item in found] == ["b"]
 
+    async def test_list_of_metadata_alone(self, world: World, own: Cluster) -> None:
+        made = await own.create(thing(world, "a", keep={"x": 1}))
+        (found,) = [item async for item in own.list(THING, "Thing", world.namespace, metadata_only=True)]
+        assert (found["apiVersion"], found["kind"]) == (THING, "Thing") and "spec" not in found
+        assert found["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
     async def test_list_by_an_unknown_field_is_refused(self, world: World, own: Cluster) -> None:
         await own.create(thing(world, "a"))
         with pytest.raises(Refused, match="field label"):

@@ -20,6 +20,7 @@ from stanch.domain.incident import CheckRecord, OptionRecord, OptionState, Phase
 from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Pin, Ref, Target
 from stanch.evidence.registry import SOURCES
+from stanch.runtime.sweeper import OPEN
 from tests.contract.installed import Object, create, install, refused
 from tests.unit import api_examples as examples
 
@@ -145,6 +146,19 @@ def test_incidents_are_selected_by_phase(cluster: Any, namespace: str) -> None:
 
     assert "frontend-502" in chosen("Closed")
     assert chosen("Failed").strip() == ""
+
+
+@pytest.mark.usefixtures("closed")
+def test_incidents_that_rest_are_left_out_by_the_server(cluster: Any, namespace: str) -> None:
+    """As the sweeper asks for the others; an older one, whose status does not say so, is among them."""
+
+    def open_ones() -> str:
+        return cluster.kubectl("-n", namespace, "get", "inc", "-o", "name", f"--field-selector={OPEN}")
+
+    assert "frontend-502" in open_ones()
+    resting = replace(status(), phase=Phase.Closed, rests=True)
+    put_status(cluster, namespace, "incident/frontend-502", codec.status_to_json(resting))
+    assert open_ones().strip() == ""
 
 
 def test_a_decision_is_marked(cluster: Any, namespace: str, me: str) -> None:

@@ -17,7 +17,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.incident import OPEN_REVERTS, Phase
 from stanch.domain.timeline import GENESIS
 from stanch.engine.chain import canonical, entry_hash
-from stanch.runtime.sweeper import quiet
+from stanch.engine.recovering import rests
 from tests.unit.machine_leader import Leader, Rest
 from tests.unit.machine_rules import Doings
 from tests.unit.machine_site import WATCH
@@ -80,7 +80,7 @@ class Incidents(Doings):
         if self.site.gone or rest.failed is not None:
             return
         status = self.site.status
-        assert rest.delay is not None or quiet(status) or status.waits_for, f"5: {status.phase} waits for nobody and nothing"
+        assert rest.delay is not None or rests(status) or status.waits_for, f"5: {status.phase} waits for nobody and nothing"
         if rest.delay == 0:
             return  # it goes on at once
         if self.faults or (self.clear_from is not None and self.now < self.clear_from):
@@ -131,13 +131,13 @@ class Incidents(Doings):
         """Left alone it rests; whoever it names can end it: by an Abort, by answering for what could not be taken back."""
         self.rests()
         for _ in range(3):
-            if self.site.gone or quiet(self.site.status):
+            if self.site.gone or rests(self.site.status):
                 break
             self.somebody_confirms_what_is_stuck()
             self.witness.demanded = True
             self.say(Verb.Abort)
             self.rests()
-        assert self.site.gone or quiet(self.site.status), f"it cannot be ended: {self.site.status}"
+        assert self.site.gone or rests(self.site.status), f"it cannot be ended: {self.site.status}"
         event(f"ended {'gone' if self.site.gone else self.site.status.phase}, epoch {self.new.life.epoch}")
         event(f"changes {len(self.witness.changes)}, taken back {sum(change.back for change in self.witness.changes)}")
         for word in sorted({word for entry in self.site.chain for word in (entry.line.key.rpartition("/")[2],) if word.isalpha()}):

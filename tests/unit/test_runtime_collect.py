@@ -9,7 +9,7 @@ from stanch.domain.incident import Phase
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Retryable
 from stanch.packs.verify import verify
-from stanch.runtime.sweeper import wants_tick
+from stanch.runtime.sweeper import deleted_at, wants_tick
 from tests.unit.packs_shelf import shelf
 from tests.unit.world import NAMESPACE, OPERATOR, Life, Site, body, needs_commander
 from tests.unit.world_gates import Gate, Op
@@ -44,12 +44,11 @@ async def test_after_its_retention_it_goes_with_its_decisions_and_secrets_and_it
     await closed(site, life)
     manifest, since = site.status.pack.manifest, site.status.delete_at
     assert since == site.server.time.now() + WEEK and len(secrets(site)) > 2 and site.said()
-    assert not wants_tick(site.incident, site.server.time.now()), "until then it costs nothing"
+    assert not wants_tick(site.incident) and deleted_at(site.incident) == since, "until then it costs nothing but a timer"
     site.passes(WEEK.total_seconds() - 1)
     await life.tick()
     assert not site.gone
     site.passes(2)
-    assert wants_tick(site.incident, site.server.time.now())
     await life.tick()
     assert site.gone and site.said() == [] and secrets(site) == ["other"]
     (pack,) = (shelf().lay(site.memory.objects) / NAMESPACE).iterdir()

@@ -9,8 +9,8 @@ from stanch.domain.incident import Phase, StepState
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.ports import Object
+from stanch.engine.recovering import rests
 from stanch.packs.verify import verify
-from stanch.runtime.sweeper import quiet
 from tests.unit.memory import Write
 from tests.unit.packs_shelf import shelf
 from tests.unit.world import NAMESPACE, OPERATOR, Life, Site, needs_commander, quick
@@ -57,7 +57,7 @@ async def test_incident_that_was_never_planned_says_where_its_pack_is_and_rests(
     assert site.status.phase is Phase.Waiting and site.status.waits_for == "alice"
     site.decide(verb, life)
     await life.live()
-    assert site.status.phase in {Phase.Aborted, Phase.Closed} and quiet(site.status)
+    assert site.status.phase in {Phase.Aborted, Phase.Closed} and rests(site.status)
     found = site.verified()
     assert found.ok and found.entries == len(site.lines) >= 2, found.problems
 
@@ -128,7 +128,7 @@ async def test_plan_that_is_gone_ends_the_incident_with_a_reason_and_frees_what_
     lose_plan(site)
     await Life(site, 2).live()
     assert site.status.phase is Phase.Failed and site.status.reason == "PlanLost"
-    assert site.locks() == [] and quiet(site.status)
+    assert site.locks() == [] and rests(site.status)
 
 
 async def test_plan_that_may_not_be_read_is_not_taken_for_gone() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from stanch.engine.errors import Retryable
+from stanch.engine.recovering import rests
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import KeyQueue
-from stanch.runtime.sweeper import Sweeper
+from stanch.runtime.sweeper import Sweeper, wants_tick
 from tests.unit.memory import MemoryClusters
 from tests.unit.world import KEY, NAMESPACE, Life, Site
 
@@ -71,9 +75,27 @@ async def test_open_incident_is_looked_at_and_a_resolved_one_rests_once_it_is_se
     await sweeper.sweep()
     assert len(sweeper.queue) == 0
     status = site.incident["status"]
-    site.server.set_status(site.incident_ref, {**status, "pack": {**status["pack"], "sealed": 1}})
+    assert status["rests"] and not wants_tick(site.incident)
+    unsealed = replace(site.status, pack=replace(site.status.pack, sealed=1))
+    assert not rests(unsealed), "what is not sealed is owed"
+    site.server.patch(site.incident_ref, {"spec": {"impact": "more of it"}}, "", "", dry_run=False)
+    assert wants_tick(site.incident), "somebody edits it"
+
+
+async def test_what_the_watch_told_is_not_looked_at_again_unless_the_clock_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    sweeper = sweeper_of(site)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     await sweeper.sweep()
-    assert len(sweeper.queue) == 1, "what is not sealed is owed"
+    assert await sweeper.queue.get() == KEY, "at the start everything is"
+    sweeper.queue.done(KEY)
+    sweeper.told(site.incident)
+    await sweeper.sweep()
+    assert len(sweeper.queue) == 0
+    site.server.time.move(3600)
+    await sweeper.sweep()
+    assert len(sweeper.queue) == 1, "timers run by another clock: what is due by the API server's is due"
 
 
 async def test_list_that_fails_leaves_what_was_known() -> None:

@@ -28,7 +28,7 @@ async def test_an_incident_of_a_later_version_does_not_hide_the_others() -> None
 
 
 async def test_what_has_ended_is_left_alone() -> None:
-    _, queued = await swept(a={"formatVersion": 1, "phase": "Closed"}, b={"formatVersion": 1, "phase": "Holding"})
+    _, queued = await swept(a={"formatVersion": 2, "phase": "Closed", "rests": True}, b={"formatVersion": 1, "phase": "Holding"})
     assert queued == {"b"}
 
 

@@ -25,6 +25,7 @@ from stanch.domain.timeline import Entry, Line
 from stanch.engine.chain import decode
 from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
 from stanch.engine.ports import Object
+from stanch.engine.recovering import rests
 from stanch.kube.lease import TargetLocks
 from stanch.kube.secrets import SecretStore
 from stanch.packs.folder import Folder
@@ -34,7 +35,6 @@ from stanch.runtime.announce import Announcer
 from stanch.runtime.decisions import DecisionIndex
 from stanch.runtime.effects import Effects
 from stanch.runtime.metrics import Metrics
-from stanch.runtime.sweeper import quiet
 from stanch.runtime.tick import Ticker
 from stanch.runtime.world import World
 from tests.stage.kubectl import ROOT
@@ -155,7 +155,7 @@ class Site:
     def not_silent(self) -> None:
         """Invariant 5, where nothing is to be done by itself any more."""
         status = self.status
-        assert quiet(status) or status.waits_for, f"{status.phase} with neither wake time nor a person: {status}"
+        assert rests(status) or status.waits_for, f"{status.phase} with neither wake time nor a person: {status}"
 
     def _audit(self, write: Write) -> None:
         """Invariants 1 and 2, at the moment when stanch has written to the target."""

@@ -83,7 +83,7 @@ INCIDENT = Kind(
         Column("Opened By", ".spec.openedBy", wide=True),
         Column("Pack", ".status.pack.uri", wide=True),
     ),
-    (".status.phase", ".spec.severity"),
+    (".status.phase", ".status.rests", ".spec.severity"),
 )  # fmt: skip
 
 POLICY = Kind(

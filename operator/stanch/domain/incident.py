@@ -257,5 +257,6 @@ class Status(Record):
     decisions: tuple[str, ...] = doc("UIDs of the Decisions recorded last.", default=(), max_length=32)
     evidence: EvidenceRecord = doc("What was captured.", factory=EvidenceRecord)
     pack: PackRecord = doc("The evidence folder.", factory=PackRecord)
+    rests: bool = doc("Whether stanch has nothing more to do by itself, until the object is to be deleted.", default=False)
     locked: bool = doc("Whether targets may be locked and the finalizer set.", default=False)
     conditions: tuple[Condition, ...] = doc("Conditions, as kstatus reads them.", default=(), max_length=16)

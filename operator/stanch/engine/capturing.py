@@ -29,6 +29,8 @@ PAUSE_AT_LEAST, PAUSE_AT_MOST = timedelta(seconds=1), timedelta(seconds=5)
 
 def capturing(turn: Turn) -> Move | None:
     if not captured(turn):
+        # From here on the targets may be locked: it is stored with the number of the capture, not by a write of its own.
+        turn.set(locked=turn.status.locked or not turn.plan.observe_only)
         return attempt(turn, "before", baseline=True)
     turn.go(Event.EvidenceReady, "EvidenceCaptured", f"{turn.status.evidence.files} files captured before the first change")
     return None

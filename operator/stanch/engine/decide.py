@@ -16,7 +16,7 @@ from stanch.engine import calling, choosing, closing, decisions, mitigating, ope
 from stanch.engine.capturing import capturing
 from stanch.engine.diagnosing import diagnosing
 from stanch.engine.moves import Move, Snapshot
-from stanch.engine.recovering import mitigated, watched
+from stanch.engine.recovering import mitigated, rests, watched
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
@@ -91,7 +91,7 @@ def begin(turn: Turn) -> None:
         turn.set(epoch=turn.epoch)
         if turn.in_phase(Phase.Holding):
             # Nobody watched while there was no leader: the hold begins anew.
-            verifying.lose(turn, "the operator was away during the hold")
+            verifying.lose(turn, verifying.UNWATCHED)
         turn.set(hold_until=None, steps=tuple(replace(step, hold_until=None) for step in turn.status.steps))
     if not turn.has_plan and turn.status.phase not in PLANLESS and not turn.in_phase(Phase.Escalated, Phase.Aborting):
         broken(turn)
@@ -106,7 +106,8 @@ def broken(turn: Turn) -> None:
 
 def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     generation = snapshot.facts.generation
-    status = named(replace(move.status, observed_generation=generation, open_reverts=len(reverting.open_in(move.status))))
+    counted = replace(move.status, open_reverts=len(reverting.open_in(move.status)), rests=rests(move.status))
+    status = named(replace(counted, observed_generation=generation))
     wake_at = move.wake_at if move.effect or snapshot.store_error else earliest(move.wake_at, reverting.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)

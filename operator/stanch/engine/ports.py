@@ -72,8 +72,11 @@ class Cluster(Protocol):
     async def get(self, ref: Ref) -> Object:
         """The object; `NotFound` when absent, or when `ref.uid` is set and the object has another UID."""
 
-    def list(self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = "") -> AsyncIterator[Object]:
-        """All objects, page by page (500 a page), each with apiVersion and kind set. `labels`, `fields` are selectors."""
+    def list(
+        self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> AsyncIterator[Object]:
+        """All objects, page by page (500 a page), each with apiVersion and kind set. `labels`, `fields` are selectors;
+        `metadata_only` asks for nothing but their metadata."""
 
     async def patch(
         self,

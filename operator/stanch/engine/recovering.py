@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stanch.domain.duration import spell
-from stanch.domain.incident import OptionState, Phase, RecoveryStage, Status, Verdict
+from stanch.domain.incident import SETTLED, TERMINAL, OptionState, Phase, RecoveryStage, Status, Verdict
 from stanch.engine import reverting
 from stanch.engine.capturing import attempt, failure, record
 from stanch.engine.moves import Capture, Captured, Checks, Later, Move, Read, Readings
@@ -54,7 +54,8 @@ def checking(turn: Turn, then: RecoveryStage) -> Move | None:
     standing, readings = judge(Trial(checks, since, since + PATIENCE, turn.status.hold_until), outcome, turn.now)
     match standing:
         case Pending(wake_in):
-            turn.set(message="Recovery: waiting for its checks")
+            if turn.status.hold_until is None:
+                turn.set(message="Recovery: waiting for its checks")
             return turn.move(wake_in=wake_in)
         case Hold(until, length) if length:
             turn.set(hold_until=until, message=f"Recovery: its checks hold for {spell(length)}")
@@ -132,6 +133,13 @@ def after(turn: Turn) -> Move | None:
 
 def watched(status: Status) -> bool:
     return status.phase is Phase.Resolved and status.watch_until is not None
+
+
+def rests(status: Status) -> bool:
+    """Whether an incident needs nothing more from stanch by itself, until it is to be deleted."""
+    under_way = watched(status) or status.locked or status.pack.sealed < status.pack.head.seq
+    undated = status.phase in TERMINAL and status.retention is not None and status.delete_at is None
+    return status.phase in SETTLED and not (under_way or undated)
 
 
 def watching(turn: Turn) -> Move | None:

@@ -15,6 +15,9 @@ from stanch.engine.transitions import Event
 from stanch.engine.trial import Failed, Hold, Lost, Passed, Pending, Trial, judge, note, summary
 from stanch.engine.turn import Turn, clip
 
+# Why a new leader lets a hold begin anew: it has not seen the checks stay true.
+UNWATCHED = "the operator was away during the hold"
+
 
 def verifying(turn: Turn) -> Move | None:
     return trying(turn, trial(turn))

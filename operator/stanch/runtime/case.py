@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stanch.api import codec
@@ -38,14 +39,33 @@ class Case:
     prepared: Prepared | None = None
     flushed: int = 0
     unmarkable: set[str] = field(default_factory=set)
+    # What was decided since the status was last stored; None: nothing.
+    held: Status | None = None
+    # Why the pack could not be written; empty: it could.
+    problem: str = ""
+    # Changes of phase that people were not told of yet: the status before and after each.
+    news: list[tuple[Status, Status]] = field(default_factory=list)
+    # Versions of the Incident that this operator wrote, and of which the watch has not told yet.
+    written: set[str] = field(default_factory=set)
+    _facts: tuple[Object, Facts] | None = None
+    _stored: tuple[Object, Status] | None = None
 
     @property
     def facts(self) -> Facts:
-        return codec.facts_of(self.raw)
+        if self._facts is None or self._facts[0] is not self.raw:
+            self._facts = self.raw, codec.facts_of(self.raw)
+        return self._facts[1]
 
     @property
     def status(self) -> Status:
-        return codec.status_of(self.raw)
+        """As it was decided last, stored or not."""
+        return self.held or self.stored
+
+    @property
+    def stored(self) -> Status:
+        if self._stored is None or self._stored[0] is not self.raw:
+            self._stored = self.raw, codec.status_of(self.raw)
+        return self._stored[1]
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -54,7 +74,7 @@ class Case:
     @property
     def plan(self) -> Plan | None:
         """The plan that the status names, when it was read or made in this tick."""
-        return self.plans.get((self.raw.get("status") or {}).get("planDigest", ""))
+        return self.plans.get(self.status.plan_digest)
 
     @property
     def ref(self) -> Ref:
@@ -65,8 +85,26 @@ class Case:
     def resource_version(self) -> str:
         return self.raw["metadata"]["resourceVersion"]
 
+    def decided(self, status: Status) -> Status:
+        """That status with all entries that its chain adds to the stored one."""
+        if self.held is None:
+            return status
+        new = {entry.seq: entry for entry in (*self.held.pack.pending, *status.pack.pending)}
+        return replace(status, pack=replace(status.pack, pending=tuple(new.values())))
+
+    def hold(self, status: Status) -> None:
+        """Decided, and not stored yet."""
+        if status != self.status:
+            self.held = self.decided(status)
+
     async def write_status(self, own: Cluster, status: Status) -> None:
         """Compare-and-swap of the whole status. Raises `Conflict` when somebody else wrote the Incident."""
         patch = difference(self.raw.get("status") or {}, codec.status_to_json(status))
         if patch:
-            self.raw = await own.patch(self.ref, {"status": patch}, resource_version=self.resource_version, subresource="status")
+            await self.patch(own, {"status": patch}, "status")
+        self.held = None
+
+    async def patch(self, own: Cluster, patch: Mapping[str, Any], subresource: str = "") -> None:
+        """Compare-and-swap. Raises `Conflict`."""
+        self.raw = await own.patch(self.ref, patch, resource_version=self.resource_version, subresource=subresource)
+        self.written.add(self.resource_version)

@@ -28,7 +28,7 @@ async def release(world: World, case: Case, effect: Release) -> Outcome:
     if FINALIZER in finalizers and not effect.keep:
         left = [name for name in finalizers if name != FINALIZER]
         patch = {"metadata": {"finalizers": left}}
-        case.raw = await world.clusters.own.patch(case.ref, patch, resource_version=case.resource_version)
+        await case.patch(world.clusters.own, patch)
     return Done()
 
 

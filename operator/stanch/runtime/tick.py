@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -14,7 +15,23 @@ from stanch.domain.incident import SETTLED, Status
 from stanch.domain.plan import Plan, Ref
 from stanch.engine.decide import decide
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused
-from stanch.engine.moves import Effect, Mark, Move, Outcome, Snapshot
+from stanch.engine.moves import (
+    Bind,
+    Effect,
+    Mark,
+    Move,
+    Outcome,
+    Prepare,
+    PrepareRevert,
+    Read,
+    Resolve,
+    Seal,
+    Settle,
+    Snapshot,
+    Write,
+    WriteRevert,
+)
+from stanch.engine.parts import EffectClass
 from stanch.engine.recovering import watched
 from stanch.runtime.case import Case, plan_name
 from stanch.runtime.queue import Key
@@ -27,6 +44,11 @@ Perform = Callable[[Case, Effect], Awaitable[Outcome]]
 # A walk that needs more effects than this in one go is a fault of ours; it goes on with the next tick.
 EFFECTS = 100
 MARK_RETRY = timedelta(seconds=10)
+# Entries that a status which is not stored yet may owe: what is decided next adds up to 20, and a status holds 24.
+WAITING = 4
+# What changes nothing and may take long: a person who watches sees what was decided before.
+LOOKS = (Resolve, Bind, Read, Settle)
+PATIENCE = 0.3
 
 
 class Ticker:
@@ -36,8 +58,11 @@ class Ticker:
         self.world = world
         self.perform = perform
         self.announce = announce
+        # Seconds that something may take before what was decided is stored beside it.
+        self.patience = PATIENCE
         # Plans of the incidents under way, so that each poll of a check does not read one again; settled ones leave.
         self._plans: dict[str, tuple[str, Plan | None]] = {}
+        self._written: dict[Key, set[str]] = {}
 
     async def tick(self, key: Key) -> datetime | None:
         """Returns when to look again; None: only when something happens.
@@ -50,29 +75,45 @@ class Ticker:
             return None
         facts = codec.facts_of(raw)
         case = Case(raw, self.world.packs.of(facts.namespace, facts.name, facts.uid))
+        self._written[key] = case.written
         # What is said in chats and tickets instead of names of people: it leads to the incident and to each of its log lines.
         with bound_contextvars(incident=facts.name, namespace=facts.namespace, correlation_id=facts.uid):
             try:
                 return await self.walk(case)
             except NotFound:
                 return None  # deleted meanwhile: nobody asks for anything any more
+            finally:
+                if not case.written:
+                    del self._written[key]
+
+    def wrote(self, key: Key, version: str) -> bool:
+        """Whether that version of the Incident is one that was written here, and decided on: asked once for each."""
+        written = self._written.get(key)
+        if not written or version not in written:
+            return False
+        written.discard(version)
+        return True
 
     async def walk(self, case: Case) -> datetime | None:
         effect: Effect | None = None
         outcome: Outcome | None = None
-        problem = await self.flush(case)
+        await self.flush(case)
         for _ in range(EFFECTS):
             await self.recall(case)
-            knew, move = problem, decide(self.snapshot(case, effect, outcome, problem), self.world.clock.now())
+            knew, move = case.problem, decide(self.snapshot(case, effect, outcome), self.world.clock.now())
             before = case.status
-            if not await self.store(case, move, outcome):
+            if self.may_wait(case, move, effect):
+                case.hold(move.status)
+            elif not await self.store(case, move.status, outcome):
                 continue
-            problem = await self.tell(case, before)
-            if bool(problem) != bool(knew):
+            if before.phase is not move.status.phase or before.reason != move.status.reason:
+                case.news.append((before, move.status))
+            if bool(case.problem) != bool(knew):
                 # Decided without knowing how the pack stands: the intent is kept, its effect is not performed.
                 effect = outcome = None
                 continue
             if move.effect is None:
+                await self.spread(case)
                 return self.again(case, move)
             self.world.epoch()  # raises when another process leads by now: nothing more is done in its place
             if isinstance(move.effect, Mark):
@@ -80,8 +121,50 @@ class Ticker:
                 case.unmarkable.add(move.effect.decision)
                 await self.perform(case, move.effect)
             else:
-                effect, outcome = move.effect, await self.perform(case, move.effect)
+                effect, outcome = move.effect, await self.performed(case, move.effect)
+        await self.store(case, case.status, outcome)
         return self.world.clock.now()
+
+    async def performed(self, case: Case, effect: Effect) -> Outcome:
+        """What came of it; people are told beside it what was decided before. What was not stored is, when it takes longer."""
+        doing, telling = asyncio.ensure_future(self.perform(case, effect)), asyncio.ensure_future(self.spread(case))
+        try:
+            if case.held and isinstance(effect, LOOKS):
+                await asyncio.wait({doing}, timeout=self.patience)
+                if not doing.done():
+                    await self.store(case, case.status, None)
+                    await self.spread(case)
+            return await doing
+        finally:
+            doing.cancel()
+            await telling
+
+    def may_wait(self, case: Case, move: Move, last: Effect | None) -> bool:
+        """Whether the status need not be stored yet, because whoever found the one before would do the same again, to no harm.
+
+        What nobody could find out again is stored at once. So is who leads: whoever led before and was held up meets a 409.
+        """
+        claimed = not case.raw.get("status") or case.stored.epoch == move.status.epoch
+        if case.problem or not claimed or isinstance(last, WriteRevert) or self.told_once(case, last):
+            return False
+        entries = len(case.decided(move.status).pack.pending)
+        match move.effect:
+            case Resolve() | Bind() | Read() | Settle() | PrepareRevert():
+                return entries <= WAITING
+            case Prepare():
+                # Whoever takes locks must be known to hold some: they are given back at the end.
+                return case.stored.locked and entries <= WAITING
+            case Seal():
+                # The chain is sealed as it is stored.
+                return not entries
+        return False
+
+    def told_once(self, case: Case, last: Effect | None) -> bool:
+        """Whether only its outcome tells what this write has done: others are found on what they changed."""
+        if not isinstance(last, Write) or case.plan is None:
+            return False
+        action = self.world.actions[case.plan.step(last.option, last.step).action]
+        return action.effect_class is EffectClass.at_most_once
 
     def again(self, case: Case, move: Move) -> datetime | None:
         """When to look again: at the move's wake time, and soon where a Decision could not be marked."""
@@ -89,42 +172,42 @@ class Ticker:
         marking = self.world.clock.now() + MARK_RETRY if unmarked else None
         return min((at for at in (move.wake_at, marking) if at), default=None)
 
-    def snapshot(self, case: Case, effect: Effect | None, outcome: Outcome | None, problem: str) -> Snapshot:
+    def snapshot(self, case: Case, effect: Effect | None, outcome: Outcome | None) -> Snapshot:
         about = case.facts.namespace, case.facts.name
         decisions = self.world.decisions.of(about, without=case.unmarkable)
-        return Snapshot(case.facts, case.status, case.plan, decisions, self.world.epoch(), effect, outcome, problem)
+        return Snapshot(case.facts, case.status, case.plan, decisions, self.world.epoch(), effect, outcome, case.problem)
 
-    async def store(self, case: Case, move: Move, outcome: Outcome | None) -> bool:
-        """Status first: who wins it owns the chain. False: while an effect was performed somebody edited the Incident, but not
-        its status. What came of the effect is not lost for that: it is decided on again. Raises `Conflict` otherwise."""
-        own, status = self.world.clusters.own, case.raw.get("status")
+    async def store(self, case: Case, status: Status, outcome: Outcome | None) -> bool:
+        """Status first, who wins it owns the chain; then the entries that it owes to the pack. False: while an effect was
+        performed somebody edited the Incident, but not its status. What came of the effect is not lost for that: it is decided
+        on again. Raises `Conflict` otherwise."""
+        own, before = self.world.clusters.own, case.raw.get("status")
         try:
-            await case.write_status(own, move.status)
+            await case.write_status(own, case.decided(status))
         except Conflict:
             case.raw = await own.get(case.ref)
-            if outcome is None or case.raw.get("status") != status:
+            if outcome is None or case.raw.get("status") != before:
                 raise
             return False
+        await self.flush(case)
         return True
 
-    async def tell(self, case: Case, before: Status) -> str:
-        """Announces what is new, and pays the entries that the status owes to the pack. Returns why that failed."""
-        status = case.status
-        if before.phase is not status.phase or before.reason != status.reason:
-            await self.announce(case, before, status)
-        return await self.flush(case)
+    async def spread(self, case: Case) -> None:
+        """Announces what is new and stored, in its order."""
+        while case.news and case.held is None:
+            await self.announce(case, *case.news.pop(0))
 
-    async def flush(self, case: Case) -> str:
-        """Writes the entries that the status owes to the pack. Returns why that failed; empty: it did not."""
+    async def flush(self, case: Case) -> None:
+        """Writes the entries that the stored status owes to the pack."""
+        case.problem = ""
         try:
-            for entry in case.status.pack.pending:
+            for entry in case.stored.pack.pending:
                 if entry.seq > case.flushed:
                     await case.pack.append(entry)
                     case.flushed = entry.seq
         except Failure as failure:
             log.warning("pack.unavailable", reason=str(failure))
-            return f"The pack cannot be written: {failure.message}"
-        return ""
+            case.problem = f"The pack cannot be written: {failure.message}"
 
     async def recall(self, case: Case) -> None:
         """Reads the stored plan where it is not in memory. Gone or altered: `decide` is told that there is none."""

@@ -109,7 +109,7 @@ async def hold_back_deletion(world: World, case: Case) -> None:
     if FINALIZER in finalizers:
         return
     patch = {"metadata": {"finalizers": [*finalizers, FINALIZER]}}
-    case.raw = await world.clusters.own.patch(case.ref, patch, resource_version=case.resource_version)
+    await case.patch(world.clusters.own, patch)
 
 
 async def lock(world: World, case: Case, ref: Ref) -> Holder | None:

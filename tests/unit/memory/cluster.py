@@ -37,11 +37,11 @@ class MemoryCluster:
         return self._server.read(ref)
 
     async def list(
-        self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = ""
+        self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
     ) -> AsyncIterator[Object]:
         await self._reading("list", Ref(api_version, kind, namespace, ""))
         for item in self._server.select(api_version, kind, namespace, labels, fields):
-            yield item
+            yield {part: item[part] for part in ("apiVersion", "kind", "metadata")} if metadata_only else item
 
     async def patch(
         self,

@@ -54,7 +54,7 @@ KINDS = (
     Kind("batch/v1", "Job", "jobs", status=True, generation=True),
     Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", status=True),
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
-    custom("Incident", "incidents"),
+    custom("Incident", "incidents", fields="status.phase status.rests spec.severity"),
     custom("Playbook", "playbooks"),
     custom("Decision", "decisions", fields="spec.incidentRef.name"),
     custom("ResponsePolicy", "responsepolicies", namespaced=False),

@@ -42,4 +42,4 @@ def _field_term(term: str, item: dict[str, Any], selectable: frozenset[str]) -> 
 def _at(item: Any, path: str) -> str:
     for part in path.split("."):
         item = item.get(part, "") if isinstance(item, dict) else ""
-    return str(item)
+    return str(item).lower() if isinstance(item, bool) else str(item)
