@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-unit test-contract test-e2e crash durable faults soak bench profile demo demo-down cluster-up cluster-down lint generate clean
+.PHONY: help venv test test-unit test-contract test-e2e crash faults soak bench profile demo demo-down cluster-up cluster-down lint generate clean
 
 PYTHON ?= python3
 # Extra words for pytest, as in: make test-unit ARGS="-k durations"
@@ -51,7 +51,7 @@ $(OWN_UV):
 test: lint ## Lint, then all tests below bench, on a real cluster that comes and goes; at the end what is proven
 	@echo "building what the test cluster is made of (kept in $(CACHE); minutes the first time)"
 	@$(BIN)/python -m tests.cluster build
-	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench -m "not durable" --requirements $(PARALLEL)
+	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench -m "not soak" --requirements $(PARALLEL)
 
 test-unit: venv ## Tests without a cluster but the long ones, searching less far, on every core; changes nothing on the machine
 	@$(PYTEST) tests/unit -m "not long" --hypothesis-profile=quick $(PARALLEL)
@@ -65,16 +65,13 @@ test-e2e: venv ## Tests on real pods
 crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
 	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600
 
-durable: venv ## Two replicas, faults, outages, random incidents: the short forms (20 minutes)
-	@$(ON_CLUSTER) $(PYTEST) tests/e2e -m durable $(PARALLEL)
-
 faults: venv ## Whole incidents while requests to the API server go wrong, several for each kind of fault (minutes)
 	@STANCH_FAULT_LIVES=5 $(PYTEST) tests/e2e/test_faults.py -s
 
 soak: venv ## Random incidents, faults and kills for a while, judged from the API server's audit log (MINUTES=30)
 	@STANCH_SOAK_MINUTES="$(MINUTES)" STANCH_SOAK_SEED="$(or $(SEED),$(shell date +%s))" $(PYTEST) tests/e2e/test_soak.py -s -o faulthandler_timeout=0
 
-bench: venv ## Measure stanch against a Go operator and a script: table, JSON, SVG (an hour; ARGS="--scale brief" minutes)
+bench: venv ## Measure stanch against a Go operator and a script: table, JSON, SVG (hours; ARGS="--scale brief" minutes)
 	@$(ON_CLUSTER) $(BIN)/python -m tests.bench $(ARGS)
 
 profile: venv ## Where the operator's processor time goes in a burst of Incidents (ARGS="--incidents 500")

@@ -39,12 +39,11 @@ class Background(OperatorProcess):
 
     def __init__(self, kubectl: Kubectl) -> None:
         super().__init__(kubectl, place.state(), (place.NAMESPACE,), packs=place.packs())
-        self._begin = 0
 
     def launch(self) -> int:
         """Starts it, and returns its process ID at once; `await_leading` waits."""
         write(_kubeconfig(), yaml.safe_dump(kubeconfig_of(self.kubectl.inside(self.namespace), "stanch")))
-        self._begin = self.log.stat().st_size if self.log.exists() else 0
+        self._since = self.log.stat().st_size if self.log.exists() else 0
         process = record()
         process.start(self._command(_kubeconfig()), self.log)
         return process.pid or 0
@@ -54,7 +53,7 @@ class Background(OperatorProcess):
         process = record()
 
         def leads() -> bool:
-            if b"operator.leading" in self.log.read_bytes()[self._begin :]:
+            if b"operator.leading" in self.log.read_bytes()[self._since :]:
                 return True
             if process.pid is None:
                 raise ClusterError(f"the operator ended by itself:\n{self._said()}")
@@ -63,7 +62,7 @@ class Background(OperatorProcess):
         wait_for(f"the operator leading (its log: {place.tilde(self.log)})", leads, LEADING_SECONDS)
 
     def _said(self) -> str:
-        return self.log.read_bytes()[self._begin :][-3000:].decode(errors="replace").strip()
+        return self.log.read_bytes()[self._since :][-3000:].decode(errors="replace").strip()
 
 
 def standing() -> str:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.stage.install import install_operator, install_types, uninstall_operator
-from tests.stage.kubectl import Kubectl
+from tests.stage.kubectl import Kubectl, documents
 from tests.stage.operator import OperatorProcess
-from tests.stage.scene import Scene
+from tests.stage.scene import AUREUS, Scene
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,8 @@ def installed(cluster: Any) -> Kubectl:
     kubectl = Kubectl(cluster.kubectl)
     with cluster.installing():
         install_types(kubectl)
+        # Scenes apply it, too, at the same time.
+        kubectl.apply(documents(AUREUS / "policy.yaml"))
     return kubectl
 
 

@@ -22,8 +22,6 @@ from tests.stage.whole import EFFECTS, ENDS, LANES, Life, Tally, lanes, live
 
 # Every how many writes `make test` crashes; coprime to the length of a step's writes, so that all kinds are met over time.
 STRIDE = 11
-# How many lives may meet a retry before a life meets none.
-REFERENCES = 5
 
 
 @dataclass
@@ -42,35 +40,43 @@ class Killer:
     def aims_at(self, operator: OperatorProcess) -> None:
         self.operator = operator
 
-    def check(self, life: Life) -> None:
-        """A life that ends without its crash is a failure: nothing was tried."""
-        assert self.killed == bool(self.point), f"there was no write {self.point}"
+    def struck(self, life: Life) -> bool:
+        """False: it ended before that write. On a busy machine a life stores once more what takes long."""
         assert life.restarts >= self.killed
+        assert self.killed == (0 < self.point <= len(life.writes)), f"no crash at write {self.point} of {len(life.writes)}"
+        return self.killed
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A life, and whether it met its crash: one that ended before that write has none to show, and is counted as such."""
+
+    point: int
+    life: Life
+    struck: bool
+
+    def __str__(self) -> str:
+        if not self.struck:
+            return f"no write {self.point}: that life had {len(self.life.writes)}"
+        return f"crash after write {self.point}: {self.life.writes[self.point - 1]}"
 
 
 @pytest.fixture
-def crashing(installed: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Callable[[int], Life]]:
+def crashing(installed: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Callable[[int], Crash]]:
     """Lives one incident through, with a crash after the given write; 0: without. Some at a time."""
     lives = itertools.count(1)
     with lanes(installed, namespace) as free:
 
-        def run(point: int) -> Life:
+        def run(point: int) -> Crash:
             lane, killer = free.get(), Killer(point)
             try:
                 with Door(installed, killer) as door:
                     life = live(installed, lane, tmp_path / f"life-{next(lives)}", door, killer.aims_at)
-                killer.check(life)
             finally:
                 free.put(lane)
-            return life
+            return Crash(point, life, killer.struck(life))
 
         yield run
-
-
-def straight(crashing: Callable[[int], Life]) -> Life:
-    """A life without retries: no other is shorter, so each of its writes is a crash point that every life passes."""
-    lives = (crashing(0) for _ in range(REFERENCES))
-    return next(life for life in lives if not life.retries)
 
 
 def chosen(total: int) -> list[int]:
@@ -82,23 +88,19 @@ def chosen(total: int) -> list[int]:
 
 
 @pytest.mark.requirement("E-04", "E-05", "E-07")
-def test_killed_after_a_write_and_restarted_the_incident_ends_the_same(crashing: Callable[[int], Life]) -> None:
-    reference = straight(crashing)
-    assert reference.options == ENDS and not reference.problems, reference
-    assert reference.environment == {"FRONTEND_VERSION": "v1"} and reference.settings == {"read-only": "false"}
-    assert reference.effects == EFFECTS, "what the door counts is what is to be counted"
-    total, tally = len(reference.writes), Tally()
-    points = chosen(total)
-    assert points, "no crash point was chosen"
-
-    def crash(point: int) -> tuple[int, Life]:
-        life = crashing(point)
-        print(f"crash after write {point} of {total}: {reference.writes[point - 1]}", flush=True)
-        return point, life
-
+def test_killed_after_a_write_and_restarted_the_incident_ends_the_same(crashing: Callable[[int], Crash]) -> None:
     with ThreadPoolExecutor(LANES) as pool:
-        for point, life in pool.map(crash, points):
-            tally.count(point, life, reference)
+        straight = [crash.life for crash in pool.map(crashing, [0] * LANES)]
+        reference = min(straight, key=lambda life: len(life.writes))
+        assert reference.options == ENDS and not reference.problems, reference
+        assert reference.environment == {"FRONTEND_VERSION": "v1"} and reference.settings == {"read-only": "false"}
+        assert reference.effects == EFFECTS, "what the door counts is what is to be counted"
+        tally, crashes = Tally(), 0
+        for crash in pool.map(crashing, chosen(len(reference.writes))):
+            tally.count(crash.point, crash.life, reference)
+            crashes += crash.struck
+            print(crash, flush=True)
+    assert crashes, "no crash point was tried"
     assert not tally.other and not tally.unseen and not tally.late, tally
-    print(f"crash points: {len(points)}, doubled {len(tally.doubled)}, lost {len(tally.lost)}, broken chains {len(tally.broken)}")
+    print(f"crash points: {crashes}, doubled {len(tally.doubled)}, lost {len(tally.lost)}, broken chains {len(tally.broken)}")
     assert tally.clean, tally

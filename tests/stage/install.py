@@ -22,19 +22,23 @@ def install_operator(kubectl: Kubectl, namespace: str = SHIPPED) -> None:
 
     def move(document: dict[str, Any]) -> None:
         moved(document, SHIPPED, namespace)
-        if document["kind"] in CLUSTER_SCOPED and namespace != SHIPPED:
-            document["metadata"]["name"] += f"-{namespace}"
-            if document["kind"] == "ClusterRoleBinding":
-                document["roleRef"]["name"] += f"-{namespace}"
+        if document["kind"] in CLUSTER_SCOPED:
+            document["metadata"]["name"] = role_of(namespace)
+        if document["kind"] == "ClusterRoleBinding":
+            document["roleRef"]["name"] = role_of(namespace)
 
     kubectl.apply(documents(ROOT / "manifests" / "operator", move))
 
 
 def uninstall_operator(kubectl: Kubectl, namespace: str = SHIPPED) -> None:
-    name = "stanch-operator" if namespace == SHIPPED else f"stanch-operator-{namespace}"
     for kind in CLUSTER_SCOPED:
-        kubectl("delete", kind, name, "--ignore-not-found")
+        kubectl("delete", kind, role_of(namespace), "--ignore-not-found")
     kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+
+
+def role_of(namespace: str) -> str:
+    """Of the operator's cluster role and its binding."""
+    return "stanch-operator" if namespace == SHIPPED else f"stanch-operator-{namespace}"
 
 
 def moved(document: dict[str, Any], old: str, new: str) -> None:

@@ -98,6 +98,8 @@ class Door:
     kubectl: Kubectl
     after: Callable[[int, Written], None] = lambda number, written: None
     written: list[Written] = field(default_factory=list)
+    # Of which the API server could not say whether it was committed.
+    unknown: list[Written] = field(default_factory=list)
     hold: Hold | None = None
     trouble: Trouble | None = None
     url: str = ""
@@ -170,6 +172,8 @@ class Door:
         if counts(request, body, status):
             self.written.append(written(request, body, status))
             self.after(len(self.written), self.written[-1])
+        elif request.method in WRITES and status >= 500:
+            self.unknown.append(written(request, body, status))
         if held:
             held.answered.set_result(status)
 

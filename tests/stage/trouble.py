@@ -31,13 +31,14 @@ def elects(request: web.Request) -> bool:
 @dataclass
 class Chance:
     """One in `number` of the requests that it is about: by chance, for whoever repeats a row of requests would meet a fixed beat
-    at the same place each time. The chance is seeded."""
+    at the same place each time. The chance is seeded; where it never comes, the `number`-th request has it."""
 
     number: int
     writes: bool = False
     streams: bool = False
     seed: int = 0
     injected: int = 0
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self._chance = Random(self.seed)
@@ -45,7 +46,8 @@ class Chance:
     def strikes(self, request: web.Request) -> bool:
         if watches(request) != self.streams or elects(request) or (self.writes and request.method not in WRITES):
             return False
-        strikes = self._chance.randrange(self.number) == 0
+        self.asked += 1
+        strikes = self._chance.randrange(self.number) == 0 or (self.asked == self.number and not self.injected)
         self.injected += strikes
         return strikes
 

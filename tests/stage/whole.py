@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from stanch.engine.verifying import UNWATCHED
 from stanch.packs.verify import verify
 from tests.stage.install import install_operator, uninstall_operator
 from tests.stage.kubectl import Kubectl
@@ -32,7 +33,7 @@ LANES = 3
 # Longer than any outage of these tests.
 HEALTH = check("health", within="3m", hold_for="1s", http={"service": "frontend", "port": "8080", "path": "/health"})
 # Long enough for the pod to answer (no answer would be inconclusive, not denied).
-UNHELPED = HEALTH | {"within": "6s"}
+UNHELPED = HEALTH | {"within": "10s"}
 TUNE = option(
     "tune",
     ROLLED_OUT,
@@ -53,23 +54,23 @@ UNDO = option(
     ],
 )
 ENDS = {"tune": "Denied", "undo": "Confirmed"}
+DOUBTED = {"Inconclusive": "Denied"}
 # Token without the incident's UID -> how often the API server is to take such a write.
 EFFECTS = Counter(["1/tune/restart", "1/tune/tune", "1/tune/tune/revert", "1/undo/switch", "1/undo/switch/revert", "1/undo/undo"])
-# Outcomes after which the same effect is tried again.
-AGAIN = frozenset({"Stale", "Later"})
 
 
 @dataclass
 class Life:
-    """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert."""
+    """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert.
+    `unknown`: tokens of writes of which the API server could not say whether it took them; the end state shows it."""
 
     options: dict[str, str]
     environment: dict[str, str]
     settings: dict[str, str]
     effects: Counter[str]
+    unknown: frozenset[str]
     told: frozenset[tuple[str, str, str]]
     writes: list[Written]
-    retries: int
     restarts: int
     late: float
     evidence_first: bool
@@ -79,10 +80,12 @@ class Life:
 @dataclass
 class Tally:
     """What went wrong over many lives. `lateness`: seconds above which a revert is late; `earliness`: how far the operator's
-    clock may be ahead."""
+    clock may be ahead; `unanswered`: questions may go without an answer, so that an option is inconclusive instead of denied,
+    and a hold begins anew."""
 
     lateness: float = 10.0
     earliness: float = 0.0
+    unanswered: bool = False
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
@@ -92,10 +95,12 @@ class Tally:
 
     def count(self, name: object, life: Life, reference: Life) -> None:
         self.doubled += [f"{name}: {token}" for token, times in life.effects.items() if times > EFFECTS[token]]
-        self.lost += [f"{name}: {token}" for token in EFFECTS if token not in life.effects]
+        self.lost += [f"{name}: {token}" for token in EFFECTS if token not in life.effects and token not in life.unknown]
         self.broken += [f"{name}: {life.problems}"] if life.problems else []
         self.late += [f"{name}: {life.late:.1f} s"] if not -self.earliness <= life.late <= self.lateness else []
         self.unseen += [] if life.evidence_first else [f"{name}: a change before its evidence"]
+        if self.unanswered:
+            life, reference = undoubted(life), undoubted(reference)
         for what in ("options", "environment", "settings", "told"):
             mine, theirs = getattr(life, what), getattr(reference, what)
             if mine != theirs:
@@ -104,6 +109,11 @@ class Tally:
     @property
     def clean(self) -> bool:
         return not (self.doubled or self.lost or self.broken or self.late or self.unseen or self.other)
+
+
+def undoubted(life: Life) -> Life:
+    options = {name: DOUBTED.get(state, state) for name, state in life.options.items()}
+    return replace(life, options=options, told=frozenset(line for line in life.told if not line[0].endswith("/lost")))
 
 
 @contextmanager
@@ -135,7 +145,7 @@ def live(
         during(operator)
         try:
             incident = closed(scene)
-            life = told(scene, incident, door, operator, supervisor.restarts)
+            life = told(scene, incident, door, supervisor.restarts)
         except Exception as error:
             raise AssertionError(f"{error}\n{operator.log.read_text()[-3000:]}") from error
     scene.on_call("delete", "incident", incident["metadata"]["name"])
@@ -157,20 +167,21 @@ def closed(scene: TrialScene) -> Document:
     return scene.incident(name)
 
 
-def told(scene: TrialScene, incident: Document, door: Door, operator: OperatorProcess, restarts: int) -> Life:
+def told(scene: TrialScene, incident: Document, door: Door, restarts: int) -> Life:
     pack, said = incident["status"]["pack"], lines(incident)
     found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
     switch = next(record for record in incident["status"]["reverts"] if record["step"] == "switch")
-    back = next(written.at for written in door.written if written.token.endswith("/undo/switch/revert"))
+    taken = (written.at for written in (*door.written, *door.unknown) if written.token.endswith("/undo/switch/revert"))
+    back = min(taken)
     late = back - datetime.fromisoformat(switch["dueAt"])
     return Life(
         options=states(incident),
         environment=scene.environment(),
         settings=scene.settings(),
         effects=Counter(written.token.partition("/")[2] for written in door.written if written.token),
-        told=frozenset((same(key), line["action"], line["expectation"]) for key, line in said.items() if steady(key)),
+        told=frozenset((same(key), line["action"], line["expectation"]) for key, line in said.items() if steady(key, line)),
+        unknown=frozenset(written.token.partition("/")[2] for written in door.unknown if written.token),
         writes=door.written,
-        retries=retries(operator),
         restarts=restarts,
         late=late.total_seconds(),
         evidence_first=evidence_first(list(said)),
@@ -185,17 +196,14 @@ def evidence_first(keys: list[str]) -> bool:
     return bool(evidence and intents) and evidence[0] < intents[0]
 
 
-def steady(key: str) -> bool:
-    """Whether every life tells it. How often a step was intended, that an intent was found unwritten, and which captures there
-    were is each life's own."""
-    return not any(part in key for part in ("/intent/", "/evidence/")) and key.rpartition("/")[2] not in ("stale", "waits")
+def steady(key: str, line: Document) -> bool:
+    """Whether every life tells it. How often a step was intended, that an intent was found unwritten, which captures there
+    were, and that a hold was not watched to its end (a new leader lets it begin anew) is each life's own."""
+    if any(part in key for part in ("/intent/", "/evidence/")) or key.rpartition("/")[2] in ("stale", "waits"):
+        return False
+    return line.get("result") != f"unknown: {UNWATCHED}"
 
 
 def same(key: str) -> str:
     """A Decision's key ends with its UID."""
     return key.partition("/decision/")[0] + "/decision" if "/decision/" in key else key
-
-
-def retries(operator: OperatorProcess) -> int:
-    """How often an effect had to be tried again (a controller wrote the Deployment's status between): each adds writes."""
-    return sum(line.get("outcome") in AGAIN or line["event"] == "tick.again" for line in operator.lines())

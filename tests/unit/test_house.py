@@ -27,7 +27,7 @@ SLEEPING: Mapping[str, str] = {
 # Files of the tests that may be skipped, and why.
 SKIPPED: Mapping[str, str] = {
     "tests/contract/test_cluster.py": "the local provider itself: elsewhere than as root on Debian, another one is chosen",
-    "tests/e2e/test_outages.py": "only the parts of a local cluster can be stopped by themselves",
+    "tests/e2e/test_outages.py": "only the parts of a local cluster can be stopped by themselves; only root mounts a small disk",
 }
 
 Rule = Callable[[Module], Iterator[str]]
