@@ -12,10 +12,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -109,14 +109,17 @@ class Operator:
         async with AsyncExitStack() as stack:
             port = await stack.enter_async_context(serve(settings.http_port, self.metrics.registry, self.healthy, self.ready))
             log.info("operator.started", identity=self.identity, http_port=port, packs=settings.packs)
-            api = await self.unless_stopped(self.reach(stack))
+            api = await self.unless(self.patiently(lambda: self.reach(stack)), self.stop)
             return await self.lead(api) if api else 0
 
     async def reach(self, stack: AsyncExitStack) -> ApiServer:
+        return await stack.enter_async_context(connect(self.settings.kubeconfig, self.settings.context))
+
+    async def patiently(self, attempt: Callable[[], Awaitable[T]]) -> T:
         """Tries until the API server answers: to end instead would cost its supervisor's back-off after each outage."""
         while True:
             try:
-                api = await stack.enter_async_context(connect(self.settings.kubeconfig, self.settings.context))
+                result = await attempt()
             except Retryable as failure:
                 if self.waits_for != str(failure):
                     log.warning("operator.waiting", reason=failure.reason, message=failure.message)
@@ -124,13 +127,14 @@ class Operator:
                 await asyncio.sleep(failure.after)
             else:
                 self.waits_for = ""
-                return api
+                return result
 
-    async def unless_stopped(self, wanted: Coroutine[Any, Any, T]) -> T | None:
-        """What `wanted` gives; None when the process is told to stop before."""
-        task, stopped = asyncio.ensure_future(wanted), asyncio.ensure_future(self.stop.wait())
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
+    async def unless(self, wanted: Awaitable[T], *events: asyncio.Event) -> T | None:
+        """What `wanted` gives; None when one of the events happens before."""
+        task, ends = asyncio.ensure_future(wanted), [asyncio.ensure_future(event.wait()) for event in events]
+        await asyncio.wait({task, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
         if task.done():
             return task.result()
         task.cancel()
@@ -142,7 +146,7 @@ class Operator:
         lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, "stanch-leader")
         election = Election(clusters.own, lease, self.identity, api.clock, told=self.follows)
         async with AsyncExitStack() as stack:
-            self.term = await self.unless_stopped(stack.enter_async_context(election.lead()))
+            self.term = await self.unless(stack.enter_async_context(election.lead()), self.stop)
             if self.term is None:
                 return 0
             self.metrics.leader.set(1)
@@ -155,7 +159,9 @@ class Operator:
     async def work(self, api: ApiServer, clusters: ApiClusters, term: Term) -> int:
         """Everything that runs while leading. The first part to end ends all of it."""
         world = self.world(api, clusters, term)
-        await prime(world, self.settings.namespaces)
+        await self.unless(self.patiently(lambda: prime(world, self.settings.namespaces)), self.stop, term.lost)
+        if self.stop.is_set() or term.lost.is_set():
+            return self.ended(term.lost.is_set())
         self.ticker = Ticker(world, Effects(world, self.metrics).perform, Announcer(world, self.metrics, self.identity).announce)
         self.workers = Workers(self.queue, self.ticker.tick, api.clock, self.metrics, self.settings.workers)
         self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces)
@@ -175,6 +181,9 @@ class Operator:
         for task in done:
             if not task.cancelled() and (error := task.exception()):
                 raise error
+        return self.ended(lost)
+
+    def ended(self, lost: bool) -> int:
         log.info("operator.stopped", lost_lease=lost)
         return 1 if lost else 0
 

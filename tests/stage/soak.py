@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -26,6 +26,7 @@ from tests.stage.trial import ROLLED_OUT, TrialScene, check, option, step, writi
 from tests.stage.trouble import Answered, Chance, CutStream, Gone, Late, Reset
 
 Document = dict[str, Any]
+W = TypeVar("W")
 TOOLS = "localhost/stanch/tools:v1"
 
 # What a capture of these sources asks for and nothing else does; in part is enough to go on where a fault hit the rest.
@@ -105,6 +106,8 @@ class Held(Late):
 
 
 AGAIN = (("Retry-After", "1"),)
+# What the operator waits after a request that failed, where the answer asks for no other time (`Retryable.after`).
+BACK_OFF = timedelta(seconds=2)
 # One in how many: so few that what is tried three times comes through.
 WEATHER: dict[str, Callable[[int], Chance]] = {
     "answers 0.3 s late": lambda seed: Late(50, seed=seed),
@@ -127,15 +130,23 @@ LONG_WEATHER: dict[str, Callable[[int], Chance]] = {
 
 @dataclass
 class Storm(Chance):
-    """Several troubles at once; `number` is theirs, not its own."""
+    """Several troubles at once; `number` is theirs, not its own. Whoever meets one of those that fail a request waits before
+    it tries again: by so much a revert may be later too."""
 
     kinds: dict[str, Chance] = field(default_factory=dict)
+    waited: list[Outage] = field(default_factory=list)
 
     def before(self, request: web.Request) -> Awaitable[web.StreamResponse] | None:
-        return next((wrong for kind in self.kinds.values() if (wrong := kind.before(request))), None)
+        return next((self._noted(kind, wrong) for kind in self.kinds.values() if (wrong := kind.before(request))), None)
 
     def after(self, request: web.Request) -> Awaitable[None] | None:
-        return next((wrong for kind in self.kinds.values() if (wrong := kind.after(request))), None)
+        return next((self._noted(kind, wrong) for kind in self.kinds.values() if (wrong := kind.after(request))), None)
+
+    def _noted(self, kind: Chance, wrong: W) -> W:
+        if isinstance(kind, Answered | Reset):
+            now = datetime.now(UTC)
+            self.waited.append((now, now + BACK_OFF))
+        return wrong
 
     def headed(self, request: web.Request, headers: dict[str, str]) -> dict[str, str]:
         for kind in self.kinds.values():
@@ -153,7 +164,7 @@ class Storm(Chance):
 
     @property
     def outages(self) -> list[Outage]:
-        return [outage for kind in self.kinds.values() if isinstance(kind, Held) for outage in kind.outages]
+        return self.waited + [outage for kind in self.kinds.values() if isinstance(kind, Held) for outage in kind.outages]
 
 
 def storm(chance: Random, *, long: bool) -> Storm:

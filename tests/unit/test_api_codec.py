@@ -25,11 +25,14 @@ from stanch.domain.incident import (
     Verdict,
 )
 from stanch.domain.objects import DecisionStatus, Standing
-from stanch.domain.plan import Approval, Check, Option, Pin, Plan, Ref, Risk, Step, Target
+from stanch.domain.plan import Approval, Check, FactType, Option, Pin, Plan, Ref, Risk, Step, Target
 from stanch.domain.timeline import Entry, Line
 from stanch.engine.errors import Refused
+from stanch.engine.parts import Reading
 from stanch.engine.reverting import MOST
 from tests.unit import api_examples as examples
+from tests.unit.play import YES, Play, option
+from tests.unit.play import plan as planned
 
 AT = datetime(2026, 11, 21, 9, 0, 0, 123456, tzinfo=UTC)
 
@@ -110,11 +113,43 @@ def test_sentences_are_cut_to_what_the_api_server_takes() -> None:
 def test_a_status_stays_under_100_kb_with_200_targets_and_50_steps() -> None:
     """All of them with names as long as labels may be, and messages as long as they get: sentences of records give way."""
     body = codec.status_to_json(huge(200, 50))
-    assert len(json.dumps(body).encode()) < 100_000
+    assert len(stored(body)) < 100_000
     assert len(body["targets"]) == 200 and len(body["steps"]) == 50 and len(body["reverts"]) == MOST
     assert body["message"] == "m" * 1024, "what decide compares is as it was"
     assert all(len(step["message"]) >= 16 for step in body["steps"])
+    assert len(stored(body)) > 90_000, "it is the worst there is"
     assert codec.status_of(incident(**body)).steps[1].token.endswith("/1/option/step-000000000000000000000000000001")
+
+
+def test_it_stays_so_while_it_carries_the_answers_of_sixteen_questions() -> None:
+    """Beside the facts that they become, and lines that were held back until there was something to store."""
+    asked = sixteen_answers()
+    told = tuple(Entry(n, "sha256:" + "0" * 64, AT, Line(f"2/resolve/{n}", "stanch", "x" * 253)) for n in (1, 2, 3, 4))
+    full = replace(huge(200, 50), facts=asked.facts, pack=replace(asked.pack, pending=(*told, *asked.pack.pending)))
+    body = codec.status_to_json(full)
+    assert len(stored(body)) < 100_000
+    assert len(body["pack"]["pending"]) == 20 and body["message"] == "m" * 1024, "what is owed to the chain is never cut"
+    read = codec.status_of(incident(**body))
+    assert read.steps[0].message == "", "the sentences of records are: the chain has them"
+    kept = {debt.token: debt.digest for debt in read.reverts}
+    assert all(step.before or kept[step.token] for step in read.steps), "each before-image is named once"
+
+
+def sixteen_answers() -> Status:
+    """As diagnosis tells them, each longer than there is room."""
+    checks = tuple(Check(f"question-{number:030d}", "prometheus", fact=FactType.String) for number in range(16))
+    play = Play(planned(option("undo"), diagnosis=checks))
+    play.readings = {check.name: Reading(Verdict.Confirmed, "m" * 1000, value="v" * 1000) for check in checks} | {"health": YES}
+    play.until(Phase.Resolved)
+    most = max(play.statuses, key=lambda status: len(status.pack.pending))
+    answers = tuple(entry for entry in most.pack.pending if "/diagnosis/" in entry.line.key)
+    assert len(answers) == 16
+    return replace(most, pack=replace(most.pack, pending=answers))
+
+
+def stored(body: dict) -> bytes:
+    """As the API server keeps it."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def test_a_small_status_is_cut_nowhere() -> None:

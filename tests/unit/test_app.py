@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import yaml
 from aiohttp import web
 
 from stanch.app import Operator, legible
-from stanch.engine.errors import Refused
+from stanch.engine.errors import Refused, Retryable
 from stanch.runtime.settings import Settings
 
 
@@ -68,6 +69,44 @@ async def test_told_to_stop_while_it_waits_for_the_api_server_it_stops(tmp_path:
     async with serving(handle) as server:
         operator = Operator(settings(tmp_path, server))
         assert await operator.run() == 0
+
+
+async def test_a_new_leader_that_cannot_read_the_decisions_tries_until_it_can(tmp_path: Path) -> None:
+    """And until then nothing else is read: an Abort among them must not come after the write that it stops."""
+    faults, seen = [429, 500, 503], []
+    kinds = [{"name": f"{kind.lower()}s", "kind": kind, "namespaced": True} for kind in ("Lease", "Decision", "Incident")]
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(request.path.rpartition("/")[2])
+        if request.path.rpartition("/")[2] == "decisions":
+            if faults:
+                return web.Response(status=faults.pop(0), headers={"Retry-After": "0"})
+            operator.stop.set()
+            return web.json_response({"items": [], "metadata": {}})
+        if request.method == "GET" and "/leases/" in request.path:
+            return web.json_response({}, status=404)
+        if "/leases" in request.path:
+            sent = await request.json()
+            return web.json_response({**sent, "metadata": {**sent["metadata"], "resourceVersion": "1", "uid": "u"}})
+        return web.json_response({"resources": kinds})
+
+    async with serving(handle) as server:
+        operator = Operator(settings(tmp_path, server))
+        assert await operator.run() == 0
+    assert not faults and operator.ready() == ""
+    assert seen.count("decisions") == 4 and "incidents" not in seen
+
+
+async def test_who_loses_the_lease_before_the_decisions_were_read_ends(tmp_path: Path) -> None:
+    operator = Operator(settings(tmp_path, "http://127.0.0.1:1"))
+    lost = asyncio.Event()
+
+    async def refused() -> None:
+        lost.set()
+        raise Retryable("TooManyRequests", "later", 3600)
+
+    assert await operator.unless(operator.patiently(refused), operator.stop, lost) is None
+    assert "later" in operator.ready()
 
 
 @pytest.mark.long

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from stanch.api.kinds import PlaybookSpec
-from tests.stage.soak import EVIDENCE, SHAPES, Shape, storm
+from stanch.engine.errors import Retryable
+from tests.stage.soak import BACK_OFF, EVIDENCE, SHAPES, Shape, storm
 from tests.stage.trial import TARGETS
 
 SEEDS = range(20)
@@ -52,3 +53,14 @@ def test_every_trouble_strikes_now_and_then_and_most_requests_come_through() -> 
             weather.during(request, SimpleNamespace())
     assert all(weather.counted.values()), weather.counted
     assert struck < 3000
+
+
+def test_what_a_fault_makes_the_operator_wait_is_told_to_the_judge_and_no_more() -> None:
+    weather = storm(Random(1), long=False)
+    struck = [wrong for _ in range(3000) for wrong in (weather.before(asked("PATCH")), weather.after(asked("PATCH"))) if wrong]
+    for wrong in struck:
+        getattr(wrong, "close", lambda: None)()
+    late = weather.counted["answers 0.3 s late"]
+    assert late and len(weather.outages) == len(struck) - late
+    assert all(end - begin == BACK_OFF for begin, end in weather.outages)
+    assert Retryable("Timeout", "no answer").after == BACK_OFF.total_seconds()

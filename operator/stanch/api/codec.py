@@ -22,7 +22,7 @@ from stanch.api.decision import Decision as DecisionSpec
 from stanch.api.incident import Incident as IncidentSpec
 from stanch.api.upgrade import upgraded
 from stanch.domain.decision import Decision
-from stanch.domain.incident import FORMAT_VERSION, Facts, Status
+from stanch.domain.incident import FORMAT_VERSION, Facts, Status, StepState
 from stanch.domain.objects import DecisionStatus, DeclaredStatus
 from stanch.domain.plan import Plan
 from stanch.domain.record import TEXT, Record, camel
@@ -37,10 +37,11 @@ _TIME = TypeAdapter(datetime)
 
 # Fields of a status that a person reads and nothing compares.
 _SENTENCES = frozenset({"message", "missing", "at", "waits_for"})
-# What a status is made of many of; their sentences give way first when it grows. In characters, as JSON.
+# What a status is made of many of; their sentences give way first when it grows. In bytes, as JSON; in characters of each.
 RECORDS = ("options", "steps", "reverts", "checks")
 LARGEST_STATUS = 96_000
-SHORTER = (512, 192, 96, 48, 16)
+SHORTER = (512, 192, 96, 48, 16, 0)
+OVER = frozenset(StepState) - {StepState.Intended, StepState.Waiting, StepState.Indeterminate}
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -105,12 +106,26 @@ def status_to_json(status: Status) -> Object:
 def shortened(body: Object) -> Object:
     """Below 100 KB whatever there are of steps and targets: a status is read by every watch and each `kubectl get`."""
     for limit in SHORTER:
-        if len(json.dumps(body, ensure_ascii=False)) <= LARGEST_STATUS:
-            break
+        if _small(body):
+            return body
         for record in (record for kind in RECORDS for record in body.get(kind, [])):
-            if "message" in record:
-                record["message"] = _cut(record["message"], limit)
+            if message := _cut(record.pop("message", ""), limit):
+                record["message"] = message
+    return body if _small(body) else without_spent(body)
+
+
+def without_spent(body: Object) -> Object:
+    """Without what steps that are over hold and nobody needs: what they were prepared on, the digest that their revert has too."""
+    kept = {(debt["token"], debt["digest"]) for debt in body.get("reverts", [])}
+    for step in (step for step in body.get("steps", []) if step["state"] in OVER):
+        step.pop("resourceVersion", None)
+        if (step.get("token"), step.get("before")) in kept:
+            del step["before"]
     return body
+
+
+def _small(body: Object) -> bool:
+    return len(json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()) <= LARGEST_STATUS
 
 
 def decision_of(obj: Object) -> Decision:
@@ -201,7 +216,7 @@ def _fit(value: Any, bound: int, path: str, sentence: bool) -> Any:
 
 
 def _cut(text: str, bound: int) -> str:
-    return text if len(text) <= bound else text[: bound - 1] + "…"
+    return text if len(text) <= bound else f"{text[: bound - 1]}…" if bound else ""
 
 
 def describe(error: ValidationError, root: str) -> str:

@@ -14,8 +14,8 @@ from stanch.engine.transitions import Event
 from stanch.engine.trial import Trial, known, poll
 from stanch.engine.turn import Turn, clip, spelled
 
-# Of an answer in the timeline: sixteen may come at once, and the status carries them until they are stored.
-SAID = 253
+# Of an answer in the timeline, and of all of them: sixteen may come at once, and the status carries them until they are stored.
+SAID, TOGETHER = 253, 2048
 
 
 def diagnosing(turn: Turn) -> Move | None:
@@ -70,8 +70,9 @@ def learn(turn: Turn, check: Check, seen: Reading) -> None:
     known = seen.verdict is not Verdict.Inconclusive
     if known:
         turn.set(facts={**turn.status.facts, check.name: spelled(value)})
+    room = min(SAID, TOGETHER // len(turn.plan.diagnosis))
     turn.say(turn.key("diagnosis", check.name), f"Ask {check.name}", expectation=f"{check.check}",
-             result=clip(f"{spelled(value)} ({seen.message})" if known else f"not known: {seen.message}", SAID))  # fmt: skip
+             result=clip(f"{spelled(value)} ({seen.message})" if known else f"not known: {seen.message}", room))  # fmt: skip
 
 
 def false_alarm(turn: Turn) -> None:

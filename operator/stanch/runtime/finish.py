@@ -60,12 +60,15 @@ def pack_facts(case: Case) -> dict[str, Any]:
         "playbook": status.playbook.name if status.playbook else "", CAPTURES_BEGUN: status.evidence.begun,
     }  # fmt: skip
     refs = {target.name: target.ref for target in status.targets}
-    return {"incident": incident, "changes": [change(step) for step in status.steps], "approvals": list(status.approvals),
+    images = {debt.token: debt.digest for debt in status.reverts}
+    changes = [change(step, images.get(step.token, "")) for step in status.steps]
+    return {"incident": incident, "changes": changes, "approvals": list(status.approvals),
             "targets": list(refs.values())}  # fmt: skip
 
 
-def change(step: StepRecord) -> dict[str, Any]:
+def change(step: StepRecord, image: str) -> dict[str, Any]:
+    """`image`: the digest that its revert holds. Of a very large status, that is where it is kept."""
     return {
         "option": step.option, "step": step.name, "state": str(step.state), "summary": step.message, "token": step.token,
-        "beforeImage": step.before, "intendedAt": step.intended_at, "doneAt": step.done_at,
+        "beforeImage": step.before or image, "intendedAt": step.intended_at, "doneAt": step.done_at,
     }  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +64,7 @@ def allot(state: Path) -> Network:
     with locked(clusters_dir() / "network.lock", "choosing addresses"):
         if record.exists():
             return recorded(state)
-        taken = {_number(other) for other in clusters_dir().glob("*/network.json")}
-        network = _first_free(taken)
+        network = _first_free(set(_taken()))
         write(record, json.dumps({"number": network.number}))
     return network
 
@@ -94,6 +94,16 @@ def disconnect(network: Network) -> None:
     if link.exists():
         succeeds(["ip", "link", "delete", network.link])  # the kernel may be about to do the same
         wait_for(f"link {network.link}: gone", lambda: not link.exists(), 10, 0.05)
+
+
+def _taken() -> Iterator[int]:
+    """The numbers of all clusters here; one may be taken down at this moment, record and all."""
+    for record in clusters_dir().glob("*/network.json"):
+        try:
+            yield _number(record)
+        except ClusterError:
+            if record.exists():
+                raise
 
 
 def _number(record: Path) -> int:
