@@ -164,9 +164,10 @@ class Operator:
             return self.ended(term.lost.is_set())
         self.ticker = Ticker(world, Effects(world, self.metrics).perform, Announcer(world, self.metrics, self.identity).announce)
         self.workers = Workers(self.queue, self.ticker.tick, api.clock, self.metrics, self.settings.workers)
-        self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces)
+        hear = self.sink_decision(world)
+        self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces, hear)
         declared = Declared(clusters.own, api.clock)
-        sinks = Sinks(self.sink_incident, self.sink_decision(world), declared.told)
+        sinks = Sinks(self.sink_incident, self.told_decision(self.sweeper, hear), declared.told)
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
         parts.append(watch(sinks, api.login, self.settings.namespaces))
         return await self.first_of([asyncio.ensure_future(part) for part in parts])
@@ -205,15 +206,24 @@ class Operator:
         assert self.sweeper is not None and self.ticker is not None
         self.sweeper.told(obj, gone=gone)
         key, due = key_of(obj), deleted_at(obj)
-        if gone or self.ticker.wrote(key, obj["metadata"]["resourceVersion"]):
+        if gone:
+            self.ticker.forget(key)
+        elif self.ticker.wrote(key, obj["metadata"]["resourceVersion"]):
             return
-        if wants_tick(obj):
+        elif wants_tick(obj):
             self.queue.add(key)
         elif due:
             self.queue.add_after(key, (due - self.sweeper.clock.now()).total_seconds())
 
-    def sink_decision(self, world: World) -> Callable[[Object, bool], None]:
+    def told_decision(self, sweeper: Sweeper, hear: Callable[..., None]) -> Callable[[Object, bool], None]:
         def told(obj: Object, gone: bool) -> None:
+            sweeper.told_decision(obj, gone=gone)
+            hear(obj, gone)
+
+        return told
+
+    def sink_decision(self, world: World) -> Callable[..., None]:
+        def told(obj: Object, gone: bool = False) -> None:
             decision = legible(obj)
             if decision is None:
                 return

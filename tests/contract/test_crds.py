@@ -20,7 +20,7 @@ from stanch.domain.incident import CheckRecord, OptionRecord, OptionState, Phase
 from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Pin, Ref, Target
 from stanch.evidence.registry import SOURCES
-from stanch.runtime.sweeper import OPEN
+from stanch.runtime.sweeper import OPEN, UNRECORDED
 from tests.contract.installed import Object, create, install, refused
 from tests.unit import api_examples as examples
 
@@ -162,11 +162,18 @@ def test_incidents_that_rest_are_left_out_by_the_server(cluster: Any, namespace:
 
 
 def test_a_decision_is_marked(cluster: Any, namespace: str, me: str) -> None:
+    """And left out from then on where the sweeper asks for the others."""
+
+    def unrecorded() -> str:
+        return cluster.kubectl("-n", namespace, "get", "dec", "-o", "name", f"--field-selector={UNRECORDED}").strip()
+
     obj = examples.decision()
     obj["spec"]["by"] = me
     create(cluster, namespace, obj)
+    assert unrecorded().endswith("/approve-undo")
     body = codec.decision_status_to_json(DecisionStatus(AT, Standing.Counted, "approved as incident-commander"))
     assert codec.decision_of(put_status(cluster, namespace, "decision/approve-undo", body)).recorded
+    assert unrecorded() == ""
 
 
 def test_a_policy_is_taken(cluster: Any, namespace: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,9 +15,12 @@ import pytest
 import yaml
 from aiohttp import web
 
-from stanch.app import Operator, legible
+from stanch.app import HANGS_AFTER, Operator, legible
 from stanch.engine.errors import Refused, Retryable
 from stanch.runtime.settings import Settings
+from stanch.runtime.sweeper import Sweeper
+from stanch.runtime.workers import Workers
+from tests.unit.memory import MemoryClusters, MemoryServer
 
 
 def settings(folder: Path, server: str) -> Settings:
@@ -107,6 +111,31 @@ async def test_who_loses_the_lease_before_the_decisions_were_read_ends(tmp_path:
 
     assert await operator.unless(operator.patiently(refused), operator.stop, lost) is None
     assert "later" in operator.ready()
+
+
+async def test_a_silent_watch_is_a_reason_to_be_restarted(tmp_path: Path) -> None:
+    operator, server = Operator(settings(tmp_path, "http://127.0.0.1:1")), MemoryServer()
+    assert operator.healthy() == "", "before it leads there is no watch"
+    own = MemoryClusters(server).own
+    operator.sweeper = Sweeper(own, server.time, operator.queue, operator.metrics, (), hear=lambda _: None)
+    assert operator.healthy() == ""
+    operator.sweeper.silent = True
+    assert "the watch is silent" in operator.healthy()
+
+
+async def test_ticks_that_hang_are_named_and_a_reason_to_be_restarted(tmp_path: Path) -> None:
+    operator = Operator(settings(tmp_path, "http://127.0.0.1:1"))
+
+    async def tick(key: tuple[str, str]) -> None:
+        raise AssertionError(f"{key} is not ticked here")
+
+    operator.workers = Workers(operator.queue, tick, MemoryServer().time, operator.metrics)
+    began = time.monotonic()
+    operator.workers.under_way = {("aureus", "slow"): began - HANGS_AFTER / 2}
+    assert operator.healthy() == "", "it may take its time"
+    hang = {("aureus", name): began - HANGS_AFTER - 1 for name in ("frontend-502", "database-down")}
+    operator.workers.under_way.update(hang)
+    assert operator.healthy() == "ticks hang: aureus/frontend-502, aureus/database-down"
 
 
 @pytest.mark.long

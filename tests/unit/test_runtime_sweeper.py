@@ -7,17 +7,21 @@ from dataclasses import replace
 
 import pytest
 
+from stanch.domain.decision import Verb
+from stanch.domain.incident import Phase
 from stanch.engine.errors import Retryable
+from stanch.engine.ports import Object
 from stanch.engine.recovering import rests
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import KeyQueue
 from stanch.runtime.sweeper import Sweeper, wants_tick
 from tests.unit.memory import MemoryClusters
-from tests.unit.world import KEY, NAMESPACE, Life, Site
+from tests.unit.world import KEY, NAMESPACE, Life, Site, needs_commander
 
 
-def sweeper_of(site: Site) -> Sweeper:
-    return Sweeper(MemoryClusters(site.server).own, site.server.time, KeyQueue(), Metrics(), (NAMESPACE,))
+def sweeper_of(site: Site, heard: list[Object] | None = None) -> Sweeper:
+    hear = [].append if heard is None else heard.append
+    return Sweeper(MemoryClusters(site.server).own, site.server.time, KeyQueue(), Metrics(), (NAMESPACE,), hear)
 
 
 async def test_watch_that_tells_is_not_silent_and_one_that_stops_is_found() -> None:
@@ -52,6 +56,43 @@ async def test_watch_that_tells_again_is_not_silent_any_more() -> None:
     sweeper.told(site.incident)
     await sweeper.sweep()
     assert not sweeper.silent
+
+
+async def test_decision_that_no_watch_tells_of_is_heard_all_the_same_and_proves_the_silence() -> None:
+    """Nothing else may change while an incident waits for an approval: the silence shows in the Decisions alone."""
+    site, heard = Site(needs_commander), []
+    sweeper, life = sweeper_of(site, heard), Life(site)
+    await life.live(Phase.AwaitingApproval)
+    sweeper.told(site.incident)
+    await sweeper.sweep()
+    assert heard == [] and not sweeper.silent
+    site.decide(Verb.Abort, life)
+    (said,) = site.said()
+    sweeper.told(site.incident)
+    await sweeper.sweep()
+    assert [obj["metadata"]["uid"] for obj in heard] == [said["metadata"]["uid"]] and not sweeper.silent, "it may be on its way"
+    await life.live(Phase.Aborted)
+    sweeper.told(site.incident)
+    await sweeper.sweep()
+    assert sweeper.silent and len(heard) == 1, "also when it has been recorded meanwhile"
+    (recorded,) = site.said()
+    sweeper.told_decision(recorded)
+    sweeper.told(site.incident)
+    await sweeper.sweep()
+    assert not sweeper.silent
+
+
+async def test_decision_that_the_watch_tells_of_proves_nothing() -> None:
+    site, heard = Site(needs_commander), []
+    sweeper, life = sweeper_of(site, heard), Life(site)
+    await life.live(Phase.AwaitingApproval)
+    site.decide(Verb.Note, life)
+    for gone in (False, True):
+        sweeper.told(site.incident)
+        sweeper.told_decision(site.said()[0], gone=gone)
+        for _ in range(3 - 2 * gone):
+            await sweeper.sweep()
+        assert not sweeper.silent and bool(heard) == gone
 
 
 async def test_incident_that_is_gone_is_forgotten() -> None:

@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import pytest
+from structlog.contextvars import bind_contextvars, merge_contextvars
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
 from stanch.runtime.metrics import Metrics
@@ -110,3 +113,25 @@ def test_tick_that_never_ends_is_named() -> None:
     assert workers.hanging(900.0) == ""
     workers.under_way[KEY] = float("-inf")
     assert workers.hanging(900.0) == "aureus/frontend-502"
+
+
+def test_each_line_about_a_tick_bears_what_leads_to_its_incident_and_the_next_one_has_its_own() -> None:
+    """The lines about failures too: those are looked for."""
+
+    async def work() -> list[EventDict]:
+        async def tick(key: Key) -> datetime | None:
+            if key == KEY:
+                bind_contextvars(correlation_id="uid-1")
+                raise Retryable("Timeout", "no answer", after=1)
+            raise ZeroDivisionError("before its UID was known")
+
+        queue = KeyQueue()
+        with capture_logs(processors=[merge_contextvars]) as lines:
+            queue.add(OTHER)
+            queue.add(KEY)
+            await ended(tick, queue, MemoryTime(), 2)
+        return lines
+
+    lines = run(work())
+    told = {(line["event"], line["namespace"], line["incident"], line["correlation_id"]) for line in lines}
+    assert told == {("tick.again", *KEY, "uid-1"), ("tick.failed", *OTHER, "")}

@@ -16,7 +16,7 @@ async def swept(**statuses: dict) -> tuple[Sweeper, set[str]]:
         metadata = {"name": name, "namespace": "aureus"}
         ref = server.add({"apiVersion": "stanch.dev/v1alpha1", "kind": "Incident", "metadata": metadata, "spec": SPEC})
         server.set_status(ref, status)
-    sweeper = Sweeper(MemoryClusters(server).own, server.time, KeyQueue(), Metrics(), ("aureus",))
+    sweeper = Sweeper(MemoryClusters(server).own, server.time, KeyQueue(), Metrics(), ("aureus",), lambda decision: None)
     await sweeper.sweep()
     queued = {(await sweeper.queue.get())[1] for _ in range(len(sweeper.queue))}
     return sweeper, queued

@@ -113,7 +113,7 @@ DECISION = Kind(
         Column("Reason", ".spec.reason", wide=True),
         Column("Message", ".status.message", wide=True),
     ),
-    (".spec.incidentRef.name",),
+    (".spec.incidentRef.name", ".status.recordedAt"),
 )  # fmt: skip
 
 KINDS = (INCIDENT, playbook_kind(PlaybookSpec), POLICY, DECISION)

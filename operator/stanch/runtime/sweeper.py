@@ -1,5 +1,5 @@
-"""Looks now and then which Incidents there are that do not rest: watches have gone silent without an error (kopf #585, #955,
-#1145, #1276), and clocks are set.
+"""Looks now and then which Incidents there are that do not rest, and which Decisions are not recorded: watches have gone silent
+without an error (kopf #585, #955, #1145, #1276), and clocks are set.
 
 What a list shows and the watch has not told, although a sweep lies between, proves a silent watch: the sweeper ticks the
 incident itself, and `/healthz` fails so that the process is restarted.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,8 +23,8 @@ from stanch.runtime.queue import Key, KeyQueue
 
 log = structlog.get_logger()
 
-# By a field that the CRD declares selectable.
-OPEN = "status.rests!=true"
+# By fields that the CRDs declare selectable.
+OPEN, UNRECORDED = "status.rests!=true", "status.recordedAt="
 # Seconds: more than the API server's time, told in whole ones, is ever off.
 JUMP = 2.0
 
@@ -49,12 +49,17 @@ class Sweeper:
     queue: KeyQueue
     metrics: Metrics
     namespaces: tuple[str, ...]
+    # Hears of a Decision that the watch has not told.
+    hear: Callable[[Object], None]
     # Half of what a silent watch may cost (a minute); the API server selects, so that closed Incidents cost nothing.
     period: float = 30.0
     silent: bool = False
     _ahead: float | None = None
     _told: dict[Key, str] = field(default_factory=dict)
     _untold: dict[Key, str] = field(default_factory=dict)
+    # Decisions by UID: those that the watch told of and that are not recorded; those that only a list showed, with their names.
+    _said: set[str] = field(default_factory=set)
+    _unsaid: dict[str, Key] = field(default_factory=dict)
 
     def told(self, obj: Object, *, gone: bool = False) -> None:
         """The watch told about this Incident, which is ticked where that is wanted."""
@@ -63,6 +68,15 @@ class Sweeper:
             self._told.pop(key, None)
         else:
             self._told[key] = obj["metadata"]["resourceVersion"]
+
+    def told_decision(self, obj: Object, *, gone: bool = False) -> None:
+        """The watch told about this Decision."""
+        uid, recorded = obj["metadata"]["uid"], "recordedAt" in (obj.get("status") or {})
+        self._unsaid.pop(uid, None)
+        if gone or recorded:
+            self._said.discard(uid)
+        else:
+            self._said.add(uid)
 
     async def run(self) -> None:
         """Sweeps until cancelled, first at once: at a start every open incident is looked at."""
@@ -80,8 +94,9 @@ class Sweeper:
             async for obj in self.own.list(API_VERSION, "Incident", namespace, fields=OPEN, metadata_only=True):
                 self._look(obj, untold, jumped)
         proven = [key for key, version in untold.items() if self._untold.get(key) == version]
-        self._judge(proven)
+        self._judge([*proven, *self._unsaid.values()])
         self._untold = untold
+        await self._listen()
         self.metrics.sweeps.inc()
 
     def _look(self, obj: Object, untold: dict[Key, str], jumped: bool) -> None:
@@ -90,6 +105,15 @@ class Sweeper:
             untold[key] = version
         if jumped or key in untold:
             self.queue.add(key)
+
+    async def _listen(self) -> None:
+        """What only the list shows counts at once. By the next sweep it may be recorded; that the watch was silent stays true
+        until it tells of it."""
+        for namespace in self.namespaces or ("",):
+            async for obj in self.own.list(API_VERSION, "Decision", namespace, fields=UNRECORDED):
+                if obj["metadata"]["uid"] not in self._said:
+                    self._unsaid[obj["metadata"]["uid"]] = key_of(obj)
+                    self.hear(obj)
 
     def _jumped(self) -> bool:
         """Whether the API server's clock was set since the last sweep: timers run by this process's own."""
@@ -102,7 +126,7 @@ class Sweeper:
         self.silent = bool(keys)
         self.metrics.silent.set(int(self.silent))
         if keys:
-            log.error("watch.silent", incidents=[f"{namespace}/{name}" for namespace, name in keys[:5]], count=len(keys))
+            log.error("watch.silent", untold=[f"{namespace}/{name}" for namespace, name in keys[:5]], count=len(keys))
 
 
 def key_of(obj: Object) -> Key:

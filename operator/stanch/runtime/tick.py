@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from stanch.api import codec
 from stanch.api.base import API_VERSION
@@ -77,14 +77,18 @@ class Ticker:
         case = Case(raw, self.world.packs.of(facts.namespace, facts.name, facts.uid))
         self._written[key] = case.written
         # What is said in chats and tickets instead of names of people: it leads to the incident and to each of its log lines.
-        with bound_contextvars(incident=facts.name, namespace=facts.namespace, correlation_id=facts.uid):
-            try:
-                return await self.walk(case)
-            except NotFound:
-                return None  # deleted meanwhile: nobody asks for anything any more
-            finally:
-                if not case.written:
-                    del self._written[key]
+        bind_contextvars(correlation_id=facts.uid)
+        try:
+            return await self.walk(case)
+        except NotFound:
+            return None  # deleted meanwhile: nobody asks for anything any more
+        finally:
+            if not case.written:
+                self.forget(key)
+
+    def forget(self, key: Key) -> None:
+        """The Incident is gone: the watch tells of none of its versions any more."""
+        self._written.pop(key, None)
 
     def wrote(self, key: Key, version: str) -> bool:
         """Whether that version of the Incident is one that was written here, and decided on: asked once for each."""

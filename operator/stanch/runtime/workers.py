@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.ports import Clock
@@ -44,7 +45,9 @@ class Workers:
             key = await self.queue.get()
             self.under_way[key] = time.monotonic()
             try:
-                delay = await self._one(key)
+                # The tick itself adds the correlation id, once it knows it.
+                with bound_contextvars(namespace=key[0], incident=key[1], correlation_id=""):
+                    delay = await self._one(key)
             finally:
                 del self.under_way[key]
                 self.queue.done(key)
@@ -67,20 +70,20 @@ class Workers:
             with self.metrics.tick_seconds.time():
                 wake_at = await self.tick(key)
         except Conflict as failure:
-            return self._failed(key, "conflict", failure, CONFLICT_DELAY)
+            return self._failed("conflict", failure, CONFLICT_DELAY)
         except Retryable as failure:
-            return self._failed(key, "retry", failure, min(failure.after, RETRY_CAP))
+            return self._failed("retry", failure, min(failure.after, RETRY_CAP))
         except Refused as failure:
-            return self._failed(key, "refused", failure, STUCK_DELAY)
+            return self._failed("refused", failure, STUCK_DELAY)
         except Exception:
             # One incident that stanch stumbles over must not stop the others; it is counted, logged whole and tried again.
-            log.exception("tick.failed", incident=key[1], namespace=key[0])
+            log.exception("tick.failed")
             self.metrics.ticks.labels("error").inc()
             return STUCK_DELAY
         self.metrics.ticks.labels("done").inc()
         return None if wake_at is None else max((wake_at - self.clock.now()).total_seconds(), 0.0)
 
-    def _failed(self, key: Key, outcome: str, failure: Exception, delay: float) -> float:
-        log.info("tick.again", incident=key[1], namespace=key[0], outcome=outcome, reason=str(failure), after=delay)
+    def _failed(self, outcome: str, failure: Exception, delay: float) -> float:
+        log.info("tick.again", outcome=outcome, reason=str(failure), after=delay)
         self.metrics.ticks.labels(outcome).inc()
         return delay

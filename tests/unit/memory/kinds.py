@@ -56,6 +56,6 @@ KINDS = (
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
     custom("Incident", "incidents", fields="status.phase status.rests spec.severity"),
     custom("Playbook", "playbooks"),
-    custom("Decision", "decisions", fields="spec.incidentRef.name"),
+    custom("Decision", "decisions", fields="spec.incidentRef.name status.recordedAt"),
     custom("ResponsePolicy", "responsepolicies", namespaced=False),
 )
