@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Retryable
+from stanch.engine.ports import Object
 from stanch.packs.verify import verify
 from stanch.runtime.sweeper import deleted_at, wants_tick
 from tests.unit.packs_shelf import shelf
-from tests.unit.world import NAMESPACE, OPERATOR, Life, Site, body, needs_commander
+from tests.unit.world import NAMESPACE, OPERATOR, Edit, Life, Site, body, needs_commander
 from tests.unit.world_gates import Gate, Op
 
 WEEK = timedelta(days=7)
 
 
-def keeping(retention: str = "168h") -> Site:
-    site = Site(needs_commander)
+def keeping(retention: str = "168h", edit: Edit = needs_commander) -> Site:
+    site = Site(edit)
     (policy,) = site.server.select("stanch.dev/v1alpha1", "ResponsePolicy", "", "", "")
     ref = Ref("stanch.dev/v1alpha1", "ResponsePolicy", "", policy["metadata"]["name"])
     patch = {"spec": {"retention": {"incidents": retention} if retention else None}}
     site.server.patch(ref, patch, "", "", dry_run=False)
     return site
+
+
+def suspended(playbook: Object) -> None:
+    playbook["spec"]["suspend"] = True
 
 
 async def closed(site: Site, life: Life) -> None:
@@ -53,6 +60,24 @@ async def test_after_its_retention_it_goes_with_its_decisions_and_secrets_and_it
     assert site.gone and site.said() == [] and secrets(site) == ["other"]
     (pack,) = (shelf().lay(site.memory.objects) / NAMESPACE).iterdir()
     assert verify(pack, expected_manifest=manifest).ok if manifest else False
+
+
+@pytest.mark.parametrize("resolved_before", [False, True], ids=["refused", "came back"])
+async def test_what_was_never_planned_goes_too(resolved_before: bool) -> None:
+    """By the policy's retention as it was when last looked at: no plan has pinned any."""
+    site = keeping(edit=needs_commander if resolved_before else suspended)
+    if resolved_before:
+        await closed(site, Life(site))
+        site.server.set_status(site.incident_ref, {})
+    life = Life(site, 2)
+    await life.live(Phase.Waiting)
+    site.decide(Verb.Close, life)
+    await life.live(Phase.Closed)
+    await life.tick()
+    assert site.status.delete_at == site.server.time.now() + WEEK
+    site.passes(WEEK.total_seconds() + 1)
+    await life.live()
+    assert site.gone and site.said() == []
 
 
 async def test_without_retention_it_stays_for_good() -> None:

@@ -153,12 +153,14 @@ class Resolved:
 @dataclass(frozen=True)
 class CameBack:
     """An Incident without a past of its own, while a pack tells one (restored from a backup, applied again). `head` is the end
-    of its own pack's chain, `attempt` and `captures` its last ones, where the object lost no more than its status."""
+    of its own pack's chain, `attempt` and `captures` its last ones, where the object lost no more than its status.
+    `retention`: how long it stays where nobody resumes it."""
 
     message: str
     head: Head
     attempt: int = 1
     captures: int = 0
+    retention: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -253,10 +255,11 @@ class Sealed:
 
 @dataclass(frozen=True)
 class Denied:
-    """The effect is refused; another try changes nothing."""
+    """The effect is refused; another try changes nothing. `retention`: how long an Incident that cannot be planned stays."""
 
     reason: str
     message: str
+    retention: timedelta | None = None
 
 
 # Reasons of a `Later` while nothing of the incident may be written: its policy is suspended; another incident has the target.

@@ -20,6 +20,7 @@ def opened(turn: Turn) -> Move | None:
         ask(turn, came_back)
         return None
     if denied := turn.take(Resolve, Denied):
+        turn.set(retention=denied.retention)
         turn.go(Event.PlanRefused, denied.reason, denied.message, waits_for=turn.facts.opened_by)
         refuse(turn, denied)
         return None
@@ -31,6 +32,7 @@ def waiting(turn: Turn) -> Move | None:
     if turn.status.reason == CAME_BACK:
         return turn.move(wake_in=timedelta() if turn.facts.deleted else None)
     if denied := turn.take(Resolve, Denied):
+        turn.set(retention=denied.retention)
         if clip(denied.message) != turn.status.message:
             turn.set(reason=denied.reason, message=clip(denied.message))
             refuse(turn, denied)
@@ -44,7 +46,7 @@ def ask(turn: Turn, came_back: CameBack) -> None:
     was = turn.status
     # It may have come back with its finalizer: that is taken off at its end, whatever the lost status said.
     turn.set(attempt=came_back.attempt, pack=replace(was.pack, head=came_back.head), locked=True,
-             evidence=replace(was.evidence, begun=came_back.captures))  # fmt: skip
+             retention=came_back.retention, evidence=replace(was.evidence, begun=came_back.captures))  # fmt: skip
     turn.say(turn.key("came-back"), "Open", expectation="an incident that was not handled before", result=came_back.message,
              next="a person's Resume plans it anew, Close ends it")  # fmt: skip
     turn.go(Event.PlanRefused, CAME_BACK, came_back.message, waits_for="Resume or Close")

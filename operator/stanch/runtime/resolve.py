@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from stanch.api import names
@@ -13,7 +14,7 @@ from stanch.domain.plan import Occasion, Pin, Plan, Purpose, Ref, Target
 from stanch.domain.timeline import Head
 from stanch.engine.chain import head_of
 from stanch.engine.errors import Failure, NotFound, Refused, Retryable
-from stanch.engine.moves import CameBack, Outcome, Resolve, Resolved
+from stanch.engine.moves import CameBack, Denied, Outcome, Resolve, Resolved
 from stanch.engine.ports import Cluster
 from stanch.engine.summary import PACK_UNAVAILABLE
 from stanch.engine.workload import revisions_of
@@ -32,8 +33,16 @@ from stanch.runtime.write import stage_of
 async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     facts, own = case.facts, world.clusters.own
     if effect.attempt == 1 and not case.status.pack.head.seq and (past := await look_back(world, case)):
-        return past
-    policy_pin, policy = await find_policy(own, facts, case.spec)
+        return replace(past, retention=await retention(own, case))
+    pin, policy = await find_policy(own, facts, case.spec)
+    try:
+        return await planned(world, case, effect.attempt, pin, policy)
+    except Refused as failure:
+        return Denied(failure.reason, failure.message, retention_of(policy))
+
+
+async def planned(world: World, case: Case, attempt: int, policy_pin: Pin, policy: ResponsePolicy) -> Resolved:
+    facts, own = case.facts, world.clusters.own
     playbook_pin, playbook = await find_playbook(own, facts, case.spec)
     parameters = bind_parameters(playbook.parameters, case.spec.get("parameters") or {})
     scope = scope_of(facts, names.for_templates(playbook), parameters)
@@ -42,7 +51,7 @@ async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     found = await resolve_targets(cluster, facts, playbook.targets, scope)
     targets = tuple(target for group in found.values() for target in group)
     bare = Plan(
-        incident_uid=facts.uid, attempt=effect.attempt, playbook=playbook_pin, service_account=account,
+        incident_uid=facts.uid, attempt=attempt, playbook=playbook_pin, service_account=account,
         namespace=facts.namespace, targets=targets, parameters=parameters, observe_only=policy.observe_only,
         occasion=Occasion(facts.type, facts.severity, facts.component, dict(facts.labels)), purpose=purpose_of(playbook),
         allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
@@ -78,6 +87,14 @@ async def past_of(world: World, case: Case) -> CameBack | None:
         return None
     earlier = world.packs.of(facts.namespace, facts.name, first).uri
     return CameBack(f"an incident {facts.namespace}/{facts.name} with UID {first} was handled before, see {earlier}", Head())
+
+
+async def retention(own: Cluster, case: Case) -> timedelta | None:
+    """As the policy says that the Incident is under; None where there is none."""
+    try:
+        return retention_of((await find_policy(own, case.facts, case.spec))[1])
+    except Refused:
+        return None
 
 
 def retention_of(policy: ResponsePolicy) -> timedelta | None:
