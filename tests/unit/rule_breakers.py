@@ -88,6 +88,7 @@ PLAYBOOK: dict[str, Spoil] = {
     "keys have at most 63 characters": check(prometheus={**PROMETHEUS, "variables": {"a" * 64: "b"}}),
     "keys match ^[a-z][a-zA-Z0-9]*$": check(prometheus={**PROMETHEUS, "variables": {"$(reboot)": "b"}}),
     "expected a duration from 1s to 1h": check(prometheus={**PROMETHEUS, "maxAge": "0s"}),
+    "options that are a last resort stand after all others": put("options", 0, "lastResort", value=True),
     "the names of an option's checks are unique": put("options", 0, "verify", value=[{"name": "a", "rollout": APP}] * 2),
     "keys match ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": put("options", 1, "approval", "roles", value={"../admin": 1}),
     "expected a duration from 1s to 24h, such as 1m": put("options", 0, "timeout", value="25h"),

@@ -92,6 +92,11 @@ ERRORS = {
         "spec.options[1]",
         "never tried: restart is always run before it",
     ),
+    "a last resort before other options": (
+        put("options", 0, "lastResort", value=True),
+        "spec.options[0].lastResort",
+        "stands before options that are no last resort",
+    ),
     "a hold that outlasts its option": (
         put("options", 1, "timeout", value="5m"),
         "spec.options[1].timeout",
@@ -265,6 +270,22 @@ def test_errors_are_found_at_their_place(fault: str) -> None:
 def test_warnings_are_found_at_their_place(fault: str) -> None:
     spoil, where, what = WARNINGS[fault]
     assert [(path, what in message) for severity, path, message in found(spoil)] == [(where, True)]
+
+
+def last_resorts(*marks: bool) -> list[str]:
+    """Where lint complains, with an option for each mark: whether it is a last resort."""
+    playbook = examples.playbook()
+    (first, _) = playbook["spec"]["options"]
+    playbook["spec"]["options"] = [{**first, "name": f"try-{place}", "lastResort": mark} for place, mark in enumerate(marks)]
+    return [problem.path for problem in lint_document(playbook)]
+
+
+def test_last_resorts_stand_last() -> None:
+    assert last_resorts(False, False, True) == []
+    assert last_resorts(False, True, True) == []
+    assert last_resorts(True, True) == []
+    assert last_resorts(True, False, True) == ["spec.options[0].lastResort"]
+    assert last_resorts(True, True, False) == ["spec.options[0].lastResort", "spec.options[1].lastResort"]
 
 
 def test_a_target_that_nothing_looks_at() -> None:

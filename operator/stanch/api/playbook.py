@@ -34,6 +34,11 @@ ONE_OBJECT = "maxCount above 1 needs a selector"
 WRONG_GROUP = "apiVersion is apps/v1, for a ConfigMap v1"
 UNIQUE = "the names of an option's checks are unique"
 DEPLOY = "lastDeploy is a fact that stanch finds by itself"
+LAST = "options that are a last resort stand after all others"
+LAST_STAND_LAST = (
+    "[0, 1, 2, 3, 4, 5, 6].all(i, i + 1 >= self.size() || !(has(self[i].lastResort) && self[i].lastResort)"
+    " || (has(self[i + 1].lastResort) && self[i + 1].lastResort))"
+)
 
 # `${…}` with plain text around it. It is filled in as data, and the whole must then be the name of an object.
 NAME_TEMPLATE = r"^([-a-z0-9.]|\$\{[^{}$]{1,200}\})+$"
@@ -228,10 +233,15 @@ class Playbook(Spec, Generic[S, K, Q, E]):
         default=None, description=f"Condition under which there is nothing to mitigate; nothing is changed then. {WHEN}."
     )
     options: list[Option[S, K]] = Field(
-        min_length=1, max_length=8, description="Ways to mitigate, in the order to try them.", json_schema_extra=NAMED_LIST
+        min_length=1,
+        max_length=8,
+        description="Ways to mitigate, in the order to try them.",
+        json_schema_extra=NAMED_LIST | rules(rule(LAST_STAND_LAST, LAST)),
     )
     recovery: Recovery[K] | None = Field(
-        default=None, description="How mitigation ends; left out: with the option's own checks, and nothing is watched after."
+        default=None,
+        description="How mitigation ends; left out: with the option's own checks, what was temporary is taken back, and nothing "
+        "is read after.",
     )
 
 
