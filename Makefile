@@ -60,7 +60,7 @@ test-contract: venv ## Tests against a real API server
 	@$(PYTEST) tests/contract
 
 test-e2e: venv ## Tests on real pods
-	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(PARALLEL)
+	@$(ON_CLUSTER) $(PYTEST) tests/e2e -m "not soak" $(PARALLEL)
 
 crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
 	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600

@@ -179,7 +179,7 @@ def test_a_bad_name_is_refused_before_anything_is_made() -> None:
 
 
 @pytest.mark.skipif(docker_answers(), reason="where Docker answers, kind comes before local binaries")
-def test_the_choice_is_said_aloud(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_context_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STANCH_KUBE_CONTEXT", raising=False)
     assert main(["status", "--name", "nowhere", "-o", "json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["state"] == "down"

@@ -55,7 +55,8 @@ class Appended:
 
     def show(self, drawn: RenderableType, key: object) -> None:
         if key != self._key:
-            self._console.print(drawn, Text())
+            self._console.print(drawn)
+            self._console.print()
         self._key = key
 
     def stale(self, why: str) -> None:
