@@ -250,9 +250,9 @@ def test_smoke_test_after_each_step_stops_the_run_where_it_fails(
     health = check("health", "3s", "1s", http={"service": "frontend", "port": 8080, "path": "/health"})
     written = check("written", object={"target": "settings", "expect": "object.data.first == 'done'"})
     steps = [step("first", smoke=[health, written, *smoke]), step("second")]
-    name = trial.run(option("only", written, steps=steps))
+    name = trial.run(option("only", written, steps=steps, onFailure="Stop"), option("never", written))
     incident = trial.until(name, "Resolved" if state == "Confirmed" else "Escalated")
-    assert states(incident) == {"only": state}
-    assert trial.settings()["first"] == "done"
+    assert states(incident) == {"only": state}, "where the playbook says Stop, no other option is tried"
+    assert trial.settings()["first"] == "done" and "never" not in trial.settings()
     assert ("second" in trial.settings()) == (state == "Confirmed"), "nothing further is done after a smoke test that failed"
     assert state == "Confirmed" or "smoke test" in why(incident, "only")

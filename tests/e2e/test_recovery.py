@@ -8,9 +8,13 @@ import pytest
 
 from tests.stage.prometheus import Prometheus
 from tests.stage.scene import Scene
-from tests.stage.trial import ROLLED_OUT, Document, TrialScene, check, option, states, step, with_variables
+from tests.stage.trial import ROLLED_OUT, Document, TrialScene, check, option, seen, states, step, with_variables
 
 CHANGED = check("changed", object={"target": "settings", "expect": "object.data['read-only'] == 'true'"})
+AVAILABILITY = 'sum(rate(frontend_requests_total{code!~"5.."}[10s])) / sum(rate(frontend_requests_total[10s]))'
+# Who is answered within 0.5 s is content, within 2.5 s half so.
+_CONTENT = 'frontend_request_seconds_bucket{le=~"0.5|2.5"}'
+APDEX = f"sum(rate({_CONTENT}[10s])) / 2 / sum(rate(frontend_request_seconds_count[10s]))"
 CONTAINED = {"setConfig": {"target": "settings", "data": {"read-only": "true"}}, "revert": {"onRecovery": True}}
 
 
@@ -31,9 +35,31 @@ def below(within: str, hold_for: str) -> Document:
     return check("backlog", within, hold_for, prometheus=asked)
 
 
-def contain(trial: TrialScene, *, within: str = "5m", hold_for: str = "5s", watch_for: str = "0s") -> str:
-    """Read-only until the backlog is below 50 and stays there."""
-    recovery = {"verify": [below(within, hold_for)], "watchFor": watch_for}
+def users(within: str, hold_for: str) -> list[Document]:
+    """Whether users are served well: what came of the requests of the last seconds, and one request now."""
+    asked = {"service": "prometheus", "port": 9090, "maxAge": "30s"}
+    availability = {**asked, "query": AVAILABILITY, "freshness": "frontend_requests_total", "expect": "value > 0.99"}
+    apdex = {**asked, "query": APDEX, "freshness": "frontend_request_seconds_count", "expect": "value > 0.85"}
+    return [
+        check("availability", within, hold_for, prometheus=availability),
+        check("apdex", within, hold_for, prometheus=apdex),
+        check("smoke", within, hold_for, http={"service": "frontend", "port": 8080, "path": "/health"}),
+    ]
+
+
+def served(
+    trial: TrialScene, prometheus: Prometheus, *, well: bool = True, good: int = 100, fast: int = 100, slow: int = 100
+) -> None:
+    """The frontend serves its users so, and Prometheus knows it."""
+    trial.everywhere(f"mkdir -p /etc/frontend && echo {str(not well).lower()} >/etc/frontend/broken")
+    prometheus.traffic(good=good, fast=fast, slow=slow)
+    prometheus.until(f"round(100 * ({AVAILABILITY}))", [good])
+    prometheus.until(f"round(100 * ({APDEX}))", [(fast + slow) / 2])
+
+
+def contain(trial: TrialScene, *also: Document, within: str = "5m", hold_for: str = "5s", watch_for: str = "0s") -> str:
+    """Read-only until the backlog is below 50 and stays there, and whatever else is true as well."""
+    recovery = {"verify": [below(within, hold_for), *also], "watchFor": watch_for}
     return trial.run(option("contain", CHANGED, steps=[step("read-only", **CONTAINED)]), recovery=recovery)
 
 
@@ -57,6 +83,40 @@ def test_mitigations_are_removed_when_the_backlog_has_stayed_small(trial: TrialS
     assert trial.settings()["read-only"] == "true", "nothing is removed before the hold is over"
     incident = trial.until(name, "Resolved")
     assert trial.settings()["read-only"] == "false" and reverts(incident) == ["Done"]
+
+
+@pytest.mark.requirement("D-12")
+def test_mitigations_are_removed_when_users_are_served_well_too(trial: TrialScene, prometheus: Prometheus) -> None:
+    trial.prepare()
+    prometheus.tells(12)
+    served(trial, prometheus, well=False, good=90, fast=50, slow=80)
+    name = contain(trial, *users("2m", "5s"), within="2m")
+    waiting(trial, name, "waiting for its checks")
+    assert trial.settings()["read-only"] == "true", "a small backlog alone is no recovery"
+    served(trial, prometheus)
+    waiting(trial, name, "its checks hold for 5s")
+    incident = trial.until(name, "Resolved")
+    assert trial.settings()["read-only"] == "false" and reverts(incident) == ["Done"]
+
+
+@pytest.mark.requirement("D-12")
+@pytest.mark.parametrize(
+    ("bad", "how"),
+    [("availability", {"good": 90}), ("apdex", {"fast": 50, "slow": 80}), ("smoke", {"well": False})],
+    ids=["availability", "apdex", "smoke"],
+)
+def test_mitigations_stay_where_users_are_not_served_well(
+    trial: TrialScene, prometheus: Prometheus, bad: str, how: dict[str, Any]
+) -> None:
+    """One alone is below its target; all the others are well."""
+    trial.prepare()
+    prometheus.tells(12)
+    served(trial, prometheus, **how)
+    name = contain(trial, *users("10s", "1s"), within="10s", hold_for="1s")
+    incident = trial.until(name, "Escalated")
+    verdicts = {of: seen(incident, f"recovery-{of}")["verdict"] for of in ("backlog", "availability", "apdex", "smoke")}
+    assert verdicts == {**dict.fromkeys(verdicts, "Confirmed"), bad: "Denied"}
+    assert trial.settings()["read-only"] == "true" and reverts(incident) == ["Owed"]
 
 
 @pytest.mark.requirement("D-12")
@@ -104,6 +164,23 @@ def test_recurrence_within_the_window_reopens(trial: TrialScene, prometheus: Pro
     incident = trial.until(name, "Resolved")
     assert incident["status"]["attempt"] == 2 and trial.settings()["read-only"] == "false"
     assert incident["status"]["evidence"]["captures"] >= 4, "evidence of the recurrence too"
+
+
+@pytest.mark.requirement("C-06")
+def test_release_that_breaks_again_after_its_rollback_reopens_and_is_rolled_back_again(trial: TrialScene) -> None:
+    trial.prepare()
+    trial.break_release()
+    health = {"http": {"service": "frontend", "port": 8080, "path": "/health"}}
+    undo = {"name": "undo", "expect": "the release before serves again", "rolloutUndo": {"target": "app", "to": "Previous"}}
+    back = option("undo", ROLLED_OUT, check("healthy", "1m", "1s", **health), steps=[undo])
+    name = trial.run(back, recovery={"verify": [check("still-healthy", "1m", "1s", **health)], "watchFor": "10m"})
+    incident = trial.until(name, "Resolved", 180)
+    assert incident["status"]["watchUntil"] and trial.environment() == {"FRONTEND_VERSION": "v1"}
+    assert seen(incident, "healthy")["verdict"] == "Confirmed", "its health was asked after the rollback"
+    trial.break_release("v3")
+    trial.until_status(name, ".attempt", "2")
+    incident = trial.until(name, "Resolved", 180)
+    assert trial.environment() == {"FRONTEND_VERSION": "v1"} and states(incident) == {"undo": "Confirmed"}
 
 
 @pytest.mark.requirement("C-06")

@@ -1,4 +1,5 @@
 """A real Prometheus (Debian's) in the namespace of a scene: it asks the frontend every second how large its backlog is.
+What counts its users' requests is asked as well.
 
 Checks reach it as they would anywhere: through the API server's proxy of its Service, as the playbook's ServiceAccount.
 """
@@ -34,6 +35,11 @@ class Prometheus:
         told = f"mkdir -p /etc/frontend && cd /etc/frontend && {at} && echo {number} >backlog"
         for pod in self.kubectl("get", "pods", "-l", "component=frontend", "-o", "name").split():
             self.kubectl("exec", pod, "--", "sh", "-c", told)
+
+    def traffic(self, *, good: int = 100, fast: int = 100, slow: int = 100) -> None:
+        """From now on, of a hundred requests: how many are answered, within 0.5 s, and within 2.5 s."""
+        told = f"cd /traffic && echo {good} >good && echo {fast} >fast && echo {slow} >slow"
+        self.kubectl("exec", "deployment/prometheus", "-c", "traffic", "--", "sh", "-c", told)
 
     @contextmanager
     def on_loopback(self, cluster: Any) -> Iterator[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from stanch.api.base import API_VERSION
 from stanch.domain.incident import Phase, RevertState
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Retryable
@@ -18,6 +20,7 @@ from tests.unit.world_gates import Gate, Op
 BROKEN = {"name": "env", "expect": "the flag is off", "setEnv": {"target": "app", "set": {"RELEASE_BROKEN": "false"}}}
 MORE = {"name": "more", "expect": "two more", "scale": {"target": "app", "by": 2}, "revert": {"after": "2h", "onRecovery": True}}
 SHORT = {"revert": {"after": "8s", "onRecovery": False}}
+SETTLE = {"name": "settle", "expect": "it has settled", "wait": {"for": "2s"}}
 
 
 def steps(*said: Object) -> Edit:
@@ -72,6 +75,33 @@ async def test_a_due_revert_does_not_hide_a_step_whose_answer_was_lost() -> None
     assert {record.step: record.state for record in site.status.reverts}["more"] is RevertState.Owed
     await life.live()
     assert site.status.phase is Phase.Resolved and scaled == [3, 1], "taken back once, to what there was"
+
+
+def suspend(site: Site, yes: bool) -> None:
+    (policy,) = site.server.select(API_VERSION, "ResponsePolicy", "", "", "")
+    site.server.patch(site.server.ref(policy), {"spec": {"suspended": yes}}, "", "", dry_run=False)
+
+
+async def test_a_frozen_policy_stops_steps_and_not_what_is_owed() -> None:
+    """A time box is a promise made before the freeze: whoever froze the policy counts on it."""
+    site = made(steps(BROKEN | SHORT, SETTLE, MORE))
+    life = Life(site)
+    while site.frontend.environment.get("RELEASE_BROKEN") != "false":
+        site.passes((await life.tick() or 0) + 0.001)
+    (debt,) = site.status.reverts
+    assert debt.state is RevertState.Owed and debt.due_at
+    suspend(site, True)
+    while site.status.reverts[0].state is not RevertState.Done:
+        assert site.server.time.now() < debt.due_at + timedelta(seconds=5), f"not taken back in time: {site.status}"
+        site.passes((await life.tick() or 0) + 0.001)
+    (paid,) = site.status.reverts
+    assert paid.done_at and paid.done_at >= debt.due_at, "not before its time"
+    await life.tick()
+    assert site.frontend.environment["RELEASE_BROKEN"] == "true", "taken back, to what was there"
+    assert (site.status.phase, site.status.reason, replicas(site)) == (Phase.Mitigating, "Frozen", 1), "the step waits"
+    suspend(site, False)
+    await life.live(Phase.Mitigated)
+    assert replicas(site) == 3, "it was held up by the freeze and by nothing else"
 
 
 @pytest.mark.parametrize("how", ["gone", "changed"])
