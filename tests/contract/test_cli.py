@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -227,3 +229,15 @@ def can(cluster: Any, namespace: str, user: str, verb: str, what: str) -> str:
     }
     found = cluster.kubectl("create", "-f", "-", "-o", "json", input=json.dumps(review))
     return "yes" if json.loads(found)["status"]["allowed"] else "no"
+
+
+def test_kubectl_finds_it_as_its_plugin(cluster: Any, namespace: str, incident: Any, tmp_path: Path) -> None:
+    """As a person types it: kubectl looks for `kubectl-stanch` on the PATH, and hands on what stands behind the name."""
+    grant(cluster, namespace, "alice", *READ, rule(GROUP, "roles", "note", names=("-",)))
+    name = incident["metadata"]["name"]
+    asked = [str(cluster.cluster.kubectl), "stanch", "note", name, "the shop answers again", "-n", namespace, "--no-wait"]
+    environment = {"PATH": str(Path(sys.executable).parent), "KUBECONFIG": kubeconfig(cluster, tmp_path, "alice")}
+    said = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0, said.stderr
+    (decision,) = json.loads(cluster.kubectl("-n", namespace, "get", "decisions", "-o", "json"))["items"]
+    assert (decision["spec"]["reason"], decision["spec"]["by"]) == ("the shop answers again", "alice")
