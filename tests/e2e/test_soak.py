@@ -1,8 +1,7 @@
 """Random incidents for a while, random faults between operator and API server, random kills; judged from the audit log alone.
 
 `make soak MINUTES=30` does it for as long as that says (STANCH_SOAK_MINUTES), pytest alone for a minute. It is not part of
-`make test` yet: a revert that meets one fault after the other is told as late, although each made it wait. The seed decides what
-the incidents are and how often what goes wrong; when it does is up to the machine.
+`make test` yet. The seed decides what the incidents are and how often what goes wrong; when it does is up to the machine.
 """
 
 from __future__ import annotations

@@ -105,7 +105,6 @@ class Held(Late):
         return strikes
 
 
-AGAIN = (("Retry-After", "1"),)
 # What the operator waits after a request that failed, where the answer asks for no other time (`Retryable.after`).
 BACK_OFF = timedelta(seconds=2)
 # One in how many: so few that what is tried three times comes through.

@@ -1,4 +1,5 @@
-"""For each action, what it plans on which object: `goldens/actions/<action>/<case>.yaml`, read and compared whole."""
+"""For each action, what it plans on which object: `goldens/actions/<action>/<case>.yaml`, read and compared whole; and what is
+declared of all of them, also of those that plan nothing: `goldens/actions/declared.yaml`."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from stanch.actions.registry import ACTIONS
 from stanch.engine.errors import Refused
 from stanch.engine.parts import Before
 
-CASES = sorted((Path(__file__).parent / "goldens" / "actions").glob("*/*.yaml"))
+FOLDER = Path(__file__).parent / "goldens" / "actions"
+CASES = sorted(FOLDER.glob("*/*.yaml"))
 
 
 def outcome(action, before: Before, params, token: str) -> dict:
@@ -35,3 +37,20 @@ def test_plans_what_the_golden_file_says(path: Path) -> None:
 def test_every_action_has_a_golden_file_that_changes_something(name: str) -> None:
     files = [path for path in CASES if path.parent.name == name]
     assert any("change" in yaml.safe_load(path.read_text()) for path in files)
+
+
+def declared(name: str) -> dict:
+    action = ACTIONS[name]
+    return {
+        "summary": action.summary, "kinds": sorted(action.kinds), "effectClass": str(action.effect_class),
+        "risk": str(action.risk), "irreversible": action.irreversible, "inverse": action.inverse is not None,
+    }  # fmt: skip
+
+
+def test_every_action_is_what_it_is_declared_to_be() -> None:
+    """Whoever makes one riskier, or takes its inverse away, says so here."""
+    assert {name: declared(name) for name in ACTIONS} == yaml.safe_load((FOLDER / "declared.yaml").read_text())
+
+
+def test_every_action_has_an_inverse_or_says_why_there_is_none() -> None:
+    assert [name for name, action in ACTIONS.items() if bool(action.inverse) == bool(action.irreversible)] == []

@@ -45,8 +45,8 @@ SLACK = timedelta(seconds=5)
 
 
 def judge(events: Iterable[Event], promises: Sequence[Promise], outages: Mapping[str, Sequence[Outage]]) -> list[Finding]:
-    """`outages`: namespace -> times in which its operator was down, or its requests were held up; by as much a revert may
-    be later."""
+    """`outages`: namespace -> times in which its operator was down, its requests were held up, or a failed one made it wait; by
+    as much a revert may be later."""
     seen: dict[str, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.received):
         seen[event.namespace].append(event)
