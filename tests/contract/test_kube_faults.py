@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,37 @@ async def test_a_write_that_fails_is_retryable_and_was_sent_once(
     assert caught.value.after == (7 if isinstance(what, Answer) and "Retry-After" in what.headers else 2)
     assert proxy.count(method) == 1
     assert await took_effect(world, made, write) == (what in (Cut(after=True), Hang(after=True)))
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_what_a_busy_api_server_did_not_take_is_sent_again_after_as_long_as_it_says(
+    proxy: FaultProxy, cluster_through: ApiCluster, world: KubeWorld, made: Ref, write: str
+) -> None:
+    """One request in ten answered so would otherwise let no incident through, whose turns are dozens of them."""
+    method, send = WRITES[write]
+    busy = Answer(429, {"Retry-After": "1"})
+    proxy.plan(method, busy, busy, busy)
+    began = time.monotonic()
+    await send(cluster_through, world, made)
+    assert proxy.count(method) == 4 and time.monotonic() - began >= 3
+    assert await took_effect(world, made, write)
+
+
+async def test_a_server_that_stays_busy_is_asked_four_times(proxy: FaultProxy, cluster_through: ApiCluster, made: Ref) -> None:
+    before = proxy.count("GET")
+    proxy.plan("GET", *[Answer(429, {"Retry-After": "0"})] * 4)
+    with pytest.raises(Retryable, match="TooManyRequests"):
+        await cluster_through.get(made)
+    assert proxy.count("GET") - before == 4
+
+
+async def test_a_service_that_says_it_is_busy_is_answered_for_by_whoever_asked(
+    proxy: FaultProxy, cluster_through: ApiCluster, world: KubeWorld
+) -> None:
+    """It is not the API server: whether something was done, 429 or not, is the service's own affair."""
+    proxy.plan("POST", Answer(429, {"Retry-After": "0"}))
+    reply = await cluster_through.proxy(Ref("v1", "Service", world.namespace, "web"), "80", HttpCall("/", "POST"))
+    assert reply.status == 429 and proxy.count("POST") == 1
 
 
 async def took_effect(world: KubeWorld, made: Ref, write: str) -> bool:

@@ -76,7 +76,9 @@ class Hold:
 
 
 class Trouble(Protocol):
-    """Something that goes wrong on the way, now and then."""
+    """Something that goes wrong on the way, now and then. `waited`: when it kept the operator waiting."""
+
+    waited: list[tuple[datetime, datetime]]
 
     def before(self, request: web.Request) -> Awaitable[web.StreamResponse] | None:
         """In place of the API server, which hears nothing of the request; None: it is let through."""

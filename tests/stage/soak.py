@@ -93,20 +93,6 @@ def timed(option: Document, after: dict[str, int]) -> Shape:
     return Shape((option,), frozenset(boxes) | {token + REVERT for token in boxes}, boxes)
 
 
-@dataclass
-class Held(Late):
-    """An answer that comes after the operator has ceased to wait for it: nothing else is done meanwhile."""
-
-    outages: list[Outage] = field(default_factory=list)
-
-    def strikes(self, request: web.Request) -> bool:
-        strikes, now = super().strikes(request), datetime.now(UTC)
-        self.outages += [(now, now + timedelta(seconds=self.seconds))] if strikes else []
-        return strikes
-
-
-# What the operator waits after a request that failed, where the answer asks for no other time (`Retryable.after`).
-BACK_OFF = timedelta(seconds=2)
 # One in how many: so few that what is tried three times comes through.
 WEATHER: dict[str, Callable[[int], Chance]] = {
     "answers 0.3 s late": lambda seed: Late(50, seed=seed),
@@ -122,30 +108,22 @@ WEATHER: dict[str, Callable[[int], Chance]] = {
 }
 # These hold an incident up for half a minute and more.
 LONG_WEATHER: dict[str, Callable[[int], Chance]] = {
-    "time-out after commit": lambda seed: Held(250, writes=True, seconds=33.0, seed=seed),
+    "time-out after commit": lambda seed: Late(250, writes=True, seconds=33.0, seed=seed),
     "watch falls silent": lambda seed: CutStream(12, parts=2, streams=True, silent=True, seed=seed),
 }
 
 
 @dataclass
 class Storm(Chance):
-    """Several troubles at once; `number` is theirs, not its own. Whoever meets one of those that fail a request waits before
-    it tries again: by so much a revert may be later too."""
+    """Several troubles at once; `number` is theirs, not its own."""
 
     kinds: dict[str, Chance] = field(default_factory=dict)
-    waited: list[Outage] = field(default_factory=list)
 
     def before(self, request: web.Request) -> Awaitable[web.StreamResponse] | None:
-        return next((self._noted(kind, wrong) for kind in self.kinds.values() if (wrong := kind.before(request))), None)
+        return next((wrong for kind in self.kinds.values() if (wrong := kind.before(request))), None)
 
     def after(self, request: web.Request) -> Awaitable[None] | None:
-        return next((self._noted(kind, wrong) for kind in self.kinds.values() if (wrong := kind.after(request))), None)
-
-    def _noted(self, kind: Chance, wrong: W) -> W:
-        if isinstance(kind, Answered | Reset):
-            now = datetime.now(UTC)
-            self.waited.append((now, now + BACK_OFF))
-        return wrong
+        return next((wrong for kind in self.kinds.values() if (wrong := kind.after(request))), None)
 
     def headed(self, request: web.Request, headers: dict[str, str]) -> dict[str, str]:
         for kind in self.kinds.values():
@@ -163,7 +141,7 @@ class Storm(Chance):
 
     @property
     def outages(self) -> list[Outage]:
-        return self.waited + [outage for kind in self.kinds.values() if isinstance(kind, Held) for outage in kind.outages]
+        return [waited for kind in self.kinds.values() for waited in kind.waited]
 
 
 def storm(chance: Random, *, long: bool) -> Storm:

@@ -7,13 +7,14 @@ import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from random import Random
 from typing import Any
 
 from aiohttp import web
 
+from tests.stage.audit.terms import Outage
 from tests.stage.proxy import WRITES
 
 Answers = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,6 +40,8 @@ class Chance:
     seed: int = 0
     injected: int = 0
     asked: int = 0
+    # When those who asked had to wait, for an answer or before they asked again: by so much a revert may be later too.
+    waited: list[Outage] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._chance = Random(self.seed)
@@ -48,8 +51,15 @@ class Chance:
             return False
         self.asked += 1
         strikes = self._chance.randrange(self.number) == 0 or (self.asked == self.number and not self.injected)
-        self.injected += strikes
+        if strikes:
+            self.injected += 1
+            now = datetime.now(UTC)
+            self.waited += [(now, now + self.delay)] if self.delay else []
         return strikes
+
+    @property
+    def delay(self) -> timedelta:
+        return timedelta()
 
     # A trouble does one of these; the others let everything through.
 
@@ -66,8 +76,21 @@ class Chance:
         return chunks
 
 
+# What the operator waits after a request that failed, where the answer asks for no other time (`Retryable.after`).
+BACK_OFF = timedelta(seconds=2)
+
+
 @dataclass
-class Answered(Chance):
+class Failing(Chance):
+    """Whoever meets it tries again a while later."""
+
+    @property
+    def delay(self) -> timedelta:
+        return BACK_OFF
+
+
+@dataclass
+class Answered(Failing):
     """The answer is not the API server's, which hears nothing of it."""
 
     status: int = 500
@@ -82,7 +105,7 @@ class Answered(Chance):
 
 
 @dataclass
-class Reset(Chance):
+class Reset(Failing):
     """The connection ends: before the API server hears of it, or after it has done what was asked."""
 
     committed: bool = False
@@ -104,6 +127,10 @@ class Late(Chance):
     """The answer comes so much later: what was asked is done, and only that is not known for a while."""
 
     seconds: float = 0.3
+
+    @property
+    def delay(self) -> timedelta:
+        return timedelta(seconds=self.seconds)
 
     def after(self, request: web.Request) -> Awaitable[None] | None:
         return asyncio.sleep(self.seconds) if self.strikes(request) else None

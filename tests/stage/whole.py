@@ -18,6 +18,7 @@ from typing import Any
 
 from stanch.engine.verifying import UNWATCHED
 from stanch.packs.verify import verify
+from tests.stage.audit.terms import covered
 from tests.stage.install import install_operator, uninstall_operator
 from tests.stage.kubectl import Kubectl
 from tests.stage.operator import OperatorProcess
@@ -61,7 +62,8 @@ EFFECTS = Counter(["1/tune/restart", "1/tune/tune", "1/tune/tune/revert", "1/und
 
 @dataclass
 class Life:
-    """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert.
+    """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert,
+    beside those in which what went wrong made the operator wait.
     `unknown`: tokens of writes of which the API server could not say whether it took them; the end state shows it."""
 
     options: dict[str, str]
@@ -173,7 +175,8 @@ def told(scene: TrialScene, incident: Document, door: Door, restarts: int) -> Li
     switch = next(record for record in incident["status"]["reverts"] if record["step"] == "switch")
     taken = (written.at for written in (*door.written, *door.unknown) if written.token.endswith("/undo/switch/revert"))
     back = min(taken)
-    late = back - datetime.fromisoformat(switch["dueAt"])
+    due = datetime.fromisoformat(switch["dueAt"])
+    late = back - due - covered((due, back), door.trouble.waited if door.trouble else ())
     return Life(
         options=states(incident),
         environment=scene.environment(),

@@ -1,11 +1,13 @@
 """One connection to one API server: address, TLS, credentials, and the pool that all identities share.
 
-`kubernetes.aio` reads the configuration and builds the aiohttp session; requests and answers go through it raw. Nothing
-here sends a request twice by itself but aiohttp a GET whose kept-alive connection turns out to be dead.
+`kubernetes.aio` reads the configuration and builds the aiohttp session; requests and answers go through it raw. Two kinds are
+sent twice by themselves: a GET whose kept-alive connection turns out to be dead (aiohttp), and what a busy API server did not
+take (`_busy`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -28,6 +30,10 @@ from stanch.kube.errors import Answer, of_answer, translated
 
 CREDENTIALS_PERIOD = 60.0
 _ERROR_BODY = 65536
+# Of a request that the API server is too busy for: how often it is sent, and the seconds between that are waited for here;
+# whoever is to wait longer says so to the caller, who may have something else to do.
+_SENT_AT_MOST = 4
+_BUSY_AT_MOST = 2
 MERGE_PATCH = "application/merge-patch+json"
 
 
@@ -111,19 +117,29 @@ class ApiServer:
         """The answer of any status, its body unread. Whatever breaks inside the block is translated too."""
         with translated(request.doing):
             headers = await self._headers(request)
-            sent = time.monotonic()
-            async with self._pool.session().request(
-                request.method,
-                URL(self._configuration.host + request.target, encoded=True),
-                headers=headers,
-                data=(request.raw or None) if request.body is None else json.dumps(request.body).encode(),
-                timeout=self._timeouts.of(request),
-                allow_redirects=False,
-                **self._pool.route,
-            ) as response:
-                if not request.foreign:
-                    self.clock.observe(response.headers.get("Date", ""), sent, time.monotonic())
-                yield response
+            for left in reversed(range(_SENT_AT_MOST)):
+                async with self._sent(request, headers) as response:
+                    wait = _busy(request, response)
+                    if wait is None or not left:
+                        yield response
+                        return
+                await asyncio.sleep(wait)
+
+    @asynccontextmanager
+    async def _sent(self, request: Request, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        sent = time.monotonic()
+        async with self._pool.session().request(
+            request.method,
+            URL(self._configuration.host + request.target, encoded=True),
+            headers=headers,
+            data=(request.raw or None) if request.body is None else json.dumps(request.body).encode(),
+            timeout=self._timeouts.of(request),
+            allow_redirects=False,
+            **self._pool.route,
+        ) as response:
+            if not request.foreign:
+                self.clock.observe(response.headers.get("Date", ""), sent, time.monotonic())
+            yield response
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[aiohttp.StreamReader]:
@@ -177,6 +193,18 @@ class ApiServer:
             return await self._configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
         except ConfigException as error:
             raise Retryable("Unauthorized", f"{doing}: the credentials could not be read again ({error})") from error
+
+
+def _busy(request: Request, response: aiohttp.ClientResponse) -> int | None:
+    """Seconds after which an answer asks to be asked again; None: it is an answer. 429 says that nothing was done, so this is
+    safe for writes too; one request in ten refused would otherwise let no incident through, whose steps are dozens of them.
+
+    Source: Kubernetes, "API Priority and Fairness"; client-go waits the same way.
+    """
+    after = response.headers.get("Retry-After", "")
+    if response.status != 429 or request.foreign or not after.isdecimal() or int(after) > _BUSY_AT_MOST:
+        return None
+    return int(after)
 
 
 class _Pool(RESTClientObject):
