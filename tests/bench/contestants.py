@@ -44,14 +44,17 @@ class Contestant(Protocol):
 
 @dataclass
 class Stanch:
+    """`server` replaces the API server's address."""
+
     namespace: str
     place: Place
+    server: str = ""
     name: str = "stanch"
     process: OperatorProcess = field(init=False)
 
     def __post_init__(self) -> None:
         kubectl, folder = self.place.kubectl, self.place.folder / self.namespace
-        self.process = OperatorProcess(kubectl, folder, (self.namespace,), beside(self.namespace))
+        self.process = OperatorProcess(kubectl, folder, (self.namespace,), beside(self.namespace), server=self.server)
 
     @property
     def user(self) -> str:
@@ -192,10 +195,10 @@ class Field:
     program: Path
 
     @contextmanager
-    def stanch(self, ground: str, *, started: bool = True) -> Iterator[Stanch]:
+    def stanch(self, ground: str, *, started: bool = True, server: str = "") -> Iterator[Stanch]:
         namespace = f"{self.place.name}-{ground}-stanch"
         self.place.stanch_ground(namespace)
-        with running(Stanch(namespace, self.place), started=started) as contestant:
+        with running(Stanch(namespace, self.place, server), started=started) as contestant:
             yield contestant
 
     @contextmanager

@@ -48,6 +48,11 @@ class Place:
     def user(self) -> str:
         return user_of(self.name, HARNESS)
 
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return kubeconfig_of(self.kubectl.inside(self.name), HARNESS)["clusters"][0]["cluster"]["server"]
+
     def stanch_ground(self, namespace: str) -> None:
         """A namespace where stanch, from a namespace beside it, may run the two playbooks."""
         self.kubectl("create", "namespace", namespace)

@@ -60,7 +60,7 @@ async def burst(place: Place, size: int) -> Path:
         async with following(place.api, namespace) as followed:
             await place.targets(namespace, names)
             await place.open_all(namespace, names)
-            assert await followed.until(lambda statuses: all_settled(statuses, names), PATIENCE)
+            assert await followed.until(all_settled(names), PATIENCE)
     return stanch.process.profile
 
 

@@ -13,14 +13,13 @@ from tests.stage.kubectl import Kubectl
 
 
 def kubeconfig_of(kubectl: Kubectl, account: str, server: str = "") -> dict[str, Any]:
-    """Of a ServiceAccount in kubectl's namespace. `server` replaces the API server's address; it is then spoken to in the clear."""
+    """Of a ServiceAccount in kubectl's namespace. `server` replaces the API server's address."""
     token = kubectl("create", "token", account, "--duration=12h").strip()
     shown = json.loads(kubectl.run("config", "view", "--raw", "--minify", "--flatten", "-o", "json"))
     cluster = shown["clusters"][0]["cluster"]
-    if server:
-        cluster = {"server": server}
-    elif path := cluster.pop("certificate-authority", ""):
+    if path := cluster.pop("certificate-authority", ""):
         cluster["certificate-authority-data"] = base64.b64encode(Path(path).read_bytes()).decode()
+    cluster = {**cluster, "server": server or cluster["server"]}
     return {
         "apiVersion": "v1", "kind": "Config", "current-context": account,
         "clusters": [{"name": "cluster", "cluster": cluster}],

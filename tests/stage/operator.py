@@ -21,7 +21,7 @@ START_SECONDS = 30.0
 
 @dataclass
 class OperatorProcess:
-    """`server` replaces the API server's address (a proxy that breaks things stands there); it is then spoken to in the clear."""
+    """`server` replaces the API server's address: something that breaks or counts what goes over it stands there."""
 
     kubectl: Kubectl
     folder: Path

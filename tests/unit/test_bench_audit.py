@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.bench.audit import AuditLog, effects, of, openings, request_of
-from tests.bench.lives import seconds_to_mitigation, settled
+from tests.bench.audit import effects, log_of, of, openings
+from tests.bench.lives import all_settled, seconds_to_mitigation, settled
 from tests.bench.measurements.burst import outcome
 from tests.bench.measurements.requests_per_incident import kind
+from tests.stage.audit.log import event_of
 
 SPACE = "bench-stanch"
 STATUS = "incidents/status"
@@ -32,7 +33,7 @@ def line(verb: str, resource: str, name: str, ended: float = 10.0, **more: Any) 
 
 
 def requests(*lines: dict[str, Any]):
-    return [request_of(one) for one in lines]
+    return [event_of(one) for one in lines]
 
 
 def changed(name: str, ended: float, **more: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def opened(name: str, ended: float = 10.0) -> dict[str, Any]:
 
 def test_a_request_is_told_by_who_sent_it():
     (found,) = requests(line("patch", STATUS, "one", impersonatedUser={"username": "remediator"}))
-    assert (found.resource, found.user, found.ended - found.begun) == (STATUS, "stanch", 1)
+    assert (found.resource, found.user, found.answered - found.received) == (STATUS, "stanch", timedelta(seconds=1))
 
 
 def test_what_is_not_about_an_object_is_told_too():
@@ -106,28 +107,15 @@ def test_what_is_settled(status: dict[str, Any], told: bool):
     assert settled(status) is told
 
 
-def write(path: Path, *names: str, end: str = "\n") -> None:
-    with path.open("a") as file:
-        file.write("\n".join(json.dumps(opened(name)) for name in names) + end)
+def test_all_are_settled_once_each_one_has_been():
+    over = all_settled(["a", "b"])
+    assert not over({"b": {"phase": "Resolved"}}) and not over({"b": {"phase": "Resolved"}, "a": {"phase": "Verifying"}})
+    assert over({"a": {"phase": "Resolved"}})
 
 
-def test_the_log_is_read_from_now_on_line_by_line_and_across_rotations(tmp_path: Path):
-    path = tmp_path / "audit.log"
-    write(path, "before")
-    with AuditLog(path) as log:
-        assert log.read() == []
-        write(path, "one", "half", end="")
-        assert [one.name for one in log.read()] == ["one"]
-        write(path, end="\n")
-        write(path, "two")
-        path.rename(tmp_path / "audit-old.log")
-        write(path, "three")
-        assert [one.name for one in log.read()] == ["half", "two", "three"]
-
-
-def test_only_answers_are_read(tmp_path: Path):
+def test_what_was_written_into_objects_is_not_kept(tmp_path: Path):
     path = tmp_path / "audit.log"
     path.touch()
-    with AuditLog(path) as log:
-        path.write_text(json.dumps(opened("one") | {"stage": "ResponseStarted"}) + "\n")
-        assert log.read() == []
+    with log_of(path) as log:
+        path.write_text(json.dumps(opened("one") | {"requestObject": {"spec": {}}}) + "\n")
+        assert [(one.name, one.body) for one in log.read()] == [("one", None)]

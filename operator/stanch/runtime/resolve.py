@@ -20,6 +20,7 @@ from stanch.engine.summary import PACK_UNAVAILABLE
 from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
 from stanch.evidence.workload import ROLLED_OUT
+from stanch.runtime.beside import beside
 from stanch.runtime.case import Case
 from stanch.runtime.keeping import fits, keep
 from stanch.runtime.matching import find_playbook, find_policy
@@ -34,16 +35,19 @@ async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
     facts, own = case.facts, world.clusters.own
     if effect.attempt == 1 and not case.status.pack.head.seq and (past := await look_back(world, case)):
         return replace(past, retention=await retention(own, case))
-    pin, policy = await find_policy(own, facts, case.spec)
-    try:
-        return await planned(world, case, effect.attempt, pin, policy)
-    except Refused as failure:
-        return Denied(failure.reason, failure.message, retention_of(policy))
+    async with beside(find_playbook(own, facts, case.spec)) as found:
+        pin, policy = await find_policy(own, facts, case.spec)
+        try:
+            return await planned(world, case, effect.attempt, (pin, policy), await found)
+        except Refused as failure:
+            return Denied(failure.reason, failure.message, retention_of(policy))
 
 
-async def planned(world: World, case: Case, attempt: int, policy_pin: Pin, policy: ResponsePolicy) -> Resolved:
+async def planned(
+    world: World, case: Case, attempt: int, under: tuple[Pin, ResponsePolicy], by: tuple[Pin, AnyPlaybook]
+) -> Resolved:
     facts, own = case.facts, world.clusters.own
-    playbook_pin, playbook = await find_playbook(own, facts, case.spec)
+    (policy_pin, policy), (playbook_pin, playbook) = under, by
     parameters = bind_parameters(playbook.parameters, case.spec.get("parameters") or {})
     scope = scope_of(facts, names.for_templates(playbook), parameters)
     account = await find_account(own, facts.namespace, playbook.service_account_name)
@@ -58,11 +62,12 @@ async def planned(world: World, case: Case, attempt: int, policy_pin: Pin, polic
     )  # fmt: skip
     plan = filled(bare, Brief(world, found, scope), playbook)
     fits(plan)
-    plan = await prove_plan(world, stage_of(world, case, plan, ""), plan)
-    digest = await keep(world, case, plan)
-    case.plans[digest] = plan
-    deploys = await diagnose(cluster, targets)
-    return Resolved(plan, digest, policy_pin, policy.close_role or "", deploys, case.pack.uri, retention_of(policy))
+    async with beside(diagnose(cluster, targets)) as deploys:
+        plan = await prove_plan(world, stage_of(world, case, plan, ""), plan)
+        digest = await keep(world, case, plan)
+        case.plans[digest] = plan
+        close_role, kept = policy.close_role or "", retention_of(policy)
+        return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept)
 
 
 async def look_back(world: World, case: Case) -> CameBack | None:

@@ -18,6 +18,7 @@ from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, S
 from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.lease import target_lease
 from stanch.runtime import case as cases
+from stanch.runtime.beside import both
 from stanch.runtime.case import Case
 from stanch.runtime.world import World
 
@@ -69,9 +70,9 @@ def stage_of(world: World, case: Case, plan: Plan, folder: str) -> Stage:
 async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
     """Finalizer, locks, before-image: all idempotent, all before the intent. The target itself is only read."""
     this = doing(world, case, effect.option, effect.step)
-    if frozen := await freeze(world, case):
+    frozen, _ = await both(freeze(world, case), hold_back_deletion(world, case))
+    if frozen:
         return frozen
-    await hold_back_deletion(world, case)
     if this.ref and (holder := await lock(world, case, this.ref)):
         return Later(LOCKED, f"{this.ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
     before = await this.action.read(this.stage, this.ref, this.params)

@@ -8,12 +8,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from tests.bench.api import Followed, following
-from tests.bench.audit import AuditLog, Request, effects, openings
+from tests.bench.audit import effects, log_of, openings
 from tests.bench.contestants import Contestant, Field
 from tests.bench.intervals import exactly
 from tests.bench.lives import all_settled, first_effects
 from tests.bench.rows import Limit, Row, at_least, at_most, compared_row, median_row
 from tests.bench.scale import Scale
+from tests.stage.audit.log import Event
 
 GROUND = "burst"
 RATE, NONE = at_least(0.8), at_most(0)
@@ -53,20 +54,20 @@ async def in_turn(contestants: Sequence[Contestant], followed: Sequence[Followed
 async def burst(contestant: Contestant, followed: Followed, names: Sequence[str]) -> Outcome:
     place, namespace = contestant.place, contestant.namespace
     await place.targets(namespace, names)
-    with AuditLog(place.audit_log) as log:
+    with log_of(place.audit_log) as log:
         await place.open_all(namespace, names)
-        await followed.until(lambda statuses: all_settled(statuses, names), PATIENCE + PATIENCE_EACH * len(names))
+        await followed.until(all_settled(names), PATIENCE + PATIENCE_EACH * len(names))
         return outcome(log.read(), namespace, names)
 
 
-def outcome(requests: Sequence[Request], namespace: str, names: Sequence[str]) -> Outcome:
+def outcome(events: Sequence[Event], namespace: str, names: Sequence[str]) -> Outcome:
     """Raises AssertionError where nothing at all was mitigated."""
-    changed = Counter(one.name for one in effects(requests, namespace))
+    changed = Counter(one.name for one in effects(events, namespace))
     assert changed, f"nothing was mitigated in {namespace}"
-    begun = min(one.begun for one in openings(requests, namespace).values())
-    last = max(one.ended for one in first_effects(requests, namespace).values())
+    begun = min(one.received for one in openings(events, namespace).values())
+    last = max(one.answered for one in first_effects(events, namespace).values())
     doubled = sum(times - 1 for times in changed.values())
-    return Outcome(len(changed) / (last - begun), lost=len(set(names) - changed.keys()), doubled=doubled)
+    return Outcome(len(changed) / (last - begun).total_seconds(), lost=len(set(names) - changed.keys()), doubled=doubled)
 
 
 def rows(size: int, contestants: Sequence[str], rounds: Sequence[Sequence[Outcome]]) -> list[Row]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from tests.bench.api import INCIDENTS, Document, Followed, following
-from tests.bench.audit import AuditLog, Request, effects, of
+from tests.bench.audit import effects, log_of, of
 from tests.bench.contestants import Field, Stanch
 from tests.bench.lives import all_settled
 from tests.bench.rows import Row, at_most, median_row
 from tests.bench.scale import Scale
+from tests.stage.audit.log import Event
 
 GROUND = "cold"
 FIRST_SECONDS, ALL_SECONDS, AGAIN_SECONDS = at_most(5.0), at_most(20.0), at_most(3.0)
@@ -58,7 +59,7 @@ async def started_cold(stanch: Stanch, followed: Followed, number: int, size: in
     begun, asked = await started(stanch, followed, names)
     done = effects(asked, stanch.namespace)
     stanch.stop()
-    return done[0].ended - begun, done[-1].ended - begun
+    return seconds(begun, done[0]), seconds(begun, done[-1])
 
 
 async def started_again(stanch: Stanch, followed: Followed, number: int, size: int) -> float:
@@ -68,26 +69,30 @@ async def started_again(stanch: Stanch, followed: Followed, number: int, size: i
     assert await followed.until(lambda statuses: any(begun_with(statuses.get(name, {})) for name in names), PATIENCE)
     stanch.process.kill()
     begun, asked = await started(stanch, followed, names)
-    return next_after(asked, begun).ended - begun
+    return seconds(begun, next_after(asked, begun))
+
+
+def seconds(begun: datetime, event: Event) -> float:
+    return (event.answered - begun).total_seconds()
 
 
 def begun_with(status: Document) -> bool:
     return status.get("phase", "Opened") != "Opened"
 
 
-async def started(stanch: Stanch, followed: Followed, names: Sequence[str]) -> tuple[float, list[Request]]:
+async def started(stanch: Stanch, followed: Followed, names: Sequence[str]) -> tuple[datetime, list[Event]]:
     """When its process was started, and what it asked for until all of them were settled."""
-    with AuditLog(stanch.place.audit_log) as log:
-        begun = time.time()
+    with log_of(stanch.place.audit_log) as log:
+        begun = datetime.now(UTC)
         await asyncio.to_thread(stanch.start)
         await until_settled(followed, names)
         return begun, of(log.read(), stanch.user)
 
 
-def next_after(asked: Sequence[Request], begun: float) -> Request:
+def next_after(asked: Sequence[Event], begun: datetime) -> Event:
     """What the killed process had under way may still be acknowledged after its end, and is not counted."""
-    progress = (one for one in asked if one.verb == "patch" and one.resource in PROGRESS and one.done and one.begun > begun)
-    return min(progress, key=lambda one: one.ended)
+    progress = (one for one in asked if one.verb == "patch" and one.resource in PROGRESS and one.done and one.received > begun)
+    return min(progress, key=lambda one: one.answered)
 
 
 async def opened(stanch: Stanch, names: Sequence[str]) -> None:
@@ -96,4 +101,4 @@ async def opened(stanch: Stanch, names: Sequence[str]) -> None:
 
 
 async def until_settled(followed: Followed, names: Sequence[str]) -> None:
-    assert await followed.until(lambda statuses: all_settled(statuses, names), PATIENCE), f"not settled: {names[0]} and others"
+    assert await followed.until(all_settled(names), PATIENCE), f"not settled: {names[0]} and others"

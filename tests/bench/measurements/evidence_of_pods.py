@@ -68,7 +68,7 @@ class Capture:
         forget_peak(stanch.pid)
         before = resident_kilobytes(stanch.pid)
         await place.open(stanch.namespace, name, f"logs-of-{crowd}")
-        assert await self.followed.until(lambda statuses: all_settled(statuses, [name]), SECONDS), self.followed.status.get(name)
+        assert await self.followed.until(all_settled([name]), SECONDS), self.followed.status.get(name)
         return stanch.evidence_seconds()[name], (peak_kilobytes(stanch.pid) - before) / 1024
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from tests.bench.api import following
-from tests.bench.audit import AuditLog
+from tests.bench.audit import log_of
 from tests.bench.contestants import Contestant, Field, Stanch
 from tests.bench.lives import live, seconds_to_mitigation
 from tests.bench.rows import Row, at_most, compared_row, median_row
@@ -23,7 +23,7 @@ async def measure(field: Field, scale: Scale) -> list[Row]:
         stanch = up.enter_context(field.stanch(GROUND))
         others = [up.enter_context(field.peer(GROUND)), up.enter_context(field.peer(GROUND, naive=True))]
         contestants: list[Contestant] = [stanch, *others, up.enter_context(field.script(GROUND))]
-        log = up.enter_context(AuditLog(field.place.audit_log))
+        log = up.enter_context(log_of(field.place.audit_log))
         await take_turns(contestants, names)
         requests = log.read()
         counted = names[scale.warm :]

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from tests.bench.api import Document, Followed, following
 from tests.bench.contestants import Field, Stanch
+from tests.bench.lives import all_of
 from tests.bench.place import WAITS
 from tests.bench.process import cpu_seconds, resident_kilobytes
 from tests.bench.rows import Row, at_most, median_row
@@ -47,7 +48,7 @@ async def open_batch(stanch: Stanch, followed: Followed, names: Sequence[str]) -
     await stanch.place.targets(stanch.namespace, names)
     await stanch.place.open_all(stanch.namespace, names, WAITS)
     patience = PATIENCE + PATIENCE_EACH * len(names)
-    assert await followed.until(lambda statuses: all(waits(statuses.get(name, {})) for name in names), patience), (
+    assert await followed.until(all_of(names, waits), patience), (
         f"not all of {len(names)} Incidents wait for their approval after {patience:.0f} s"
     )
 

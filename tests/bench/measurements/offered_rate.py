@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from tests.bench.api import following
-from tests.bench.audit import AuditLog
+from tests.bench.audit import log_of
 from tests.bench.contestants import Contestant, Field
 from tests.bench.intervals import TAIL_SAMPLES, of_quantile
 from tests.bench.lives import all_settled, seconds_to_mitigation
@@ -47,11 +47,11 @@ async def lived(contestant: Contestant, names: Sequence[str], rate: float) -> di
     place, namespace = contestant.place, contestant.namespace
     await place.targets(namespace, names)
     async with following(place.api, namespace) as followed, AsyncExitStack() as up:
-        log = up.enter_context(AuditLog(place.audit_log))
+        log = up.enter_context(log_of(place.audit_log))
         async with asyncio.TaskGroup() as group:
             for number, name in enumerate(names):
                 group.create_task(opened(contestant, name, number / rate))
-        await followed.until(lambda statuses: all_settled(statuses, names), SETTLE_SECONDS)
+        await followed.until(all_settled(names), SETTLE_SECONDS)
         found = seconds_to_mitigation(log.read(), namespace)
     assert len(found) == len(names), f"{contestant.name}: {len(names) - len(found)} of {len(names)} were never mitigated"
     return found

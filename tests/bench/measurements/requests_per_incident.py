@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tests.bench.api import following
-from tests.bench.audit import AuditLog, Request, of
+from tests.bench.audit import log_of, of
 from tests.bench.contestants import Contestant, Field
 from tests.bench.lives import live
 from tests.bench.rows import Limit, Row, at_most, median_row
 from tests.bench.scale import Scale
+from tests.stage.audit.log import Event
 
 GROUND = "count"
 STEPS = 1
@@ -40,15 +41,15 @@ async def counted(contestant: Contestant, scale: Scale) -> list[Counter[str]]:
     place, found = contestant.place, []
     async with following(place.api, contestant.namespace) as followed:
         for number in range(scale.warm + scale.counted):
-            with AuditLog(place.audit_log) as log:
+            with log_of(place.audit_log) as log:
                 await live(contestant, followed, f"count-{number}")
                 found.append(Counter(kind(one) for one in of(log.read(), contestant.user) if one.name != LEADER))
     return found[scale.warm :]
 
 
-def kind(request: Request) -> str:
-    if request.verb == "patch" and request.resource == "incidents/status":
+def kind(event: Event) -> str:
+    if event.verb == "patch" and event.resource == "incidents/status":
         return STATUS
-    if request.verb == "patch" and request.resource == "configmaps" and not request.dry_run:
+    if event.verb == "patch" and event.resource == "configmaps" and not event.dry:
         return EFFECT
-    return f"{request.verb} {request.resource}{' (dry run)' if request.dry_run else ''}"
+    return f"{event.verb} {event.resource}{' (dry run)' if event.dry else ''}"

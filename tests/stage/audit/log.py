@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -90,10 +90,12 @@ def event_of(said: Document) -> Event:
 
 @dataclass
 class AuditLog:
-    """From where the log ends when it is opened. `wanted` looks at a line before it is parsed, which most are not worth."""
+    """From where the log ends when it is opened. `wanted` looks at a line before it is parsed, which most are not worth;
+    `bodies`: whether what was asked is kept, which is most of the log."""
 
     path: Path
     wanted: Callable[[bytes], bool] = lambda line: True
+    bodies: bool = True
     events: list[Event] = field(default_factory=list)
     _file: BinaryIO | None = None
     _begun: bytes = b""
@@ -107,11 +109,11 @@ class AuditLog:
         assert self._file is not None
         self._file.close()
 
-    def read(self) -> None:
-        """Adds what was written since to `events`. Raises `AuditLogGap`."""
-        for line in self._lines():
-            if self.wanted(line):
-                self.events.append(parse(line))
+    def read(self) -> list[Event]:
+        """Adds what was written since to `events`, and returns all of them. Raises `AuditLogGap`."""
+        found = (parse(line) for line in self._lines() if self.wanted(line))
+        self.events += found if self.bodies else (replace(event, body=None) for event in found)
+        return self.events
 
     def _lines(self) -> Iterator[bytes]:
         while True:
