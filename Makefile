@@ -51,7 +51,7 @@ $(OWN_UV):
 test: lint ## Lint, then all tests below bench, on a real cluster that comes and goes; at the end what is proven
 	@echo "building what the test cluster is made of (kept in $(CACHE); minutes the first time)"
 	@$(BIN)/python -m tests.cluster build
-	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench -m "not soak" --requirements $(PARALLEL)
+	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench --requirements $(PARALLEL)
 
 test-unit: venv ## Tests without a cluster but the long ones, searching less far, on every core; changes nothing on the machine
 	@$(PYTEST) tests/unit -m "not long" --hypothesis-profile=quick $(PARALLEL)
@@ -60,7 +60,7 @@ test-contract: venv ## Tests against a real API server
 	@$(PYTEST) tests/contract
 
 test-e2e: venv ## Tests on real pods
-	@$(ON_CLUSTER) $(PYTEST) tests/e2e -m "not soak" $(PARALLEL)
+	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(PARALLEL)
 
 crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
 	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600

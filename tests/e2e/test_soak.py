@@ -1,7 +1,7 @@
 """Random incidents for a while, random faults between operator and API server, random kills; judged from the audit log alone.
 
-`make soak MINUTES=30` does it for as long as that says (STANCH_SOAK_MINUTES), pytest alone for a minute. It is not part of
-`make test` yet. The seed decides what the incidents are and how often what goes wrong; when it does is up to the machine.
+`make soak MINUTES=30` does it for as long as that says (STANCH_SOAK_MINUTES), `make test` for a minute. The seed decides what the
+incidents are and how often what goes wrong; when it does is up to the machine.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from tests.stage.audit.terms import Finding, Kind
 from tests.stage.kubectl import Kubectl
 from tests.stage.soak import Lane, lane
 from tests.stage.whole import LANES, lanes
-
-pytestmark = pytest.mark.soak
 
 MINUTES = float(os.environ.get("STANCH_SOAK_MINUTES") or "1")
 SEED = int(os.environ.get("STANCH_SOAK_SEED") or "1")
