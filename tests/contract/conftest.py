@@ -11,6 +11,7 @@ import pytest
 
 from stanch.kube.client import ApiServer, connect
 from tests.contract.world import KubeWorld
+from tests.stage.kubectl import established
 
 _THING = """
 apiVersion: apiextensions.k8s.io/v1
@@ -38,7 +39,7 @@ spec:
 def thing_kind(cluster: Any) -> None:
     """It stays, as stanch's own kinds do: another process may still test with it."""
     cluster.kubectl("apply", "-f", "-", input=_THING)
-    cluster.kubectl("wait", "--for=condition=Established", "crd/things.contract.stanch.dev", "--timeout=30s")
+    established(cluster.kubectl, "crd/things.contract.stanch.dev")
 
 
 @pytest.fixture

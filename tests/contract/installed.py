@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.model import ClusterError
+from tests.stage.kubectl import established
 
 ROOT = Path(__file__).parents[2]
 Object = dict[str, Any]
@@ -32,7 +33,7 @@ def install(cluster: Any) -> None:
     """As a person does it. Returns when the kinds are served and the policies are in force."""
     with cluster.installing():
         cluster.kubectl("apply", "-f", str(ROOT / "crds"))
-        cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", *crds(cluster))
+        established(cluster.kubectl, *crds(cluster))
         cluster.kubectl("apply", "-f", str(ROOT / "manifests" / "admission"))
     for message, probe in PROBES.items():
         until(lambda message=message, probe=probe: message in why_refused(cluster, "default", probe, "--dry-run=server"))

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from stanch.packs.verify import verify
+from tests.stage.kubectl import established
 from tests.stage.scene import Scene
 
 
@@ -179,7 +180,7 @@ def applications(installed: Any) -> str:
         "metadata": {"name": "applications.argoproj.io", "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"}},
         "spec": {"group": "argoproj.io", "scope": "Namespaced", "names": names, "versions": [version]},
     }])  # fmt: skip
-    installed("wait", "--for=condition=Established", "crd/applications.argoproj.io", "--timeout=30s")
+    established(installed, "crd/applications.argoproj.io")
     return "argoproj.io/v1alpha1"
 
 

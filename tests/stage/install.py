@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.stage.kubectl import ROOT, Kubectl, documents
+from tests.stage.kubectl import ROOT, Kubectl, documents, established
 
 SHIPPED = "stanch-system"
 CLUSTER_SCOPED = ("ClusterRole", "ClusterRoleBinding")
@@ -13,7 +13,7 @@ CLUSTER_SCOPED = ("ClusterRole", "ClusterRoleBinding")
 def install_types(kubectl: Kubectl) -> None:
     """CRDs and admission policies; once a cluster."""
     kubectl.apply(documents(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=stanch", "--timeout=60s")
+    established(kubectl, "crd", "-l", "app.kubernetes.io/part-of=stanch")
     kubectl.apply(documents(ROOT / "manifests" / "admission"))
 
 

@@ -52,6 +52,13 @@ class Kubectl:
         self("wait", what, f"--for=jsonpath={{{jsonpath}}}={value}", f"--timeout={seconds:g}s", timeout=seconds + 30)
 
 
+def established(run: Run, *crds: str) -> None:
+    """Waits until these CRDs are. One that was made a moment ago says `conditions: null`, at which kubectl's wait for a condition
+    ends with an error instead of waiting."""
+    run("wait", *crds, "--for=jsonpath={.status.conditions[0].type}", "--timeout=60s")
+    run("wait", *crds, "--for=condition=Established", "--timeout=60s")
+
+
 def documents(path: Path, edit: Callable[[dict[str, Any]], None] = lambda _: None) -> list[dict[str, Any]]:
     """The documents of a YAML file, or of all of a folder, each edited in place."""
     files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
