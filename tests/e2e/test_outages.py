@@ -87,10 +87,12 @@ def own() -> Iterator[tuple[Local, Kubectl]]:
     provider = choose(name)
     if not isinstance(provider, Local):
         pytest.skip(f"parts of a cluster by {provider.name} cannot be stopped")
-    kubectl = Kubectl(ClusterUnderTest(provider.up()).kubectl)
-    install_types(kubectl)
-    yield provider, kubectl
-    provider.down()
+    try:
+        kubectl = Kubectl(ClusterUnderTest(provider.up()).kubectl)
+        install_types(kubectl)
+        yield provider, kubectl
+    finally:
+        provider.down()
 
 
 def life(
