@@ -46,7 +46,7 @@ def test_answers(code: int, body: bytes, expected: type[Failure], reason: str) -
     assert failure.message.startswith("patch it: ")
 
 
-@pytest.mark.parametrize(("header", "after"), [("7", 7), ("3600", 60), ("soon", 2), ("-1", 2), ("", 2)])
+@pytest.mark.parametrize(("header", "after"), [("7", 7), ("0", 0.2), ("3600", 60), ("soon", 2), ("-1", 2), ("", 2)])
 def test_retry_after_is_bounded(header: str, after: float) -> None:
     failure = of_answer("x", Answer(429, CIMultiDict({"retry-after": header}), b""))
     assert isinstance(failure, Retryable)

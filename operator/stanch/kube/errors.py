@@ -20,6 +20,8 @@ _RBAC_DENIAL = re.compile(r"cannot \S+ (resource|path)")
 _NO_WAY = re.compile(r"no endpoints available for service|dial tcp|unable to upgrade connection")
 _INVALID = frozenset({400, 405, 406, 413, 415, 422})
 _LONGEST_WAIT = 60.0
+# Who is told to come back at once, again and again, would do nothing else.
+_SHORTEST_WAIT = 0.2
 _DEFAULT_WAIT = 2.0
 
 
@@ -116,4 +118,4 @@ def _plain(answer: Answer) -> str:
 def _wait(headers: Mapping[str, str]) -> float:
     """Seconds from Retry-After. Kubernetes sends whole seconds only; anything else counts as absent."""
     value = headers.get("Retry-After", "")
-    return min(float(value), _LONGEST_WAIT) if value.isdecimal() else _DEFAULT_WAIT
+    return min(max(float(value), _SHORTEST_WAIT), _LONGEST_WAIT) if value.isdecimal() else _DEFAULT_WAIT
