@@ -32,9 +32,9 @@ PROBES = {
 def install(cluster: Any) -> None:
     """As a person does it. Returns when the kinds are served and the policies are in force."""
     with cluster.installing():
-        cluster.kubectl("apply", "-f", str(ROOT / "crds"))
+        cluster.kubectl("apply", "-k", str(ROOT / "crds"))
         established(cluster.kubectl, *crds(cluster))
-        cluster.kubectl("apply", "-f", str(ROOT / "manifests" / "admission"))
+        cluster.kubectl("apply", "-k", str(ROOT / "manifests" / "admission"))
     for message, probe in PROBES.items():
         until(lambda message=message, probe=probe: message in why_refused(cluster, "default", probe, "--dry-run=server"))
 

@@ -4,41 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.stage.kubectl import ROOT, Kubectl, documents, established
+from tests.stage.kubectl import ROOT, Kubectl, established
 
 SHIPPED = "stanch-system"
 CLUSTER_SCOPED = ("ClusterRole", "ClusterRoleBinding")
+# What an operator needs that runs as a process of the test, and not in the cluster.
+IDENTITY = ("Namespace", "ServiceAccount", "Role", "RoleBinding", *CLUSTER_SCOPED)
+ROLES = ("stanch-operator", "stanch-operator-policies")
 
 
 def install_types(kubectl: Kubectl) -> None:
     """CRDs and admission policies; once a cluster."""
-    kubectl.apply(documents(ROOT / "crds"))
+    kubectl("apply", "-k", str(ROOT / "crds"))
     established(kubectl, "crd", "-l", "app.kubernetes.io/part-of=stanch")
-    kubectl.apply(documents(ROOT / "manifests" / "admission"))
+    kubectl("apply", "-k", str(ROOT / "manifests" / "admission"))
 
 
 def install_operator(kubectl: Kubectl, namespace: str = SHIPPED) -> None:
-    """The operator's ServiceAccount and rights. In another namespace its cluster roles get a name of their own."""
-
-    def move(document: dict[str, Any]) -> None:
+    """The operator's ServiceAccount and rights. In another namespace its cluster roles get names of their own."""
+    shipped = [document for document in kubectl.rendered(ROOT / "manifests" / "operator") if document["kind"] in IDENTITY]
+    for document in shipped:
         moved(document, SHIPPED, namespace)
         if document["kind"] in CLUSTER_SCOPED:
-            document["metadata"]["name"] = role_of(namespace)
+            document["metadata"]["name"] = role_of(namespace, document["metadata"]["name"])
         if document["kind"] == "ClusterRoleBinding":
-            document["roleRef"]["name"] = role_of(namespace)
-
-    kubectl.apply(documents(ROOT / "manifests" / "operator", move))
+            document["roleRef"]["name"] = role_of(namespace, document["roleRef"]["name"])
+    kubectl.apply(shipped)
 
 
 def uninstall_operator(kubectl: Kubectl, namespace: str = SHIPPED) -> None:
     for kind in CLUSTER_SCOPED:
-        kubectl("delete", kind, role_of(namespace), "--ignore-not-found")
+        kubectl("delete", kind, *(role_of(namespace, role) for role in ROLES), "--ignore-not-found")
     kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
-def role_of(namespace: str) -> str:
-    """Of the operator's cluster role and its binding."""
-    return "stanch-operator" if namespace == SHIPPED else f"stanch-operator-{namespace}"
+def role_of(namespace: str, shipped: str) -> str:
+    """The name of one of the operator's cluster roles, and of its binding."""
+    return shipped if namespace == SHIPPED else f"{shipped}-{namespace}"
 
 
 def moved(document: dict[str, Any], old: str, new: str) -> None:

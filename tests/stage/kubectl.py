@@ -44,6 +44,10 @@ class Kubectl:
         """The object as the server stored it."""
         return json.loads(self("create", "-o", "json", "-f", "-", input=yaml.safe_dump(document)))
 
+    def rendered(self, folder: Path) -> list[dict[str, Any]]:
+        """The documents that `apply -k` of this folder applies."""
+        return parsed(self("kustomize", str(folder)))
+
     def get(self, *what: str) -> dict[str, Any]:
         return json.loads(self("get", *what, "-o", "json"))
 
@@ -60,9 +64,13 @@ def established(run: Run, *crds: str) -> None:
 
 
 def documents(path: Path, edit: Callable[[dict[str, Any]], None] = lambda _: None) -> list[dict[str, Any]]:
-    """The documents of a YAML file, or of all of a folder, each edited in place."""
-    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    found = [document for file in files for document in yaml.safe_load_all(file.read_text()) if document]
+    """The documents of a YAML file, each edited in place."""
+    return parsed(path.read_text(), edit)
+
+
+def parsed(text: str, edit: Callable[[dict[str, Any]], None] = lambda _: None) -> list[dict[str, Any]]:
+    """The documents of a YAML text, each edited in place."""
+    found = [document for document in yaml.safe_load_all(text) if document]
     for document in found:
         edit(document)
     return found

@@ -110,7 +110,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     [
         (NotFound("NotFound", "read incident/x in shop: not found"), "stanch list -A"),
         (Retryable("Unreachable", "reach the API server: no connection"), "--context"),
-        (Refused("UnknownKind", "the API server serves no Incident"), "kubectl apply -f crds/"),
+        (Refused("UnknownKind", "the API server serves no Incident"), "kubectl apply -k crds"),
         (Refused("Forbidden", "not allowed"), "context dev of /c)"),
     ],
 )

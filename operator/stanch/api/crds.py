@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +90,18 @@ def render(kind: Kind) -> str:
     )
 
 
-def write(folder: Path, kinds: Iterable[Kind] = KINDS) -> None:
-    """One file for each kind."""
+def kustomization(kinds: Iterable[Kind]) -> str:
+    """What `kubectl apply -k crds` reads, and what the manifests build on."""
+    head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+    return HEADER + yaml.safe_dump({**head, "resources": [f"{kind.plural}.yaml" for kind in kinds]}, sort_keys=False)
+
+
+def write(folder: Path, kinds: Collection[Kind] = KINDS) -> None:
+    """One file for each kind, and one that lists them."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind in kinds:
         (folder / f"{kind.plural}.yaml").write_text(render(kind))
+    (folder / "kustomization.yaml").write_text(kustomization(kinds))
 
 
 if __name__ == "__main__":

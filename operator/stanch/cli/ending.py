@@ -31,7 +31,7 @@ HINTS = {
     "NotFound": "`stanch list -A` shows what there is",
     "Unreachable": "is it up, and is this the context that you mean? Name another one with --context",
     "BadConfiguration": "name a kubeconfig with --kubeconfig and a context with --context",
-    "UnknownKind": "install stanch's CRDs first: kubectl apply -f crds/",
+    "UnknownKind": "install stanch's CRDs first: kubectl apply -k crds",
 }
 
 

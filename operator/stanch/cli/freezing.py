@@ -90,7 +90,7 @@ async def switched(session: Session, policy: Object, switch: Switch) -> bool:
         return False
     # An API server drops, without an error, what its CRD does not know.
     if suspended(after) != switch.suspended:
-        warn(f"{title(policy)}: this cluster's CRD does not know spec.suspended: kubectl apply -f crds/")
+        warn(f"{title(policy)}: this cluster's CRD does not know spec.suspended: kubectl apply -k crds")
         return False
     say(f"{title(policy)} {'frozen' if switch.suspended else 'unfrozen'}")
     return True

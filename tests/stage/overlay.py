@@ -1,0 +1,78 @@
+"""The shipped operator as one test installs it: a kustomization on top of the shipped ones, which collides with no other's."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.stage.install import CLUSTER_SCOPED
+from tests.stage.kubectl import ROOT
+
+MANIFESTS = ROOT / "manifests"
+# Where the shipped overlay of a single namespace watches.
+EXAMPLE = "aureus"
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """In `folder`; watches the namespace `watched`, and nothing else. CRDs and admission policies are every test's."""
+
+    folder: Path
+    watched: str
+
+    @property
+    def namespace(self) -> str:
+        """The operator's own."""
+        return f"{self.watched}-op"
+
+    @property
+    def prefix(self) -> str:
+        """Of what is cluster-scoped."""
+        return f"{self.watched}-"
+
+    def write(self) -> Path:
+        """The folder, for `kubectl apply -k`."""
+        self._kustomization(self.folder / "moved", {
+            "resources": [_from(self.folder / "moved", MANIFESTS / "operator")],
+            "namespace": self.namespace,
+            "transformers": [yaml.safe_dump(self._names_of_its_own())],
+        })  # fmt: skip
+        self._kustomization(self.folder, {
+            "resources": ["moved"],
+            "components": [_from(self.folder, MANIFESTS / "components" / "single-namespace")],
+            "patches": [self._binding(), self._watching()],
+        })  # fmt: skip
+        return self.folder
+
+    def _names_of_its_own(self) -> dict[str, Any]:
+        kinds = (*CLUSTER_SCOPED, "PriorityClass")
+        return {
+            "apiVersion": "builtin", "kind": "PrefixTransformer", "metadata": {"name": "own"}, "prefix": self.prefix,
+            "fieldSpecs": [{"kind": kind, "path": "metadata/name"} for kind in kinds],
+        }  # fmt: skip
+
+    def _binding(self) -> dict[str, Any]:
+        values = {"/metadata/namespace": self.watched, "/subjects/0/namespace": self.namespace}
+        patch = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
+        return {"target": {"kind": "RoleBinding", "namespace": EXAMPLE}, "patch": json.dumps(patch)}
+
+    def _watching(self) -> dict[str, Any]:
+        container = {"name": "stanch", "env": [{"name": "STANCH_NAMESPACES", "value": self.watched}]}
+        spec = {"template": {"spec": {"containers": [container]}}}
+        patch = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "stanch"}, "spec": spec}
+        return {"target": {"kind": "Deployment"}, "patch": json.dumps(patch)}
+
+    def _kustomization(self, folder: Path, said: dict[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+        (folder / "kustomization.yaml").write_text(yaml.safe_dump({**head, **said}, sort_keys=False))
+
+
+def _from(folder: Path, goal: Path) -> str:
+    """Kustomize takes no absolute paths."""
+    return os.path.relpath(goal, folder.resolve())
