@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-unit test-contract test-e2e crash faults soak bench profile demo demo-down cluster-up cluster-down lint generate clean
+.PHONY: help venv test test-unit test-contract test-e2e crash faults soak bench profile demo demo-down image cluster-up cluster-down lint generate clean
 
 PYTHON ?= python3
 # Extra words for pytest, as in: make test-unit ARGS="-k durations"
@@ -82,6 +82,9 @@ demo: venv ## A broken release on a real cluster, mitigated before your eyes; le
 
 demo-down: venv ## Remove the demo's cluster
 	@$(BIN)/python -m tests.demo down
+
+image: venv ## Build the container image and its SBOM into dist/ (Debian and root; no Docker, no registry)
+	@$(BIN)/python -m tests.image
 
 cluster-up: venv ## Bring a cluster up for yourself (NAME=stanch)
 	@$(BIN)/python -m tests.cluster up --name "$(NAME)"

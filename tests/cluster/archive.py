@@ -49,19 +49,19 @@ class Image:
         return path if path.exists() else write(path, self._saved(), 0o644)
 
     def _saved(self) -> bytes:
-        layer = _layer(self.files)
-        config = json.dumps(self._config(layer), sort_keys=True).encode()
+        data = layer(self.files)
+        config = json.dumps(self._config(data), sort_keys=True).encode()
         names = hashlib.sha256(config).hexdigest() + ".json", "layer.tar"
         manifest = [{"Config": names[0], "RepoTags": [self.ref], "Layers": [names[1]]}]
         return packed(
             {
                 names[0]: Entry(config, mode=0o644),
-                names[1]: Entry(layer, mode=0o644),
+                names[1]: Entry(data, mode=0o644),
                 "manifest.json": Entry(json.dumps(manifest).encode(), mode=0o644),
             }
         )
 
-    def _config(self, layer: bytes) -> dict[str, object]:
+    def _config(self, data: bytes) -> dict[str, object]:
         env = {"PATH": "/usr/local/bin:/usr/bin:/bin", **self.env}
         return {
             "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
@@ -72,7 +72,7 @@ class Image:
                 "Env": [f"{key}={value}" for key, value in sorted(env.items())],
                 "ExposedPorts": {f"{self.port}/tcp": {}} if self.port else {},
             },
-            "rootfs": {"type": "layers", "diff_ids": [_sha(layer)]},
+            "rootfs": {"type": "layers", "diff_ids": [_sha(data)]},
             "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "tests/cluster"}],
         }
 
@@ -81,8 +81,8 @@ def _sha(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _layer(files: dict[str, Entry]) -> bytes:
-    """The files with every folder above them."""
+def layer(files: dict[str, Entry]) -> bytes:
+    """A tar file of the files, with every folder above them."""
     folders = {str(up): Entry() for path in files for up in Path(path).parents if str(up) != "."}
     return packed({**folders, **files})
 
