@@ -63,10 +63,10 @@ test-e2e: venv ## Tests on real pods
 	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(PARALLEL)
 
 crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
-	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600
+	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600 -o faulthandler_timeout=0
 
 faults: venv ## Whole incidents while requests to the API server go wrong, several for each kind of fault (minutes)
-	@STANCH_FAULT_LIVES=5 $(PYTEST) tests/e2e/test_faults.py -s
+	@STANCH_FAULT_LIVES=5 $(PYTEST) tests/e2e/test_faults.py -s -o faulthandler_timeout=0
 
 soak: venv ## Random incidents, faults and kills for a while, judged from the API server's audit log (MINUTES=30)
 	@STANCH_SOAK_MINUTES="$(MINUTES)" STANCH_SOAK_SEED="$(or $(SEED),$(shell date +%s))" $(PYTEST) tests/e2e/test_soak.py -s -o faulthandler_timeout=0

@@ -45,11 +45,13 @@ CHANGED = check("changed", object={"target": "settings", "expect": "object.data.
 HEAD = f"{'FAULT':24}{'INJECTED':>9}{'INCIDENTS':>10}{'DOUBLED':>9}{'LOST':>6}{'LATE':>6}  EVIDENCE BEFORE CHANGE"
 
 
-def one_life(installed: Kubectl, free: SimpleQueue[str], folder: Path, trouble: Chance | None) -> Life:
+def one_life(installed: Kubectl, free: SimpleQueue[str], folder: Path, trouble: Chance | None, name: str = "") -> Life:
     lane = free.get()
     try:
         with Door(installed, trouble=trouble) as door:
-            return live(installed, lane, folder, door)
+            life = live(installed, lane, folder, door)
+        print(f"an incident with {name or 'no fault'} is over", flush=True)
+        return life
     finally:
         free.put(lane)
 
@@ -67,7 +69,7 @@ def test_incidents_end_the_same_whatever_goes_wrong_on_the_way(installed: Kubect
         assert reference.options == ENDS and reference.effects == EFFECTS and not reference.problems, reference
         troubles = [(fault, make(number), number) for fault, make in FAULTS.items() for number in range(LIVES)]
         folders = [tmp_path / f"{place}" for place in range(len(troubles))]
-        lived = list(pool.map(lambda told, folder: one_life(installed, free, folder, told[1]), troubles, folders))
+        lived = list(pool.map(lambda told, folder: one_life(installed, free, folder, told[1], told[0]), troubles, folders))
     print(HEAD)
     tallies = {fault: Tally(unanswered=True) for fault in FAULTS}
     tallies["clock 3 s ahead"].earliness = tallies["clock 3 s behind"].earliness = SET
