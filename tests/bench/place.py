@@ -103,8 +103,9 @@ async def placed(cluster: ClusterUnderTest, name: str, folder: Path) -> AsyncIte
     """On a cluster as the fixture gives it: stanch's types, the policy, the harness's own account, which may do everything. What
     is not for all namespaces is removed again."""
     kubectl = Kubectl(cluster.kubectl)
-    install_types(kubectl)
-    kubectl.apply(documents(AUREUS / "policy.yaml"))
+    with cluster.installing():
+        install_types(kubectl)
+        kubectl.apply(documents(AUREUS / "policy.yaml"))
     kubectl("create", "namespace", name)
     role = {"kind": "ClusterRole", "name": "cluster-admin"}
     kubectl.apply(account(name, HARNESS, role, cluster_wide=True))

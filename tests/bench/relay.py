@@ -13,7 +13,7 @@ CHUNK = 2**18
 
 @dataclass
 class Relay:
-    """`url` is where it listens; the API server's certificate must be for that host."""
+    """`url` is where it listens: on this machine, for which every API server here has a certificate."""
 
     server: str
     url: str = ""
@@ -43,8 +43,7 @@ class Relay:
 @asynccontextmanager
 async def relay(server: str) -> AsyncIterator[Relay]:
     found = Relay(server)
-    upstream = urlsplit(server)
-    listening = await asyncio.start_server(found.carry, upstream.hostname, 0)
+    listening = await asyncio.start_server(found.carry, "127.0.0.1", 0)
     async with listening:
-        found.url = f"{upstream.scheme}://{upstream.hostname}:{listening.sockets[0].getsockname()[1]}"
+        found.url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
         yield found

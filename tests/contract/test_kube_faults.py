@@ -176,6 +176,17 @@ async def test_a_list_begins_again_when_the_position_is_forgotten(
     assert await names(cluster_through, world.namespace) == list("abcde")
 
 
+@pytest.mark.parametrize("fault", [Answer(500), Cut(), Answer(429, {"Retry-After": "9"})], ids=["500", "cut", "429"])
+async def test_a_list_goes_on_where_a_page_of_it_failed(
+    proxy: FaultProxy, cluster_through: ApiCluster, world: KubeWorld, fault: Fault
+) -> None:
+    """Nobody who has read the pages before could ask for it again."""
+    for name in "abcde":
+        await world.clusters.own.create(thing(world, name))
+    proxy.plan("GET", fault, fault, path="continue=")
+    assert await names(cluster_through, world.namespace) == list("abcde")
+
+
 async def test_a_list_that_never_gets_through_gives_up(proxy: FaultProxy, cluster_through: ApiCluster, world: KubeWorld) -> None:
     for name in "abc":
         await world.clusters.own.create(thing(world, name))

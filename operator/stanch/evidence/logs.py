@@ -16,13 +16,13 @@ from pydantic import Field
 
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Failure, NotFound, Refused, Retryable
+from stanch.engine.errors import Failure, NotFound, Refused
 from stanch.engine.parts import Scope, SourceKind
 from stanch.engine.paths import safe_name
 from stanch.engine.ports import Object, Writer
 from stanch.engine.workload import controller_of
 from stanch.evidence.params import PodParams
-from stanch.evidence.reading import ATTEMPTS, LONGEST_WAIT, because, each, over
+from stanch.evidence.reading import TRIES, because, each, once_more, over
 from stanch.evidence.workload import CONTAINERS, pod_rules, pods, ref_of
 from stanch.evidence.writing import object_name, opened, stamped
 
@@ -193,7 +193,7 @@ async def pieces(scope: Scope, log: Log, limit: int, idle: int) -> AsyncIterator
 
     One byte more than the limit is asked for, which tells a log that was cut from one that just fits.
     """
-    for attempt in range(ATTEMPTS):
+    for pause in TRIES:
         begun = False
         try:
             async with aclosing(scope.cluster.log(log.pod, log.container, previous=log.previous, limit_bytes=limit + 1)) as stream:
@@ -203,10 +203,9 @@ async def pieces(scope: Scope, log: Log, limit: int, idle: int) -> AsyncIterator
                         yield piece
             return
         except Failure as failure:
-            if begun or not isinstance(failure, Retryable) or attempt == ATTEMPTS - 1:
+            if begun or not await once_more(failure, pause):
                 yield failure
                 return
-            await asyncio.sleep(min(failure.after, LONGEST_WAIT))
 
 
 async def next_piece(stream: AsyncIterator[bytes], idle: int) -> bytes | None:

@@ -15,8 +15,10 @@ from stanch.engine.parts import Scope
 
 T = TypeVar("T")
 
-ATTEMPTS = 3
-LONGEST_WAIT = 2.0
+# Seconds before each further try of what failed. Evidence that lacks a part holds an incident up until a person comes, so a
+# moment's trouble is not to cost one; what stays away is given up before it costs more than a few seconds.
+PAUSES = (0.25, 0.5, 1.0, 2.0)
+TRIES: tuple[float | None, ...] = (*PAUSES, None)
 MESSAGE = 400
 AT_ONCE = 16
 FORBIDDEN = "Forbidden"
@@ -31,13 +33,21 @@ def because(failure: Failure, needs: str) -> str:
 
 
 async def retried(call: Callable[[], Awaitable[T]]) -> T:
-    """The result of `call`, which is tried again while its failure is Retryable, ATTEMPTS times in all."""
-    for _ in range(ATTEMPTS - 1):
+    """The result of `call`, which is tried again, after each of PAUSES, while its failure is Retryable."""
+    for pause in PAUSES:
         try:
             return await call()
         except Retryable as failure:
-            await asyncio.sleep(min(failure.after, LONGEST_WAIT))
+            await asyncio.sleep(min(failure.after, pause))
     return await call()
+
+
+async def once_more(failure: Failure, pause: float | None) -> bool:
+    """Whether what failed is to be tried again; the pause is over then. None: it was the last try."""
+    if pause is None or not isinstance(failure, Retryable):
+        return False
+    await asyncio.sleep(min(failure.after, pause))
+    return True
 
 
 async def read(scope: Scope, what: str, needs: str, call: Callable[[], Awaitable[T]]) -> T | None:
@@ -66,7 +76,7 @@ class Listing(Generic[T]):
     async def __aiter__(self) -> AsyncIterator[T]:
         ledger = self._scope.ledger
         ledger.pending.add(self._what)
-        for attempt in range(ATTEMPTS):
+        for pause in TRIES:
             try:
                 async for item in self._make():
                     if self.count == self._limit:
@@ -76,8 +86,7 @@ class Listing(Generic[T]):
                     yield item
                 break
             except Failure as failure:
-                if isinstance(failure, Retryable) and self.count == 0 and attempt < ATTEMPTS - 1:
-                    await asyncio.sleep(min(failure.after, LONGEST_WAIT))
+                if self.count == 0 and await once_more(failure, pause):
                     continue
                 self.failure = because(failure, self._needs)
                 ledger.missing.append(f"{self._what}: {self.failure}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import time
@@ -21,6 +22,7 @@ from stanch.kube.exec import exec_query, run_exec
 FIELD_MANAGER = "stanch"
 PAGE = 500
 RESTARTS = 3
+PAGE_WAIT = 1.0
 CHUNK = 65536
 # https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -221,12 +223,23 @@ class ApiCluster:
         position = ""
         while True:
             query = {**selectors, "limit": str(self._page), **({"continue": position} if position else {})}
-            page = await self._api.json(self._request("GET", path, doing, query=query, headers=headers))
+            page = await self._page_of(self._request("GET", path, doing, query=query, headers=headers), further=bool(position))
             for item in page.get("items") or ():
                 yield item
             position = page.get("metadata", {}).get("continue", "")
             if not position:
                 return
+
+    async def _page_of(self, request: Request, *, further: bool) -> Object:
+        """A further page that fails is asked for again: whoever reads the list has had the ones before and cannot begin anew."""
+        for _ in range(RESTARTS if further else 0):
+            try:
+                return await self._api.json(request)
+            except Retryable as failure:
+                if failure.reason == "Expired":
+                    raise
+                await asyncio.sleep(min(failure.after, PAGE_WAIT))
+        return await self._api.json(request)
 
     async def _on_same(self, ref: Ref, request: Request) -> Object:
         """Sends a write. One that failed because another object bears the name now is `NotFound`.
