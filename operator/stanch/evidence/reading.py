@@ -32,22 +32,22 @@ def because(failure: Failure, needs: str) -> str:
     return f"{text} (the playbook's ServiceAccount lacks {needs}; `stanch rbac` prints the Role that it needs)"
 
 
-async def retried(call: Callable[[], Awaitable[T]]) -> T:
-    """The result of `call`, which is tried again, after each of PAUSES, while its failure is Retryable."""
-    for pause in PAUSES:
-        try:
-            return await call()
-        except Retryable as failure:
-            await asyncio.sleep(min(failure.after, pause))
-    return await call()
-
-
 async def once_more(failure: Failure, pause: float | None) -> bool:
     """Whether what failed is to be tried again; the pause is over then. None: it was the last try."""
     if pause is None or not isinstance(failure, Retryable):
         return False
     await asyncio.sleep(min(failure.after, pause))
     return True
+
+
+async def retried(call: Callable[[], Awaitable[T]]) -> T:
+    """The result of `call`, which is tried again, after each of PAUSES, while its failure is Retryable."""
+    for pause in PAUSES:
+        try:
+            return await call()
+        except Retryable as failure:
+            await once_more(failure, pause)
+    return await call()
 
 
 async def read(scope: Scope, what: str, needs: str, call: Callable[[], Awaitable[T]]) -> T | None:
