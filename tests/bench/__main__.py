@@ -78,7 +78,7 @@ def caption(told: dict[str, Any]) -> str:
 
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    found.add_argument("--scale", choices=SCALES, default="full", help="how much is measured (default: full, about an hour)")
+    found.add_argument("--scale", choices=SCALES, default="full", help="how much is measured (default: full, some two hours)")
     found.add_argument("--only", action="append", choices=list(MEASUREMENTS), help="only this; may be given several times")
     found.add_argument("--out", type=Path, default=README, help="folder of bench.json and bench.svg (default: the README's)")
     return found
