@@ -21,7 +21,7 @@ from tests.bench.api import ApiError
 from tests.bench.contestants import Field
 from tests.bench.measurements.registry import MEASUREMENTS
 from tests.bench.place import named_cluster, placed
-from tests.bench.report import WIDTH, as_json, draw
+from tests.bench.report import WIDTH, as_json, draw, from_json
 from tests.bench.rows import Row, Verdict, last_line
 from tests.bench.scale import BRIEF, FULL, SHORT, Scale
 from tests.cluster.fixtures import ClusterUnderTest
@@ -44,28 +44,50 @@ def main(arguments: list[str] | None = None) -> int:
     except ClusterError as wrong:
         say(f"error: {wrong}")
         return 1
-    rows, missing = asyncio.run(measured(cluster, options.only or list(MEASUREMENTS), SCALES[options.scale]))
-    told = facts(options.scale)
     options.out.mkdir(parents=True, exist_ok=True)
-    draw(Console(width=None if sys.stdout.isatty() else WIDTH), rows, caption(told), options.out / "bench.svg")
-    (options.out / "bench.json").write_text(as_json(rows, told))
-    print(last_line(rows, missing))
-    return int(bool(missing) or any(row.verdict is Verdict.beyond for row in rows))
+    report = Report(options.out, facts(options.scale), again=bool(options.only))
+    asyncio.run(measure(cluster, options.only or list(MEASUREMENTS), SCALES[options.scale], report))
+    report.draw(Console(width=None if sys.stdout.isatty() else WIDTH))
+    print(last_line(report.rows, report.missing))
+    return int(bool(report.missing) or any(row.verdict is Verdict.beyond for row in report.rows))
 
 
-async def measured(cluster: ClusterUnderTest, names: Sequence[str], scale: Scale) -> tuple[list[Row], list[str]]:
-    """The rows, and what could not be measured: an hour's others are not lost for that."""
-    program, rows, missing = build.peer(), [], []
+class Report:
+    """What was measured so far, in `folder`. `again`: beside what an earlier run of this scale on this machine left there."""
+
+    def __init__(self, folder: Path, about: dict[str, Any], *, again: bool) -> None:
+        self.folder, self.about, self.missing = folder, about, list[str]()
+        self.measured = from_json(self.json.read_text(), about) if again and self.json.exists() else {}
+
+    @property
+    def json(self) -> Path:
+        return self.folder / "bench.json"
+
+    @property
+    def rows(self) -> list[Row]:
+        """In the order of the table."""
+        return [row for name in MEASUREMENTS for row in self.measured.get(name, ())]
+
+    def keep(self, name: str, rows: list[Row]) -> None:
+        self.measured[name] = rows
+        self.json.write_text(as_json(self.measured, self.about))
+
+    def draw(self, console: Console) -> None:
+        draw(console, self.rows, caption(self.about), self.folder / "bench.svg")
+
+
+async def measure(cluster: ClusterUnderTest, names: Sequence[str], scale: Scale, report: Report) -> None:
+    """What is measured is kept at once, and what cannot be is told: an hour's others are not lost for that."""
+    program = build.peer()
     with tempfile.TemporaryDirectory(prefix="stanch-bench-") as folder:
         async with placed(cluster, f"bench-{secrets.token_hex(2)}", Path(folder)) as place:
             for name in names:
                 say(f"measuring: {name}")
                 try:
-                    rows += await MEASUREMENTS[name](Field(place, program), scale)
+                    report.keep(name, await MEASUREMENTS[name](Field(place, program), scale))
                 except (AssertionError, ApiError, ClusterError, ExceptionGroup) as wrong:
                     say(f"{name} could not be measured: {wrong}")
-                    missing.append(name)
-    return rows, missing
+                    report.missing.append(name)
 
 
 def facts(scale: str) -> dict[str, Any]:
@@ -79,7 +101,8 @@ def caption(told: dict[str, Any]) -> str:
 def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     found.add_argument("--scale", choices=SCALES, default="full", help="how much is measured (default: full, some two hours)")
-    found.add_argument("--only", action="append", choices=list(MEASUREMENTS), help="only this; may be given several times")
+    only = "only this, the rest of the table stays; may be given several times"
+    found.add_argument("--only", action="append", choices=list(MEASUREMENTS), help=only)
     found.add_argument("--out", type=Path, default=README, help="folder of bench.json and bench.svg (default: the README's)")
     return found
 

@@ -1,14 +1,14 @@
-"""The rows as a table on the terminal, as an SVG for the README, and as JSON."""
+"""The rows as a table on the terminal, as an SVG for the README, and as JSON, which is also where a later run finds them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +17,7 @@ from tests.bench.rows import Row, Verdict
 
 WIDTH = 150
 HEADS = ("WHAT", "N", "MEDIAN", "95 % INTERVAL", "RATIO", "OF", "LIMIT", "")
+MEASURED = TypeAdapter(dict[str, list[Row]])
 STYLES = {Verdict.within: "green", Verdict.beyond: "bold red", Verdict.shown: ""}
 
 
@@ -61,6 +62,16 @@ def draw(console: Console, rows: Sequence[Row], about: str, svg: Path) -> None:
     svg.write_text(recorded.export_svg(title="make bench"))
 
 
-def as_json(rows: Sequence[Row], facts: dict[str, Any]) -> str:
-    told = [{**asdict(row), "verdict": str(row.verdict), "limit": limit(row)} for row in rows]
-    return json.dumps({"about": facts, "rows": told}, indent=1, ensure_ascii=False) + "\n"
+def as_json(measured: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
+    """`measured`: by the name of the measurement."""
+    told = MEASURED.dump_python({name: list(rows) for name, rows in measured.items()}, mode="json")
+    for name, rows in measured.items():
+        for row, its in zip(rows, told[name], strict=True):
+            its["verdict"] = str(row.verdict)
+    return json.dumps({"about": about, "measured": told}, indent=1, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str, about: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """What an earlier run measured; nothing where it was about another scale or machine."""
+    found = json.loads(text)
+    return MEASURED.validate_python(found["measured"]) if found.get("about") == about else {}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.bench.intervals import Interval, exactly, of_median, of_quantile, quantile, ratio_of_medians
-from tests.bench.report import as_json, cells, draw, figure
+from tests.bench.report import as_json, cells, draw, figure, from_json
 from tests.bench.rows import Row, Verdict, at_least, at_most, compared_row, last_line, median_row
 
 figures = st.lists(st.floats(min_value=0.001, max_value=1000), min_size=1, max_size=12)
@@ -122,7 +122,14 @@ def test_the_report_is_drawn_and_told_as_json(tmp_path: Path):
     rows = [row(exactly(1), limit=at_most(2)), row(Interval(1, 2, 3))]
     draw(Console(quiet=True), rows, "about it", tmp_path / "bench.svg")
     assert "within" in (tmp_path / "bench.svg").read_text()
-    told = json.loads(as_json(rows, {"cores": 2}))
+    told = json.loads(as_json({"burst": rows}, {"cores": 2}))
     assert told["about"] == {"cores": 2}
-    assert [one["verdict"] for one in told["rows"]] == ["within", ""]
-    assert told["rows"][1]["value"] == {"low": 1, "middle": 2, "high": 3}
+    assert [one["verdict"] for one in told["measured"]["burst"]] == ["within", ""]
+    assert told["measured"]["burst"][1]["value"] == {"low": 1, "middle": 2, "high": 3}
+
+
+def test_what_an_earlier_run_measured_is_found_again_where_it_is_comparable():
+    kept = {"burst": [row(Interval(1, 2, 3), ratio=exactly(0.5), limit=at_least(0.8))], "idle": []}
+    told = as_json(kept, {"cores": 2, "scale": "full"})
+    assert from_json(told, {"cores": 2, "scale": "full"}) == kept
+    assert from_json(told, {"cores": 2, "scale": "brief"}) == {}

@@ -40,8 +40,8 @@ async def measure(field: Field, scale: Scale) -> list[Row]:
         ]
         followed = [await up.enter_async_context(following(one.place.api, one.namespace)) for one in contestants]
         found: list[Row] = []
-        for size in scale.bursts:
-            rounds = [await in_turn(contestants, followed, size, number) for number in range(scale.rounds)]
+        for size, times in scale.bursts:
+            rounds = [await in_turn(contestants, followed, size, number) for number in range(times)]
             found += rows(size, [one.name for one in contestants], rounds)
         return found
 
