@@ -160,9 +160,9 @@ async def test_lists_what_is_to_be_taken_back(
 async def test_freezes_and_unfreezes_a_policy(
     cluster: Any, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As the administrator; alice, who may not, changes nothing."""
-    name = f"{namespace}-policy"
-    create(cluster, namespace, {**examples.policy(), "metadata": {"name": name}})
+    """As the administrator; alice, who may not, changes nothing. It is no default: of two, no Incident of another test gets any."""
+    name, policy = f"{namespace}-policy", examples.policy()
+    create(cluster, namespace, {**policy, "metadata": {"name": name}, "spec": {**policy["spec"], "default": False}})
     asked = Asked(str(cluster.kubeconfig), cluster.context, namespace)
     try:
         async with connected(locate(Asked(kubeconfig(cluster, tmp_path, "alice"), cluster.context, namespace), {})) as alice:
