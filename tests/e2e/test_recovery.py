@@ -204,11 +204,16 @@ def test_recurrence_after_the_window_is_another_incident(trial: TrialScene, prom
     assert trial.settings()["read-only"] == "false"
 
 
-def gone(trial: TrialScene, name: str, field: str, tries: int = 300) -> dict[str, Any]:
-    """The Incident once its status has no such field: each question takes its time, and nothing sleeps in between."""
-    found = next((seen for seen in (trial.incident(name) for _ in range(tries)) if field not in seen["status"]), None)
-    assert found, f"{field} is still in the status after {tries} questions: {trial.incident(name)['status']}"
-    return found
+def gone(trial: TrialScene, name: str, field: str) -> dict[str, Any]:
+    """The Incident once its status has no such field."""
+    seen: list[dict[str, Any]] = []
+
+    def is_gone() -> bool:
+        seen.append(trial.incident(name))
+        return field not in seen[-1]["status"]
+
+    trial.until_true(f"{field} is not in the status any more", is_gone)
+    return seen[-1]
 
 
 @pytest.mark.requirement("E-07")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -131,10 +132,12 @@ class Scene:
         while datetime.now(UTC) < at:
             self.deployment()
 
-    def until_true(self, what: str, true: Callable[[], bool], tries: int = 60) -> None:
-        """Asks again and again: each question takes its time, and nothing sleeps in between."""
-        if not any(true() for _ in range(tries)):
-            raise AssertionError(f"{what}: not so after {tries} questions")
+    def until_true(self, what: str, true: Callable[[], bool], seconds: float = 120) -> None:
+        """Asks again and again, nothing sleeps in between. So many seconds, not questions: how long those take is the machine's
+        affair, and a quick one would soon have no patience left."""
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, f"{what}: not so within {seconds:g} s"
 
     def incident(self, name: str) -> dict[str, Any]:
         return self.kubectl.get("incident", name)

@@ -37,8 +37,8 @@ ANSWERS = check("health", within="90s", hold_for="1s", http={"service": "fronten
 KILLED_AFTER = (10, 70)
 # Kills, and ends that faults cause, in a minute: more are a loop.
 ENDS_A_MINUTE = 20
-# Questions to the API server until an operator that was begun leads.
-TRIES = 200
+# Seconds until an operator that was begun leads.
+LEADS = 180.0
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Lane:
 
     def calm(self) -> None:
         """Once the operator leads that was begun last: one that has only just been begun cannot be asked to stop."""
-        self.scene.until_true("the operator leads", self._leads, TRIES)
+        self.scene.until_true("the operator leads", self._leads, LEADS)
 
     def _leads(self) -> bool:
         self.scene.deployment()
