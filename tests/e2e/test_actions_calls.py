@@ -269,7 +269,7 @@ def test_limits_are_disabled_for_a_while_as_the_last_resort(limits: LimitsScene)
     incident = limits.until_status(name, ".reverts[0].state", "Done")
     states = {one["name"]: one["state"] for one in incident["status"]["options"]}
     assert states == {"clear": "Failed", "disable": "Confirmed"}
-    limits.kubectl("rollout", "status", "deployment/limits", "--timeout=120s", timeout=150)
+    limits.rolled_out("limits")
     assert limits.asked("/settings")["enabled"] == "true"
 
 
@@ -279,10 +279,10 @@ def test_limits_that_a_person_set_meanwhile_are_left_to_them(limits: LimitsScene
     off = step("disable", "everybody is served", setEnv=action, revert={"after": "25s", "onRecovery": False})
     name = limits.play(option("disable", off))
     limits.until_status(name, ".reverts[0].state", "Owed")
-    limits.kubectl("rollout", "status", "deployment/limits", "--timeout=120s", timeout=150)
+    limits.rolled_out("limits")
     limits.kubectl("set", "env", "deployment/limits", "RATE_LIMITING_ENABLED=half")
     limits.until_status(name, ".reverts[0].state", "Conflict")
-    limits.kubectl("rollout", "status", "deployment/limits", "--timeout=120s", timeout=150)
+    limits.rolled_out("limits")
     assert limits.asked("/settings")["enabled"] == "half"
 
 

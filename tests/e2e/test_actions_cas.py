@@ -109,6 +109,8 @@ def ready(scene: Scene) -> int:
 
 
 def ask(scene: Scene, path: str) -> Document:
+    """What its pods answer; one of before that is still going might answer for them otherwise."""
+    scene.rolled_out()
     return json.loads(
         scene.kubectl("get", "--raw", f"/api/v1/namespaces/{scene.namespace}/services/http:frontend:8080/proxy{path}")
     )

@@ -59,6 +59,7 @@ def test_limits_are_raised_for_a_time_after_approval_and_the_decision_is_in_the_
     assert limits(scene) == {"RATE_LIMIT_QUERY": "10"}
     scene.approve(scene.commander, name, COMMANDERS, reason="support is flooded, the load is real")
     incident = scene.until(name, "Mitigated")
+    scene.rolled_out()
     assert limits(scene) == served(scene) == {"RATE_LIMIT_QUERY": "40", "RATE_LIMIT_DEPLOY": "10"}
     assert incident["status"]["openReverts"] == 1
     said = "Rate limiting adjusted: queries 40, deployments 10 - Incident blocked-users\n"
@@ -111,6 +112,7 @@ def test_limits_are_switched_off_as_the_last_resort_and_come_back(scene: Scene) 
     scene.until_status(name, ".option", "disable-limits")
     scene.approve(scene.commander, name, COMMANDERS)
     scene.until(name, "Mitigated")
+    scene.rolled_out()
     assert served(scene)["RATE_LIMITING_ENABLED"] == "false"
     assert own_evidence(scene) == "Rate limiting disabled - Incident blocked-users\n"
     incident = scene.until(name, "Resolved")

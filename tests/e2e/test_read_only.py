@@ -64,6 +64,7 @@ def asked(scene: Scene, name: str) -> dict[str, Any]:
 def test_a_check_confirms_the_danger_and_recovery_removes_the_flag(scene: Scene) -> None:
     name = doubted(scene, "damaged")
     scene.until(name, "Mitigated")
+    scene.rolled_out()
     assert flags(scene) == {"search": "on", FLAG: "true"} and read_only(scene)
     assert scene.incident(name)["status"]["openReverts"] == 2, "the flag, and the restart of who reads it"
     report(scene, "intact")
@@ -80,6 +81,7 @@ def test_a_check_confirms_the_danger_and_recovery_removes_the_flag(scene: Scene)
 def test_the_flag_stays_while_the_data_is_not_proven(scene: Scene) -> None:
     name = doubted(scene, "damaged")
     scene.until(name, "Mitigated")
+    scene.rolled_out()
     scene.until_status(name, ".message", "Recovery: waiting for its checks")
     report(scene, "being looked at")
     assert all(read_only(scene) for _ in range(20)), "it is asked for some seconds"
@@ -94,6 +96,7 @@ def test_a_person_confirms_what_no_check_tells(scene: Scene) -> None:
     scene.decide(scene.commander, "Confirm", incident, role=COMMANDERS, option="on-word", step="confirm",
                  reason="two invoices have one number")  # fmt: skip
     scene.until(name, "Mitigated")
+    scene.rolled_out()
     assert flags(scene)[FLAG] == "true" and read_only(scene)
     report(scene, "intact")
     incident = scene.until(name, "Resolved")

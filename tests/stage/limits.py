@@ -44,7 +44,7 @@ class LimitsScene(Scene):
         for document in granted:
             access(document)
         self.kubectl.apply([*granted, playbook])
-        self.kubectl("rollout", "status", "deployment/limits", "--timeout=120s", timeout=150)
+        self.rolled_out("limits")
         return self.open("limited", type="rate-limiting", component="limits", playbookRef={"name": NAME}, **incident)
 
     def _playbook(self, options: list[Document]) -> Document:

@@ -103,8 +103,18 @@ class Scene:
     def break_release(self, version: str = "v2") -> None:
         self.release(version, RELEASE_BROKEN="true")
 
-    def rolled_out(self) -> None:
-        self.kubectl("rollout", "status", "deployment/frontend", "--timeout=120s", timeout=150)
+    def rolled_out(self, name: str = "frontend") -> None:
+        """To the end: kubectl says so while pods of before are still going, and their Service may still lead to them."""
+        self.kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s", timeout=150)
+        self.until_true(f"the pods of {name}, and no others, are there and serve", lambda: self._settled(name))
+
+    def _settled(self, name: str) -> bool:
+        pods = self.kubectl.get("pods", "-l", f"component={name}")["items"]
+        if any(pod["metadata"].get("deletionTimestamp") for pod in pods):
+            return False
+        subsets = self.kubectl.get("endpoints", name).get("subsets") or ()
+        served = {address["targetRef"]["uid"] for subset in subsets for address in subset.get("addresses") or ()}
+        return served == {pod["metadata"]["uid"] for pod in pods}
 
     def open(self, name: str = "frontend-502", **spec: Any) -> str:
         """Opens an Incident as the engineer on call; returns its name."""
