@@ -48,7 +48,7 @@ def rewritten(limits: LimitsScene, name: str, version: int) -> Document:
 
 
 def test_what_the_previous_format_tells_goes_on_under_this_one(limits: LimitsScene, operator: OperatorProcess) -> None:
-    name = waiting(limits, "sleep", "5")
+    name = waiting(limits, "sleep", "8")
     operator.kill()
     before = rewritten(limits, name, FORMAT_VERSION - 1)
     assert "writtenAt" not in before["status"]["steps"][1]
@@ -64,7 +64,7 @@ def test_what_the_previous_format_tells_goes_on_under_this_one(limits: LimitsSce
 
 
 def test_what_a_later_version_has_written_is_left_to_that_one(limits: LimitsScene, operator: OperatorProcess) -> None:
-    name = waiting(limits, "sleep", "1")
+    name = waiting(limits, "sleep", "50")
     operator.kill()
     before = rewritten(limits, name, FORMAT_VERSION + 1)
     operator.start()
