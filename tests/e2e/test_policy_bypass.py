@@ -18,7 +18,7 @@ BACK_WITHIN = timedelta(seconds=10)
 def quick(document: dict[str, Any]) -> None:
     """The shipped playbook with a short time-box and a short hold."""
     option = document["spec"]["options"][0]
-    option["steps"][0]["revert"]["after"] = "30s"
+    option["steps"][0]["revert"]["after"] = "45s"
     option["verify"][1]["holdFor"] = "1s"
 
 

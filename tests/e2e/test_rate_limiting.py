@@ -12,7 +12,8 @@ from tests.stage.pack import folder_of, lines
 from tests.stage.scene import COMMANDER, Scene, keeps_evidence
 
 COMMANDERS = "incident-commander"
-AFTER = "30s"
+# Time enough for the rollout, and for what a test looks at meanwhile.
+AFTER = "45s"
 
 
 def quick(document: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ def step(name: str, expect: str = "it is done", **action: Any) -> Document:
 
 def call(path: str, contains: str) -> Document:
     http = {"service": "limits", "port": 8080, "path": path, "bodyContains": contains}
-    return {"name": "answers", "http": http, "within": "5s"}
+    return {"name": "answers", "http": http, "within": "1m"}
 
 
 @dataclass(frozen=True)
