@@ -48,15 +48,21 @@ def playbook(namespace: str, verify: list[Document], **action: Any) -> Document:
     }
 
 
-def play(
+def play(scene: Scene, verify: list[Document], **more: Any) -> str:
+    """All that `stand` sets up, and the Incident."""
+    stand(scene, verify, **more)
+    return opened(scene)
+
+
+def stand(
     scene: Scene,
     verify: list[Document],
     *,
     frontend: Callable[[Document], None] = lambda _: None,
     beside: tuple[Document, ...] = (),
     **action: Any,
-) -> str:
-    """A frontend that mounts its settings, the playbook, exactly the access that `stanch rbac` prints for it; the Incident."""
+) -> None:
+    """A frontend that mounts its settings, the playbook, exactly the access that `stanch rbac` prints for it."""
     scene.kubectl.apply([settings(), *documents(HERE / "frontend.yaml", lambda it: (mounted(it), frontend(it))), *beside])
     scene.kubectl.apply(documents(AUREUS / "policy.yaml"))
     scene.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
@@ -65,6 +71,9 @@ def play(
     scene.kubectl.apply([*objects(subject), made])
     if scene.deployment()["spec"].get("paused") is None:
         scene.rolled_out()
+
+
+def opened(scene: Scene) -> str:
     return scene.open("contained", playbookRef={"name": NAME})
 
 
@@ -166,9 +175,10 @@ def test_what_flux_would_scale_up_again_is_not_scaled_down(scene: Scene) -> None
 @pytest.mark.requirement("A-06")
 def test_read_only_by_a_config_map_and_a_restart_of_who_reads_it(scene: Scene) -> None:
     action = {"target": "settings", "data": {"read-only": "true"}, "remove": ["broken"], "restart": ["app"]}
-    name = play(scene, [ROLLED_OUT, answers("/health", '"readOnly":true')], setConfig=action)
+    stand(scene, [ROLLED_OUT, answers("/health", '"readOnly":true')], setConfig=action)
+    # Before it is opened: a moment later the restart may have made the first new one.
     pods = {pod["metadata"]["uid"] for pod in scene.kubectl.get("pods", "-l", "component=frontend")["items"]}
-    helped(scene, name)
+    helped(scene, opened(scene))
     assert scene.kubectl.get("configmap", SETTINGS)["data"] == {"read-only": "true"}
     assert ask(scene, "/health")["readOnly"] is True
     assert not pods & {pod["metadata"]["uid"] for pod in scene.kubectl.get("pods", "-l", "component=frontend")["items"]}
