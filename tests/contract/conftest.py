@@ -38,7 +38,8 @@ spec:
 @pytest.fixture(scope="session")
 def thing_kind(cluster: Any) -> None:
     """It stays, as stanch's own kinds do: another process may still test with it."""
-    cluster.kubectl("apply", "-f", "-", input=_THING)
+    with cluster.installing():
+        cluster.kubectl("apply", "-f", "-", input=_THING)
     established(cluster.kubectl, "crd/things.contract.stanch.dev")
 
 

@@ -34,7 +34,8 @@ HEAVY = Bad(
 def installed(cluster: Any) -> Kubectl:
     install(cluster)
     kubectl = Kubectl(cluster.kubectl)
-    kubectl.apply(documents(ROOT / "playbooks" / "aureus" / "policy.yaml"))
+    with cluster.installing():
+        kubectl.apply(documents(ROOT / "playbooks" / "aureus" / "policy.yaml"))
     return kubectl
 
 

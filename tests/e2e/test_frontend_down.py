@@ -170,16 +170,18 @@ def may_read_applications(document: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="session")
-def applications(installed: Any) -> str:
+def applications(cluster: Any, installed: Any) -> str:
     """Argo CD's Application type, without Argo CD: what stanch reads of it is what a person declared."""
     names = {"plural": "applications", "singular": "application", "kind": "Application"}
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     version = {"name": "v1alpha1", "served": True, "storage": True, "schema": schema}
-    installed.apply([{
+    crd = {
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "applications.argoproj.io", "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"}},
         "spec": {"group": "argoproj.io", "scope": "Namespaced", "names": names, "versions": [version]},
-    }])  # fmt: skip
+    }  # fmt: skip
+    with cluster.installing():
+        installed.apply([crd])
     established(installed, "crd/applications.argoproj.io")
     return "argoproj.io/v1alpha1"
 
