@@ -72,6 +72,8 @@ def test_all_of_it_at_once_is_refused_with_its_reason_while_others_are_served(
 ) -> None:
     me, here = whoami(cluster), installed.inside(namespace)
     set_up(here, operator.namespace)
+    if cluster.can_run_pods:  # made by a controller, some time after its namespace
+        here("wait", "--for=create", "configmap/kube-root-ca.crt", "--timeout=60s")
     before = standing(here)
     bads: dict[str, Bad] = {f"bad-{number}": bad for number, bad in enumerate((*BAD, HEAVY)) if bad.reason}
     operator.start()
