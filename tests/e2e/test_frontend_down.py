@@ -17,8 +17,10 @@ from tests.stage.scene import Scene
 
 
 def quick(document: dict[str, Any]) -> None:
-    """The shipped playbook with short holds: a test need not watch a healthy service for long. A restart that does not help has
-    time enough for pods on a busy machine to answer: none that answers would be inconclusive, not denied."""
+    """The shipped playbook with short holds: a test need not watch a healthy service for long. Whether a restart helped is asked
+    once it is rolled out: at the end of that time one question decides, and one that met a pod which is just going would make
+    it inconclusive, not denied."""
+    document["spec"]["options"][0]["steps"][0]["smoke"] = [{"rollout": {"target": "app"}, "within": "2m"}]
     for option in document["spec"]["options"]:
         for check in option["verify"]:
             if "http" in check:

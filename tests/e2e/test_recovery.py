@@ -222,13 +222,14 @@ def test_what_a_denied_option_made_is_nothing_to_go_back_to(trial: TrialScene, t
     """Its pods are ready and its revision is the newest but one: all that speaks for it, but that it did not help."""
     trial.prepare()
     trial.break_release()
-    healthy = check("healthy", "15s", http={"service": "frontend", "port": "8080", "path": "/health"})
-    tune = step("tune", setEnv={"target": "app", "set": {"TUNED": "yes"}})
+    # Asked once it is rolled out: at the end of its time one question decides, and it must not meet a pod that is just going.
+    healthy = check("healthy", "10s", http={"service": "frontend", "port": "8080", "path": "/health"})
+    tune = step("tune", setEnv={"target": "app", "set": {"TUNED": "yes"}}, smoke=[{**ROLLED_OUT, "name": "tuned"}])
     back = {"target": "app", "to": to, "stableAfter": "1s"}
     undo = {"name": "undo", "expect": "the release before serves again", "rolloutUndo": back}
     name = trial.run(
         option("tune", ROLLED_OUT, healthy, steps=[tune], revertOnFailure=True),
-        option("undo", {**ROLLED_OUT, "name": "back"}, {**healthy, "name": "healthy-again"}, steps=[undo]),
+        option("undo", {**ROLLED_OUT, "name": "back"}, {**healthy, "name": "healthy-again", "within": "2m"}, steps=[undo]),
     )
     incident = trial.until(name, "Resolved", 240)
     assert states(incident) == {"tune": "Denied", "undo": "Confirmed"} and reverts(incident)[0] == "Done"

@@ -74,7 +74,9 @@ def test_restart_does_not_help_and_the_release_before_does(trial: TrialScene, ki
     rolled_out(trial, kind, "FRONTEND_VERSION=v1")
     rolled_out(trial, kind, "FRONTEND_VERSION=v2", "RELEASE_BROKEN=true")
     assert revisions(trial) == [1, 2]
-    restart = option("restart", ROLLED_OUT, healthy("4s"), steps=[step("restart", rolloutRestart=SET)])
+    # Asked once it is rolled out: at the end of its time one question decides, and it must not meet a pod that is just going.
+    restarted = step("restart", rolloutRestart=SET, smoke=[{**ROLLED_OUT, "name": "restarted"}])
+    restart = option("restart", ROLLED_OUT, healthy("4s"), steps=[restarted])
     undo = option("undo", ROLLED_OUT, ALL_READY, healthy("1m"), steps=[step("undo", rolloutUndo={**SET, **to})])
     name = trial.run(restart, undo, targets=[{"name": "set", "kind": kind, "objectName": "worker"}])
     incident = trial.until(name, "Resolved", 240)

@@ -33,7 +33,8 @@ LANES = 3
 
 # Longer than any outage of these tests.
 HEALTH = check("health", within="3m", hold_for="1s", http={"service": "frontend", "port": "8080", "path": "/health"})
-# Long enough for the pod to answer (no answer would be inconclusive, not denied).
+# Long enough for the pod to answer (no answer would be inconclusive, not denied), once it is rolled out: at the end of that time
+# one question decides, and it must not meet a pod that is just going.
 UNHELPED = HEALTH | {"within": "10s"}
 TUNE = option(
     "tune",
@@ -41,7 +42,7 @@ TUNE = option(
     UNHELPED,
     steps=[
         step("restart", rolloutRestart={"target": "app"}),
-        step("tune", setEnv={"target": "app", "set": {"FRONTEND_TUNED": "true"}}),
+        step("tune", setEnv={"target": "app", "set": {"FRONTEND_TUNED": "true"}}, smoke=[ROLLED_OUT | {"name": "tuned"}]),
     ],
     revertOnFailure=True,
 )
