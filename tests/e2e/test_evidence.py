@@ -100,6 +100,10 @@ class Stage:
         """The authorizer learns of a Role a moment after it was written."""
         return await self.reading.allowed("get", "", "pods/log", self.namespace) is expected
 
+    async def says(self, pod: str, container: str, text: str) -> bool:
+        """A container that runs has not said anything yet, and its log is a moment behind."""
+        return self.kubectl("logs", pod, "-c", container) == text
+
     def pods(self) -> list[str]:
         return self.kubectl("get", "pods", "-l", "app=web", "-o", "name").replace("pod/", "").split()
 
@@ -135,6 +139,7 @@ async def test_all_that_the_runbook_wants_is_captured_with_the_declared_permissi
     stage.kubectl(*debug, "--attach=false", "--", "sh", "-c", "echo debugged; sleep 3600")
     running = "jsonpath={.status.ephemeralContainerStatuses[0].state.running.startedAt}"
     stage.kubectl("wait", f"--for={running}", f"pod/{first}", "--timeout=60s")
+    await until(lambda: stage.says(first, "debugger", "debugged\n"))
 
     result = await stage.capture()
 
@@ -159,6 +164,7 @@ def text_files(stage: Stage) -> Iterable[tuple[str, str]]:
 
 @pytest.mark.requirement("C-05")
 async def test_what_changed_when_and_by_which_tool_with_the_difference(stage: Stage) -> None:
+    await another_second()
     stage.kubectl("set", "env", "deployment/web", "-c", "app", "MODE=broken", "--field-manager=release-bot")
     stage.kubectl("wait", "--for=jsonpath={.status.observedGeneration}=2", "deployment/web", "--timeout=30s")
     stage.kubectl("patch", "configmap", "web", "--type=merge", "-p", '{"data":{"mode":"read-only"}}')
