@@ -78,8 +78,8 @@ def pair(users_kubeconfig: Path) -> Iterator[tuple[ClusterUnderTest, ClusterUnde
     try:
         first, second = (ClusterUnderTest(p.up(fake_nodes=number)) for number, p in enumerate(providers))
         first.kubectl("apply", "-f", "-", input=WORKLOAD)
-        first.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
-        first.kubectl("wait", "--for=condition=Ready", "pod/tools", "--timeout=60s")
+        first.kubectl("rollout", "status", "deployment/web", "--timeout=180s", timeout=200)
+        first.kubectl("wait", "--for=condition=Ready", "pod/tools", "--timeout=180s", timeout=200)
         yield first, second
     finally:
         for provider in providers:
@@ -88,7 +88,7 @@ def pair(users_kubeconfig: Path) -> Iterator[tuple[ClusterUnderTest, ClusterUnde
 
 def test_two_clusters_do_not_meet(pair: tuple[ClusterUnderTest, ClusterUnderTest]) -> None:
     first, second = pair
-    nodes = second.kubectl("wait", "--for=condition=Ready", "node", "--all", "-o", "name", "--timeout=30s").split()
+    nodes = second.kubectl("wait", "--for=condition=Ready", "node", "--all", "-o", "name", "--timeout=120s", timeout=150).split()
     assert nodes == ["node/fake-0000", f"node/{second.name}-node"]
     assert first.kubectl("get", "node", "-o", "name").split() == [f"node/{first.name}-node"]
     assert second.kubectl("get", "deployment", "-o", "name") == ""
