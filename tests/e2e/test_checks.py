@@ -154,8 +154,8 @@ def test_metric_is_held_against_threshold_and_baseline(trial: TrialScene, promet
     prometheus.until("frontend_backlog", [400])
     per_pod = asked("sum(frontend_backlog{instance=$of}) / 2", freshness="frontend_backlog", variables={"of": "frontend:8080"})
     name = trial.run(
-        option("denied", check("threshold", "5s", prometheus=asked())),
-        option("as-before", check("not-less", "5s", prometheus=asked(expect="value < baseline"))),
+        option("denied", check("threshold", "10s", prometheus=asked())),
+        option("as-before", check("not-less", "10s", prometheus=asked(expect="value < baseline"))),
         option("no-data", check("unheard-of", prometheus=asked('frontend_backlog{queue="none"}'))),
         option("no-prometheus", check("another", prometheus=asked(service="frontend", port=8080))),
         option("not-allowed", check("outside", prometheus=outside("http://127.0.0.1:9090"))),
@@ -247,7 +247,7 @@ def test_smoke_test_after_each_step_stops_the_run_where_it_fails(
 ) -> None:
     trial.prepare()
     trial.everywhere(f"mkdir -p /etc/frontend && echo {str(broken).lower()} >/etc/frontend/broken")
-    health = check("health", "3s", "1s", http={"service": "frontend", "port": 8080, "path": "/health"})
+    health = check("health", "10s", "1s", http={"service": "frontend", "port": 8080, "path": "/health"})
     written = check("written", object={"target": "settings", "expect": "object.data.first == 'done'"})
     steps = [step("first", smoke=[health, written, *smoke]), step("second")]
     name = trial.run(option("only", written, steps=steps, onFailure="Stop"), option("never", written))

@@ -75,11 +75,11 @@ def reverts(incident: Document) -> list[str]:
 def test_mitigations_are_removed_when_the_backlog_has_stayed_small(trial: TrialScene, prometheus: Prometheus) -> None:
     trial.prepare()
     prometheus.tells(400)
-    name = contain(trial)
+    name = contain(trial, hold_for="10s")
     waiting(trial, name, "waiting for its checks")
     assert trial.settings()["read-only"] == "true", "a large backlog keeps the mitigation"
     prometheus.backlog(12)
-    waiting(trial, name, "its checks hold for 5s")
+    waiting(trial, name, "its checks hold for 10s")
     assert trial.settings()["read-only"] == "true", "nothing is removed before the hold is over"
     incident = trial.until(name, "Resolved")
     assert trial.settings()["read-only"] == "false" and reverts(incident) == ["Done"]
@@ -90,11 +90,12 @@ def test_mitigations_are_removed_when_users_are_served_well_too(trial: TrialScen
     trial.prepare()
     prometheus.tells(12)
     served(trial, prometheus, well=False, good=90, fast=50, slow=80)
-    name = contain(trial, *users("2m", "5s"), within="2m")
+    name = contain(trial, *users("2m", "15s"), within="2m", hold_for="15s")
     waiting(trial, name, "waiting for its checks")
     assert trial.settings()["read-only"] == "true", "a small backlog alone is no recovery"
     served(trial, prometheus)
-    waiting(trial, name, "its checks hold for 5s")
+    # Long enough to be seen: it may have begun while Prometheus was still being asked.
+    waiting(trial, name, "its checks hold for 15s")
     incident = trial.until(name, "Resolved")
     assert trial.settings()["read-only"] == "false" and reverts(incident) == ["Done"]
 
