@@ -48,7 +48,11 @@ def refused(database: DatabaseScene) -> bool:
 
 def crowded(database: DatabaseScene, *clients: str, each: int = 6) -> None:
     """A database that refuses its clients, because these, or all of them, leak. One more with each question: a question, or the
-    server's probe, may itself have had the last place for a moment when a leak wanted it."""
+    server's probe, may itself have had the last place for a moment when a leak wanted it. Each client has the connection that it
+    uses before: that the database is ready, the way to it learns a moment later."""
+    database.until_true(
+        "each client has its connection", lambda: len(database.sessions("pool")) == len(database.clients()) == database.replicas()
+    )
     assert database.ask() == "served"
     wanted = count(each)
 
@@ -98,6 +102,7 @@ def test_fewer_frontends_relieve_the_database_and_come_back_afterwards(database:
     assert int(facts["idleTooLong"]) == 0, "leaked a moment ago: not idle for ten minutes, so none is ended"
     assert states(incident) == {"end-idle": "Skipped", "scale-frontend": "Confirmed"}
     assert database.replicas() == 3, "recovery gave back what was there before"
+    database.kubectl("rollout", "status", "deployment/leaky-frontend", "--timeout=120s", timeout=150)
     assert database.ask() == "served" and database.connections() < 15
     logs = [path.read_text() for path in (folder_of(incident) / "logs" / "before-1").glob("database-*")]
     assert any(said in text for said in REFUSALS for text in logs)
