@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +22,8 @@ from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Pin, Ref, Target
 from stanch.evidence.registry import SOURCES
 from stanch.runtime.sweeper import OPEN, UNRECORDED
-from tests.contract.installed import Object, create, install, refused
+from tests.cluster.model import ClusterError
+from tests.contract.installed import Object, create, install, refused, until
 from tests.unit import api_examples as examples
 
 AT = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -53,8 +55,21 @@ def test_thirty_actions_stay_within_the_budget(cluster: Any) -> None:
     assert "playbooks.stanch.dev" in cluster.kubectl("apply", "--dry-run=server", "-f", "-", input=text)
 
 
+def explained(cluster: Any, field: str) -> str:
+    """What is said of a kind that was made a moment ago is published a moment later."""
+    said: list[str] = []
+
+    def published() -> bool:
+        with suppress(ClusterError):
+            said.append(cluster.kubectl("explain", field))
+        return bool(said)
+
+    until(published)
+    return said[0]
+
+
 def test_explain_is_the_reference(cluster: Any) -> None:
-    steps = cluster.kubectl("explain", "playbook.spec.options.steps")
+    steps = explained(cluster, "playbook.spec.options.steps")
     for line in ("rolloutRestart", "rolloutUndo", "One action, what is expected of it", "expect\t<string> -required-"):
         assert line in steps
     to = cluster.kubectl("explain", "playbook.spec.options.steps.rolloutUndo.to")
