@@ -125,7 +125,8 @@ async def stage(cluster: Any, namespace: str, tmp_path: Path) -> AsyncIterator[S
         stage.apply(role(stage.rules()))
         restarted = 'jsonpath={.status.containerStatuses[?(@.name=="once")].restartCount}=1'
         await until(lambda: stage.may_read_logs(True))
-        stage.kubectl("wait", "--for=create", "pod", "-l", "app=web", "--timeout=60s")
+        # Of both pods: what is waited for by a selector are those that are there by then.
+        stage.kubectl("wait", "--for=jsonpath={.status.replicas}=2", "deployment/web", "--timeout=60s")
         stage.kubectl("wait", f"--for={restarted}", "pod", "-l", "app=web", "--timeout=120s")
         alive = 'jsonpath={.status.containerStatuses[?(@.name=="once")].started}=true'
         stage.kubectl("wait", f"--for={alive}", "pod", "-l", "app=web", "--timeout=120s")
