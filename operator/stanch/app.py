@@ -40,6 +40,7 @@ from stanch.runtime.announce import Announcer
 from stanch.runtime.decisions import DecisionIndex, about
 from stanch.runtime.effects import Effects
 from stanch.runtime.metrics import Metrics
+from stanch.runtime.overdue import Overdue
 from stanch.runtime.queue import KeyQueue
 from stanch.runtime.settings import Settings
 from stanch.runtime.sweeper import Sweeper, deleted_at, key_of, wants_tick
@@ -97,6 +98,7 @@ class Operator:
         self.identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
         self.term: Term | None = None
         self.sweeper: Sweeper | None = None
+        self.overdue: Overdue | None = None
         self.ticker: Ticker | None = None
         self.workers: Workers | None = None
         self.waits_for = "the API server"
@@ -166,6 +168,7 @@ class Operator:
         self.workers = Workers(self.queue, self.ticker.tick, api.clock, self.metrics, self.settings.workers)
         hear = self.sink_decision(world)
         self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces, hear)
+        self.overdue = Overdue(api.clock, self.metrics)
         declared = Declared(clusters.own, api.clock)
         sinks = Sinks(self.sink_incident, self.told_decision(self.sweeper, hear), declared.told)
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
@@ -203,8 +206,9 @@ class Operator:
         )  # fmt: skip
 
     def sink_incident(self, obj: Object, gone: bool) -> None:
-        assert self.sweeper is not None and self.ticker is not None
+        assert self.sweeper is not None and self.ticker is not None and self.overdue is not None
         self.sweeper.told(obj, gone=gone)
+        self.overdue.told(obj, gone=gone)
         key, due = key_of(obj), deleted_at(obj)
         if gone:
             self.ticker.forget(key)

@@ -17,10 +17,12 @@ from aiohttp import web
 
 from stanch.app import HANGS_AFTER, Operator, legible
 from stanch.engine.errors import Refused, Retryable
+from stanch.runtime.overdue import Overdue
 from stanch.runtime.settings import Settings
 from stanch.runtime.sweeper import Sweeper
 from stanch.runtime.workers import Workers
 from tests.unit.memory import MemoryClusters, MemoryServer
+from tests.unit.world import Life, Site
 
 
 def settings(folder: Path, server: str) -> Settings:
@@ -136,6 +138,18 @@ async def test_ticks_that_hang_are_named_and_a_reason_to_be_restarted(tmp_path: 
     hang = {("aureus", name): began - HANGS_AFTER - 1 for name in ("frontend-502", "database-down")}
     operator.workers.under_way.update(hang)
     assert operator.healthy() == "ticks hang: aureus/frontend-502, aureus/database-down"
+
+
+async def test_an_incident_that_the_watch_tells_of_is_counted_where_it_is_late(tmp_path: Path) -> None:
+    """Whether a tick ever comes to it or not."""
+    site = Site()
+    operator, life, time = Operator(settings(tmp_path, "http://127.0.0.1:1")), Life(site), site.server.time
+    operator.sweeper = Sweeper(life.world.clusters.own, time, operator.queue, operator.metrics, (), hear=lambda _: None)
+    operator.ticker, operator.overdue = life.ticker, Overdue(time, operator.metrics)
+    late = site.incident | {"status": {"reverts": [{"state": "Owed", "dueAt": "2026-01-05T08:00:00Z"}]}}
+    for obj, gone, overdue in ((late, False, 1), (site.incident, False, 0), (late, False, 1), (late, True, 0)):
+        operator.sink_incident(obj, gone)
+        assert operator.metrics.registry.get_sample_value("stanch_reverts_overdue") == overdue
 
 
 @pytest.mark.long

@@ -17,3 +17,9 @@ class Metrics:
         self.leader = Gauge("stanch_leader", "1 while this process leads.", registry=self.registry)
         self.sweeps = Counter("stanch_sweeps", "Sweeps over all incidents.", registry=self.registry)
         self.silent = Gauge("stanch_watch_silent", "1 while the watch does not tell what a list shows.", registry=self.registry)
+        self.overdue_reverts = Gauge(
+            "stanch_reverts_overdue", "Changes whose time to be taken back is over, and that were not.", registry=self.registry
+        )
+        self.missed_deadlines = Gauge(
+            "stanch_deadlines_missed", "Approvals and options that go on after their time.", registry=self.registry
+        )

@@ -1,0 +1,58 @@
+"""What is late: changes that should have been taken back by now, and approvals and options that go on after their deadline.
+
+Counted from what the watch tells, when somebody asks: a tick that hangs or fails keeps none of it from being seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from stanch.domain.incident import OPEN_REVERTS
+from stanch.engine.moves import FROZEN
+from stanch.engine.ports import Clock, Object
+from stanch.runtime.metrics import Metrics
+from stanch.runtime.queue import Key
+from stanch.runtime.sweeper import key_of
+
+
+@dataclass
+class Overdue:
+    clock: Clock
+    metrics: Metrics
+    _reverts: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
+    _deadlines: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.metrics.overdue_reverts.set_function(lambda: self._over(self._reverts))
+        self.metrics.missed_deadlines.set_function(lambda: self._over(self._deadlines))
+
+    def told(self, obj: Object, *, gone: bool = False) -> None:
+        """The watch told about this Incident."""
+        status = {} if gone else obj.get("status") or {}
+        note(self._reverts, key_of(obj), reverts(status))
+        note(self._deadlines, key_of(obj), deadlines(status))
+
+    def _over(self, known: dict[Key, tuple[datetime, ...]]) -> int:
+        # Of who knows no Incident the clock may not know the time yet.
+        return sum(at < self.clock.now() for times in known.values() for at in times)
+
+
+def note(known: dict[Key, tuple[datetime, ...]], key: Key, times: tuple[datetime, ...]) -> None:
+    if times:
+        known[key] = times
+    else:
+        known.pop(key, None)
+
+
+def reverts(status: Object) -> tuple[datetime, ...]:
+    """When what is owed should be taken back; what waits for a person or for another try is owed, too."""
+    owed = [record for record in status.get("reverts", ()) if record["state"] in OPEN_REVERTS and "dueAt" in record]
+    return tuple(datetime.fromisoformat(record["dueAt"]) for record in owed)
+
+
+def deadlines(status: Object) -> tuple[datetime, ...]:
+    """Of an approval or an option under way; a freeze stops it, and gives the option its time anew."""
+    if "deadline" not in status or status.get("reason") == FROZEN:
+        return ()
+    return (datetime.fromisoformat(status["deadline"]),)
