@@ -49,14 +49,16 @@ $(OWN_UV):
 	@"$(CACHE)/uv-$(UV_VERSION)/bin/python" -m pip install "uv==$(UV_VERSION)"
 
 test: lint ## Lint, then all tests below bench, on a real cluster that comes and goes; at the end what is proven
-	@echo "building what the test cluster is made of (kept in $(CACHE); minutes the first time)"
+	@echo "building what the test cluster is made of, and Helm (kept in $(CACHE); minutes the first time)"
 	@$(BIN)/python -m tests.cluster build
+	@$(BIN)/python -m tests.chart --helm >/dev/null
 	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench --requirements $(PARALLEL)
 
 test-unit: venv ## Tests without a cluster but the long ones, searching less far, on every core; changes nothing on the machine
 	@$(PYTEST) tests/unit -m "not long" --hypothesis-profile=quick $(PARALLEL)
 
 test-contract: venv ## Tests against a real API server
+	@$(BIN)/python -m tests.chart --helm >/dev/null
 	@$(PYTEST) tests/contract
 
 test-e2e: venv ## Tests on real pods
@@ -99,10 +101,14 @@ lint: venv ## Style, layers, and whether what is generated is up to date
 	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(BIN)/python -m stanch.api.crds "$$fresh" && \
 		diff -ru --exclude=README.md crds "$$fresh" || \
 		{ echo "crds/ is not what the models say (or they do not load): run 'make generate'" >&2; exit 1; }
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && $(BIN)/python -m tests.chart "$$fresh" && \
+		diff -ru --exclude=NOTES.txt manifests/chart "$$fresh" || \
+		{ echo "manifests/chart is not what the kustomizations say: run 'make generate'" >&2; exit 1; }
 	@$(BIN)/python -m stanch.engine.diagram --check README.md
 
-generate: venv ## Write what is generated: the CRDs, the README's diagram
+generate: venv ## Write what is generated: the CRDs, the Helm chart, the README's diagram
 	@$(BIN)/python -m stanch.api.crds crds/
+	@$(BIN)/python -m tests.chart manifests/chart
 	@$(BIN)/python -m stanch.engine.diagram README.md
 
 clean: ## Remove what was made inside the checkout; clusters and caches outside stay

@@ -1,0 +1,124 @@
+"""Where the chart differs from the kustomizations: its values, and the few places at which objects ask for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chart.source import Object, at
+from tests.chart.template import Inline, Lines
+
+# Everywhere, also inside texts: where the operator is installed.
+NAMESPACE = "stanch-system"
+RELEASE = "$.Release.Namespace"
+# What `helm uninstall` leaves in the cluster, because what people can not make again would go with it.
+KEPT = ("CustomResourceDefinition", "PersistentVolumeClaim")
+# Helm does not make the namespace that it installs into.
+LEFT_OUT = ("Namespace/stanch-system",)
+
+OPERATOR, CLAIM = "Deployment/stanch", "PersistentVolumeClaim/stanch-packs"
+SCRAPE, ALERTS = "ServiceMonitor/stanch", "PrometheusRule/stanch"
+POD = "spec.template.spec"
+CONTAINER = f"{POD}.containers.0"
+
+# Objects of a kind, or one object, that are there only where a value says so.
+SWITCHES: Mapping[str, str] = {
+    "CustomResourceDefinition": "crds.install",
+    "PriorityClass": "priorityClass.create",
+    "PodDisruptionBudget": "podDisruptionBudget.create",
+    "NetworkPolicy": "networkPolicy.create",
+    "ServiceMonitor": "serviceMonitor.create",
+    "PrometheusRule": "prometheusRule.create",
+}
+
+TEXT = {"type": "string"}
+GIVEN = {"type": "string", "minLength": 1}
+YES_OR_NO = {"type": "boolean"}
+NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}
+QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
+LABELS = {"type": "object", "additionalProperties": TEXT}
+
+
+def closed(properties: Mapping[str, Any]) -> Object:
+    return {"type": "object", "additionalProperties": False, "properties": dict(properties)}
+
+
+def listed(item: Object) -> Object:
+    return {"type": "array", "items": item, "uniqueItems": True}
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of the chart: its path, what it is where nobody says, its JSON schema, and what it is for."""
+
+    path: str
+    default: Any
+    schema: Object
+    comment: str
+
+
+def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
+    """In the order of values.yaml. What stands in an object is the default."""
+    operator, claim = objects[OPERATOR], objects[CLAIM]
+    repository, _, tag = at(operator, f"{CONTAINER}.image").rpartition(":")
+    policy = at(operator, f"{CONTAINER}.imagePullPolicy")
+    return (
+        Value("image.repository", repository, GIVEN, "Where you pushed what `make image` made: no registry serves this name."),
+        Value("image.tag", tag, GIVEN, "A tag, or a digest (sha256:…)."),
+        Value("image.pullPolicy", policy, {"enum": ["Always", "IfNotPresent", "Never"]}, ""),
+        Value("image.pullSecrets", [], listed(closed({"name": GIVEN})), "For a registry that asks who you are: [{name: …}]."),
+        Value("watch.namespaces", [], listed(NAME), "The only namespaces whose Incidents it works on, and may. Empty: all."),
+        Value("packs.size", at(claim, "spec.resources.requests.storage"), GIVEN, "Of the volume with the evidence."),
+        Value("packs.storageClass", "", TEXT, "Empty: the cluster's default. Let its volumes be retained."),
+        Value("resources", at(operator, f"{CONTAINER}.resources"), closed({"requests": QUANTITIES, "limits": QUANTITIES}), ""),
+        Value("crds.install", True, YES_OR_NO, "The four kinds; they stay when the release is uninstalled."),
+        Value("priorityClass.create", True, YES_OR_NO, ""),
+        Value("priorityClass.name", at(operator, f"{POD}.priorityClassName"), TEXT, "Of the operator's pod, created or not."),
+        Value("podDisruptionBudget.create", True, YES_OR_NO, ""),
+        Value("networkPolicy.create", True, YES_OR_NO, "Holds where the cluster's network enforces such."),
+        Value("serviceMonitor.create", False, YES_OR_NO, "For the Prometheus Operator, whose kind it is."),
+        Value("serviceMonitor.labels", {}, LABELS, "What your Prometheus selects by."),
+        Value("prometheusRule.create", False, YES_OR_NO, "Alerts: no leader, overdue revert, silent watch, missed deadline."),
+        Value("prometheusRule.labels", {}, LABELS, ""),
+    )
+
+
+def changes(objects: Mapping[str, Object]) -> dict[str, dict[str, Inline]]:
+    """By object and path, what stands there instead."""
+    reference = 'printf "%s%s%s" .repository (ternary "@" ":" (hasPrefix "sha256:" .tag)) .tag | quote'
+    return {
+        "PriorityClass/stanch": {"metadata.name": value("priorityClass.name")},
+        OPERATOR: {
+            f"{POD}.priorityClassName": value("priorityClass.name"),
+            f"{CONTAINER}.image": Inline(f"{{{{ with $.Values.image }}}}{{{{ {reference} }}}}{{{{ end }}}}"),
+            f"{CONTAINER}.imagePullPolicy": value("image.pullPolicy"),
+            f"{CONTAINER}.resources": value("resources"),
+        },
+        CLAIM: {"spec.resources.requests.storage": value("packs.size")},
+        SCRAPE: {"metadata.labels": labels(objects[SCRAPE], "serviceMonitor.labels")},
+        ALERTS: {"metadata.labels": labels(objects[ALERTS], "prometheusRule.labels")},
+    }
+
+
+def additions() -> dict[str, dict[str, Lines]]:
+    """By object and path of a map, what is added to it where a value is given."""
+    return {
+        OPERATOR: {POD: given("image.pullSecrets", "imagePullSecrets")},
+        CLAIM: {"spec": given("packs.storageClass", "storageClassName")},
+    }
+
+
+def value(path: str) -> Inline:
+    return Inline(f"{{{{ toJson $.Values.{path} }}}}")
+
+
+def given(path: str, key: str) -> Lines:
+    return Lines(f"{{{{- with $.Values.{path} }}}}\n{key}: {{{{ toJson . }}}}\n{{{{- end }}}}")
+
+
+def labels(document: Object, path: str) -> Inline:
+    """Its own, which nobody can take away, and those given."""
+    own = " ".join(json.dumps(word) for pair in at(document, "metadata.labels").items() for word in pair)
+    return Inline(f"{{{{ merge (dict {own}) $.Values.{path} | toJson }}}}")

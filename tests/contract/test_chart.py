@@ -1,0 +1,192 @@
+"""The Helm chart is what the kustomizations are: both are rendered, and compared object by object."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.build import helm
+from tests.chart.places import KEPT, NAMESPACE
+from tests.chart.template import template
+from tests.cluster.model import ClusterError
+from tests.cluster.run import run
+from tests.contract.test_manifests import GOLDENS, Object, rendered, rights
+from tests.stage.kubectl import parsed
+from tests.stage.overlay import EXAMPLE, MANIFESTS
+
+CHART = MANIFESTS / "chart"
+POLICY = "helm.sh/resource-policy"
+# What the chart adds to objects, and nothing else.
+ADDED = {POLICY}
+WATCH = f"watch.namespaces={{{EXAMPLE}}}"
+MONITORING = "serviceMonitor.create=true,prometheusRule.create=true"
+ALERTS = ("ServiceMonitor", "PrometheusRule")
+Helm = Callable[..., str]
+
+
+@pytest.fixture
+def run_helm(tmp_path: Path) -> Helm:
+    """It finds nothing of the user's, and no cluster."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "none")}
+    program = str(helm())
+    return lambda *arguments: run([program, *arguments], env=environment)
+
+
+@pytest.fixture
+def chart(run_helm: Helm) -> Callable[..., list[Object]]:
+    """What the chart renders with these values."""
+
+    def templated(*values: str, folder: Path = CHART, namespace: str = NAMESPACE) -> list[Object]:
+        told = [word for value in values for word in ("--set", value)]
+        return parsed(run_helm("template", "stanch", str(folder), "--namespace", namespace, *told))
+
+    return templated
+
+
+def by_name(documents: list[Object]) -> dict[tuple[str, str, str], Object]:
+    """Without what the chart may add."""
+    found = {name_of(document): plain(document) for document in documents}
+    assert len(found) == len(documents), "no object is there twice"
+    return found
+
+
+def name_of(document: Object) -> tuple[str, str, str]:
+    return document["kind"], document["metadata"].get("namespace", ""), document["metadata"]["name"]
+
+
+def plain(document: Object) -> Object:
+    metadata = dict(document["metadata"])
+    annotations = {key: value for key, value in metadata.pop("annotations", {}).items() if key not in ADDED}
+    return {**document, "metadata": {**metadata, **({"annotations": annotations} if annotations else {})}}
+
+
+def kustomized(cluster: Any, folder: Path) -> dict[tuple[str, str, str], Object]:
+    """But for the namespace, which Helm makes itself."""
+    return by_name([document for document in rendered(cluster, folder) if document["kind"] != "Namespace"])
+
+
+def test_with_its_own_values_it_is_the_overlay_cluster_wide(cluster: Any, chart: Any) -> None:
+    assert by_name(chart()) == kustomized(cluster, MANIFESTS / "overlays" / "cluster-wide")
+
+
+def test_with_a_namespace_to_watch_it_is_the_overlay_single_namespace(cluster: Any, chart: Any) -> None:
+    assert by_name(chart(WATCH)) == kustomized(cluster, MANIFESTS / "overlays" / "single-namespace")
+
+
+def test_with_monitoring_it_is_the_overlay_with_that_component(cluster: Any, chart: Any, tmp_path: Path) -> None:
+    parts = (MANIFESTS / "overlays" / "cluster-wide", MANIFESTS / "components" / "monitoring")
+    base, component = (os.path.relpath(part, tmp_path.resolve()) for part in parts)
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": [component]}))
+    found = by_name(chart(MONITORING))
+    assert {kind for kind, _, _ in found} >= set(ALERTS)
+    assert found == kustomized(cluster, tmp_path)
+
+
+@pytest.mark.parametrize(("values", "golden"), [((), "cluster-wide"), ((WATCH,), "single-namespace")])
+def test_it_grants_what_was_reviewed_and_nothing_else(chart: Any, values: tuple[str, ...], golden: str) -> None:
+    assert rights(chart(*values)) == yaml.safe_load((GOLDENS / f"{golden}.yaml").read_text())
+
+
+def test_of_several_namespaces_each_is_bound_and_told(chart: Any) -> None:
+    one, two = by_name(chart(WATCH)), by_name(chart("watch.namespaces={aureus,other}"))
+    new = ("RoleBinding", "other", "stanch-operator")
+    assert two.keys() - one.keys() == {new} and two[new]["roleRef"] == one[("RoleBinding", "aureus", "stanch-operator")]["roleRef"]
+    assert {"name": "STANCH_NAMESPACES", "value": "aureus other"} in container(two)["env"]
+
+
+def container(found: dict[tuple[str, str, str], Object]) -> Object:
+    (deployment,) = (document for document in found.values() if document["kind"] == "Deployment")
+    return deployment["spec"]["template"]["spec"]["containers"][0]
+
+
+def test_types_and_evidence_stay_when_it_is_uninstalled(chart: Any) -> None:
+    kept = [document["kind"] for document in chart() if document["metadata"].get("annotations", {}).get(POLICY) == "keep"]
+    assert sorted(kept) == sorted([*["CustomResourceDefinition"] * 4, "PersistentVolumeClaim"])
+    assert set(kept) == set(KEPT)
+
+
+@pytest.mark.parametrize(
+    ("value", "kinds"),
+    [
+        ("crds.install=false", {"CustomResourceDefinition"}),
+        ("networkPolicy.create=false", {"NetworkPolicy"}),
+        ("podDisruptionBudget.create=false", {"PodDisruptionBudget"}),
+        ("priorityClass.create=false", {"PriorityClass"}),
+    ],
+)
+def test_a_switch_takes_its_kind_away_and_nothing_else(chart: Any, value: str, kinds: set[str]) -> None:
+    everything, rest = by_name(chart()), by_name(chart(value))
+    assert {kind for kind, _, _ in everything.keys() - rest.keys()} == kinds and kinds.isdisjoint(kind for kind, _, _ in rest)
+    assert all(rest[name] == everything[name] for name in rest)
+
+
+def test_every_other_value_stands_where_it_belongs(chart: Any) -> None:
+    found = by_name(chart(
+        "image.repository=registry.example.org/stanch", "image.tag=sha256:ab", "image.pullPolicy=Always",
+        "image.pullSecrets[0].name=mine", "packs.size=1Ti", "packs.storageClass=fast", "priorityClass.name=urgent",
+        "resources.limits.memory=2Gi", MONITORING, "serviceMonitor.labels.release=a", "prometheusRule.labels.release=b",
+        namespace="123",
+    ))  # fmt: skip
+    pod = found["Deployment", "123", "stanch"]["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "mine"}] and pod["priorityClassName"] == "urgent"
+    assert container(found)["image"] == "registry.example.org/stanch@sha256:ab"
+    assert container(found)["imagePullPolicy"] == "Always" and container(found)["resources"]["limits"]["memory"] == "2Gi"
+    claim = found["PersistentVolumeClaim", "123", "stanch-packs"]["spec"]
+    assert claim["storageClassName"] == "fast" and claim["resources"]["requests"] == {"storage": "1Ti"}
+    assert ("PriorityClass", "", "urgent") in found
+    labels = [found[kind, "123", "stanch"]["metadata"]["labels"] for kind in ALERTS]
+    assert labels == [{"app.kubernetes.io/part-of": "stanch", "release": value} for value in ("a", "b")]
+    assert NAMESPACE not in yaml.safe_dump(list(found.values())), "everything is in the namespace of the release"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("image.tga=1", "tga"),
+        ("networkpolicy.create=false", "networkpolicy"),
+        ("image.tag=1", "/image/tag"),
+        ("crds.install=perhaps", "/crds/install"),
+        ("watch.namespaces={Aureus}", "/watch/namespaces/0"),
+        ("watch.namespaces={aureus,aureus}", "/watch/namespaces"),
+        ("resources.limit.memory=1Gi", "limit"),
+        (f"watch.namespaces={{{NAMESPACE}}}", "not the operator's own namespace"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(chart: Any, value: str, said: str) -> None:
+    with pytest.raises(ClusterError, match=said):
+        chart(value)
+
+
+def test_a_chart_that_depends_on_it_may_share_its_values(chart: Any) -> None:
+    assert chart("global.region=eu") == chart()
+
+
+@pytest.mark.parametrize("values", [(), ("--set", f"{WATCH},{MONITORING}")])
+def test_helm_has_nothing_to_say_about_it(run_helm: Helm, values: tuple[str, ...]) -> None:
+    assert "0 chart(s) failed" in run_helm("lint", "--strict", *values, str(CHART))
+
+
+def test_braces_of_an_object_s_own_are_left_alone(chart: Any, tmp_path: Path) -> None:
+    """In whatever style YAML writes them: a description, an annotation of an alert, an expression of CEL."""
+    said = {
+        "kind": "A",
+        "metadata": {"name": "a"},
+        "one": "{{ .x }} is: {{",
+        "flow": {"a": "}} {{- /*", "b": ["{{"]},
+        "two": "# '{{`\n{{",
+    }
+    own = shutil.copytree(CHART, tmp_path / "chart")
+    (own / "templates" / "own.yaml").write_text("---\n" + template(said))
+    assert said in chart(folder=own)
+
+
+def test_its_notes_say_how_the_namespace_is_kept_strict(run_helm: Helm) -> None:
+    said = run_helm("install", "stanch", str(CHART), "--dry-run=client", "--namespace", "elsewhere", "--set", WATCH)
+    assert "kubectl label namespace elsewhere pod-security.kubernetes.io/enforce=restricted" in said
+    assert f"the Incidents of {EXAMPLE}." in said and "No registry serves localhost/" in said
