@@ -13,7 +13,7 @@ from tests.chart.template import Inline, Lines
 # Everywhere, also inside texts: where the operator is installed.
 NAMESPACE = "stanch-system"
 RELEASE = "$.Release.Namespace"
-# What `helm uninstall` leaves in the cluster, because what people can not make again would go with it.
+# What `helm uninstall` leaves: every Incident and Decision would go with its type, and the evidence with its claim.
 KEPT = ("CustomResourceDefinition", "PersistentVolumeClaim")
 # Helm does not make the namespace that it installs into.
 LEFT_OUT = ("Namespace/stanch-system",)
@@ -69,7 +69,7 @@ def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
         Value("image.tag", tag, GIVEN, "A tag, or a digest (sha256:…)."),
         Value("image.pullPolicy", policy, {"enum": ["Always", "IfNotPresent", "Never"]}, ""),
         Value("image.pullSecrets", [], listed(closed({"name": GIVEN})), "For a registry that asks who you are: [{name: …}]."),
-        Value("watch.namespaces", [], listed(NAME), "The only namespaces whose Incidents it works on, and may. Empty: all."),
+        Value("watch.namespaces", [], listed(NAME), "Whose Incidents it works on; they must be there. Empty: all."),
         Value("packs.size", at(claim, "spec.resources.requests.storage"), GIVEN, "Of the volume with the evidence."),
         Value("packs.storageClass", "", TEXT, "Empty: the cluster's default. Let its volumes be retained."),
         Value("resources", at(operator, f"{CONTAINER}.resources"), closed({"requests": QUANTITIES, "limits": QUANTITIES}), ""),
