@@ -12,6 +12,9 @@ SHELLS |= {"asyncio.subprocess.create_subprocess_shell"}
 UNSAFE_YAML = {f"yaml.{name}{all_}" for name in ("load", "unsafe_load", "full_load") for all_ in ("", "_all")}
 SLEEPS = {"time.sleep", "asyncio.sleep"}
 MOCKS = ("unittest.mock", "mock", "pytest_mock")
+STARTS = {f"subprocess.{name}" for name in ("run", "Popen", "call", "check_call", "check_output")}
+# What a client is told so that it asks nobody who is at the other end.
+UNVERIFIED = {"ssl", "verify", "verify_ssl", "check_hostname"}
 EXCUSES = {"pytest.skip", "pytest.xfail", "pytest.importorskip"}
 EXCUSES |= {f"pytest.mark.{name}" for name in ("skip", "skipif", "xfail")}
 EVERYTHING = {"Exception", "BaseException", "builtins.Exception", "builtins.BaseException"}
@@ -30,6 +33,47 @@ def shells(module: Module) -> Iterator[str]:
         asked = any(word.arg == "shell" and not is_constant(word.value, False) for word in call.keywords)
         if asked or full_name(module, call.func) in SHELLS:
             yield module.place(call)
+
+
+def one_text_commands(module: Module) -> Iterator[str]:
+    """A program and its words in one text: somebody splits it, and a value with a blank in it becomes two words."""
+    for call in module.calls():
+        starts = full_name(module, call.func) in STARTS
+        if (
+            starts
+            and call.args
+            and isinstance(call.args[0], ast.Constant | ast.JoinedStr | ast.BinOp)
+            and not is_list(call.args[0])
+        ):
+            yield module.place(call)
+
+
+def is_list(node: ast.AST) -> bool:
+    """A list, or one that is put together."""
+    return isinstance(node, ast.List) or (isinstance(node, ast.BinOp) and (is_list(node.left) or is_list(node.right)))
+
+
+def strangers(module: Module) -> Iterator[str]:
+    """TLS without asking who is at the other end; of clients that ruff does not know, too."""
+    for node in module.nodes:
+        if isinstance(node, ast.keyword) and node.arg in UNVERIFIED and is_constant(node.value, False):
+            yield module.place(node)
+        elif isinstance(node, ast.Assign) and is_constant(node.value, False):
+            if any(dotted(target).rpartition(".")[2] in UNVERIFIED for target in node.targets):
+                yield module.place(node)
+        elif full_name(module, node) == "ssl.CERT_NONE":
+            yield module.place(node)
+
+
+def judging_asserts(module: Module) -> Iterator[str]:
+    """Asserts that judge something: `python -O` leaves them out. To say that a value is there (`x is not None`) is no judgement."""
+    return (module.place(node) for node in module.nodes if isinstance(node, ast.Assert) and not says_it_is_there(node.test))
+
+
+def says_it_is_there(test: ast.AST) -> bool:
+    if isinstance(test, ast.BoolOp):
+        return isinstance(test.op, ast.And) and all(says_it_is_there(part) for part in test.values)
+    return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot) and is_constant(test.comparators[0], None)
 
 
 def unsafe_yaml(module: Module) -> Iterator[str]:

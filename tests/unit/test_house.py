@@ -37,9 +37,13 @@ def broken(rule: Rule, *folders: Path) -> set[str]:
     return {place for module in modules(*folders) for place in rule(module)}
 
 
-@pytest.mark.parametrize("rule", [rules.shells, rules.unsafe_yaml, rules.mocks])
+@pytest.mark.parametrize("rule", [rules.shells, rules.one_text_commands, rules.unsafe_yaml, rules.strangers, rules.mocks])
 def test_nowhere(rule: Rule):
     assert broken(rule, PACKAGE, TESTS) == set()
+
+
+def test_the_operator_asserts_only_that_something_is_there():
+    assert broken(rules.judging_asserts, PACKAGE) == set()
 
 
 def test_tests_are_skipped_only_where_there_is_a_reason():
@@ -65,6 +69,15 @@ def test_no_module_keeps_state():
         (rules.shells, "import subprocess as s\ns.run('ls', shell=quick)"),
         (rules.shells, "from os import system\nsystem('ls')"),
         (rules.shells, "import asyncio\nasyncio.create_subprocess_shell('ls')"),
+        (rules.one_text_commands, "import subprocess\nsubprocess.run('ls')"),
+        (rules.one_text_commands, "from subprocess import Popen\nPopen(f'ls {place}')"),
+        (rules.one_text_commands, "import subprocess\nsubprocess.check_output('ls ' + place)"),
+        (rules.strangers, "import aiohttp\naiohttp.TCPConnector(ssl=False)"),
+        (rules.strangers, "get(url, verify=False)"),
+        (rules.strangers, "context.check_hostname = False"),
+        (rules.strangers, "import ssl\ncontext.verify_mode = ssl.CERT_NONE"),
+        (rules.judging_asserts, "assert len(text) < 10"),
+        (rules.judging_asserts, "assert user is not None and user.may(verb)"),
         (rules.unsafe_yaml, "import yaml\nyaml.load(text)"),
         (rules.unsafe_yaml, "from yaml import load as read\nread(text, Loader=L)"),
         (rules.mocks, "from unittest.mock import patch"),
@@ -90,6 +103,9 @@ def test_a_rule_sees_what_breaks_it(rule: Rule, source: str):
     ("rule", "source"),
     [
         (rules.shells, "import subprocess\nsubprocess.run(['ls'], shell=False)"),
+        (rules.one_text_commands, "import subprocess\nsubprocess.run(['ls'] + words)"),
+        (rules.strangers, "aiohttp.TCPConnector(ssl=context)"),
+        (rules.judging_asserts, "assert plan is not None and plan.step is not None"),
         (rules.unsafe_yaml, "import yaml\nyaml.safe_load(text)"),
         (rules.mocks, "import mockery"),
         (rules.sleeps, "import asyncio\nasync def test_it(): await asyncio.sleep(0)"),

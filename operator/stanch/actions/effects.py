@@ -10,7 +10,7 @@ from stanch.engine.errors import Refused
 from stanch.engine.parts import Change, Effected, Stage
 from stanch.engine.ports import Object
 
-TOKEN = "stanch.dev/token"
+TOKEN = "stanch.dev/token"  # noqa: S105 (an annotation's name)
 
 
 def observe(obj: Object, token: str) -> bool:
