@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help venv test test-unit test-contract test-e2e crash faults soak bench profile demo demo-down image cluster-up cluster-down lint generate clean
+.PHONY: help venv test test-unit test-contract test-e2e crash faults soak bench profile demo demo-down image cluster-up cluster-down lint audit generate clean
 
 PYTHON ?= python3
 # Extra words for pytest, as in: make test-unit ARGS="-k durations"
@@ -48,7 +48,8 @@ $(OWN_UV):
 		{ echo "python3 -m venv does not work here: install uv, or Debian's python3-venv" >&2; exit 1; }
 	@"$(CACHE)/uv-$(UV_VERSION)/bin/python" -m pip install "uv==$(UV_VERSION)"
 
-test: lint ## Lint, then all tests below bench, on a real cluster that comes and goes; at the end what is proven
+test: lint ## Lint, audit, then all tests below bench, on a real cluster that comes and goes; at the end what is proven
+	@$(BIN)/python -m tests.advisories --where-reachable
 	@echo "building what the test cluster is made of, and Helm (kept in $(CACHE); minutes the first time)"
 	@$(BIN)/python -m tests.cluster build
 	@$(BIN)/python -m tests.chart --helm >/dev/null
@@ -105,6 +106,9 @@ lint: venv ## Style, layers, and whether what is generated is up to date
 		diff -ru --exclude=NOTES.txt manifests/chart "$$fresh" || \
 		{ echo "manifests/chart is not what the kustomizations say: run 'make generate'" >&2; exit 1; }
 	@$(BIN)/python -m stanch.engine.diagram --check README.md
+
+audit: venv ## What is publicly known to be wrong with the locked packages; fails where nobody can be asked
+	@$(BIN)/python -m tests.advisories
 
 generate: venv ## Write what is generated: the CRDs, the Helm chart, the README's diagram
 	@$(BIN)/python -m stanch.api.crds crds/
