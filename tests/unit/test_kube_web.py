@@ -67,12 +67,62 @@ async def test_a_name_that_leads_to_a_denied_address_is_refused(port: int) -> No
         await AllowedWeb([f"http://local*:{port}"]).send(f"http://localhost:{port}", HttpCall("/"), timeout=5)
 
 
-@pytest.mark.parametrize(
-    "address", ["169.254.169.254", "[::ffff:169.254.169.254]", "127.0.0.1", "2852039166", "0xA9FEA9FE", "[fd00:ec2::254]"]
-)
+OWN_HOST = ["127.0.0.1", "[::1]", "0.0.0.0", "[::]", "127.1", "127.0.0.1.", "0177.0.0.1", "0", "0x7f000001", "2130706433"]  # noqa: S104 (nobody binds to it)
+# Link-local, however it is written; the fifth and sixth in digits of other alphabets, which IDNA makes ordinary ones.
+METADATA = [
+    "169.254.169.254", "2852039166", "0xA9FEA9FE", "0251.0376.0251.0376", "\u2460\u2465\u2468.254.169.254",
+    "\uff11\uff16\uff19\u3002254\u3002169\u3002254", "[fe80::1]", "[fe80::1%25eth0]",
+]  # fmt: skip
+CLOTHED = [
+    "[::ffff:169.254.169.254]", "[0:0:0:0:0:ffff:a9fe:a9fe]", "[::169.254.169.254]", "[64:ff9b::169.254.169.254]",
+    "[64:ff9b:1::a9fe:a9fe]", "[2002:a9fe:a9fe::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]",
+]  # fmt: skip
+CLOUDS = ["100.100.100.200", "168.63.129.16", "[fd00:ec2::254]", "[fd00:ec2::23]", "[fd20:ce::254]", "[::ffff:168.63.129.16]"]
+
+
+@pytest.mark.parametrize("address", [*OWN_HOST, *METADATA, *CLOTHED, *CLOUDS])
 async def test_a_glob_allows_no_denied_address(address: str) -> None:
     with pytest.raises(Refused, match=r"denied|canonical"):
         await AllowedWeb(["http://*"]).send(f"http://{address}", HttpCall("/latest/meta-data"), timeout=5)
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "[2001:db8::7]", "[64:ff9b::203.0.113.7]"])
+async def test_a_glob_allows_other_addresses(address: str) -> None:
+    """Nothing is sent: there is no time to."""
+    with pytest.raises(Retryable):
+        await AllowedWeb(["http://*"]).send(f"http://{address}", HttpCall("/"), timeout=1e-9)
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::23", "127.0.0.1"]
+)
+async def test_a_name_may_lead_anywhere_but_there(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name's owner points it there: whoever answers for DNS says so, after the name was allowed, and in between two requests."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    told = [(family, socket.SOCK_STREAM, 6, "", (address, 80, 0, 0) if ":" in address else (address, 80))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: told)
+    with pytest.raises(Refused, match="denied"):
+        await AllowedWeb(["http://status.example.org"]).send("http://status.example.org", HttpCall("/"), timeout=5)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://allowed.example.", "http://allowed.example.evil.test", "http://allowed.example:81", "http://allowed.example@evil.test",
+        "http://evil.test#allowed.example", "http://evil.test?allowed.example", "http://evil.test/allowed.example",
+        "http://evil.test\\@allowed.example", "http://allowed.example%00.evil.test", "http://allowed.example\r\nHost: evil",
+        "http://\u0430llowed.example", "http://allowed\u2024example.evil", "//allowed.example", "gopher://allowed.example",
+    ],
+)  # fmt: skip
+async def test_what_only_looks_like_the_allowed_place_is_refused(url: str) -> None:
+    with pytest.raises(Refused):
+        await AllowedWeb(["http://allowed.example"]).send(url, HttpCall("/"), timeout=1)
+
+
+@pytest.mark.parametrize("path", ["@evil.test/", ".evil.test/", ":81/", "\\@evil.test/"])
+async def test_no_path_becomes_a_place(path: str) -> None:
+    with pytest.raises(Refused):
+        await AllowedWeb(["http://allowed.example"]).send("http://allowed.example", HttpCall(path), timeout=1)
 
 
 async def test_who_may_deny_less(port: int) -> None:

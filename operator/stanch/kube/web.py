@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -21,8 +21,8 @@ from stanch.kube.errors import translated
 
 Network = IPv4Network | IPv6Network
 
-# Where clouds keep credentials (link-local, and the two that are not), and this pod itself. No allowed *name* may lead
-# there; an address that the list itself spells out is meant.
+# Where clouds keep credentials (link-local; Alibaba's, Azure's, AWS's and Google's that are not), and this pod itself. No allowed
+# *name* may lead there; an address that the list itself spells out is meant.
 DENIED: tuple[Network, ...] = tuple(
     ip_network(network)
     for network in (
@@ -30,11 +30,20 @@ DENIED: tuple[Network, ...] = tuple(
         "127.0.0.0/8",
         "169.254.0.0/16",
         "100.100.100.200/32",
+        "168.63.129.16/32",
         "::/128",
         "::1/128",
         "fe80::/10",
-        "fd00:ec2::254/128",
+        "fd00:ec2::/32",
+        "fd20:ce::/32",
     )
+)
+
+# IPv6 networks in which an address stands for an IPv4 one, by how many bits follow that: a gateway on the way takes it out.
+# https://www.rfc-editor.org/rfc/rfc6052#section-2 (NAT64), rfc3056 (6to4), rfc4291#section-2.5.5 (compatible, mapped)
+CLOTHES: tuple[tuple[IPv6Network, int], ...] = tuple(
+    (IPv6Network(network), bits)
+    for network, bits in (("64:ff9b::/96", 0), ("64:ff9b:1::/48", 0), ("2002::/16", 80), ("::/96", 0), ("::ffff:0:0/96", 0))
 )
 
 
@@ -123,7 +132,11 @@ def _judge(host: str, address: str, denied: Sequence[Network]) -> None:
         found = ip_address(address.partition("%")[0])
     except ValueError:
         return
-    if isinstance(found, IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
-    if any(found in network for network in denied):
+    if any(each in network for each in (found, *_inside(found)) for network in denied):
         raise Refused("NotAllowed", f"{host} leads to {found}, which is denied (own host, link-local or cloud metadata)")
+
+
+def _inside(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address]:
+    for network, bits in CLOTHES:
+        if address in network:
+            yield IPv4Address(int(address) >> bits & 0xFFFFFFFF)
