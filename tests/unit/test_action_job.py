@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from stanch.actions.run_job import RUN_JOB, JobParams
@@ -154,6 +157,25 @@ async def test_it_runs_as_the_playbooks_account_and_as_nobody_else(server: Memor
     assert container["command"][1] == "$$(HOME)" and container["env"][0]["value"] == "$$(B)", "data, not references"
     assert pod["securityContext"]["runAsNonRoot"] and container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert change.patch["spec"]["backoffLimit"] == 0
+
+
+def as_the_kubelet_reads(text: str) -> str:
+    """With `SECRET` in every variable.
+
+    https://github.com/kubernetes/kubernetes/blob/master/third_party/forked/golang/expansion/expand.go
+    """
+    return re.sub(r"\$(\$|\([^)]*\))", lambda found: "$" if found[1] == "$" else "SECRET", text)
+
+
+@example("$$(PASSWORD)")
+@given(st.text("$()A\\", max_size=12))
+async def test_no_value_reaches_for_a_variable(text: str) -> None:
+    """Of `$$(PASSWORD)` a doubled `$(` would make `$$$(PASSWORD)`: a dollar, and the password among the arguments."""
+    server = MemoryServer()
+    server.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    change = await planned(on(MemoryCluster(server)), params(argv=["echo", text], env=[{"name": "A", "value": text}]))
+    (container,) = change.patch["spec"]["template"]["spec"]["containers"]
+    assert as_the_kubelet_reads(container["command"][1]) == as_the_kubelet_reads(container["env"][0].get("value", "")) == text
 
 
 async def test_it_needs_no_more_than_the_declared_rules(server: MemoryServer) -> None:

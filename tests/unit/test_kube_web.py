@@ -97,7 +97,7 @@ async def test_a_glob_allows_other_addresses(address: str) -> None:
     "address", ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::23", "127.0.0.1"]
 )
 async def test_a_name_may_lead_anywhere_but_there(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name's owner points it there: whoever answers for DNS says so, after the name was allowed, and in between two requests."""
+    """Its owner points it there: whoever answers for DNS says so, after the name was allowed, and in between two requests."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     told = [(family, socket.SOCK_STREAM, 6, "", (address, 80, 0, 0) if ":" in address else (address, 80))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: told)

@@ -64,9 +64,13 @@ class Variable(BaseModel):
 
     def body(self) -> Object:
         if self.secret_ref is None:
-            # `$(NAME)` would be filled in by the kubelet, `$$(NAME)` stands for itself.
-            return {"name": self.name, "value": (self.value or "").replace("$(", "$$(")}
+            return {"name": self.name, "value": literal(self.value or "")}
         return {"name": self.name, "valueFrom": {"secretKeyRef": {"name": self.secret_ref.name, "key": self.secret_ref.key}}}
+
+
+def literal(text: str) -> str:
+    """The kubelet fills in `$(NAME)` and reads `$$` as `$`: every `$` is doubled, or of `$$(NAME)` a reference would be left."""
+    return text.replace("$", "$$")
 
 
 class JobParams(BaseModel):
@@ -144,7 +148,7 @@ def pod_spec(params: JobParams, account: str) -> Object:
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     if params.argv:
-        container["command"] = [word.replace("$(", "$$(") for word in params.argv]
+        container["command"] = [literal(word) for word in params.argv]
     return {
         "serviceAccountName": account,
         "automountServiceAccountToken": params.api_access,
