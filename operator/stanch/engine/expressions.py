@@ -20,6 +20,7 @@ from cel_expr_python import cel
 
 from stanch.domain.plan import FactType, Plan
 from stanch.domain.record import TEXT
+from stanch.engine.cel_library import environment, finite, readable
 from stanch.engine.parts import Value
 from stanch.engine.values import text_of, value_of
 
@@ -80,6 +81,8 @@ def compile_expression(text: str, declared: Declared = NOTHING) -> cel.Expressio
     """Compiles an expression of any type: at most 1024 characters, over `NAMES` and `declared` only."""
     if len(text) > TEXT:
         return Failed(f"{len(text)} characters long; at most {TEXT} are taken")
+    if not readable(text):
+        return Failed("holds a NUL, or is no valid Unicode")
     try:
         return _environment(tuple(sorted(declared.items()))).compile(text)
     except RuntimeError as error:
@@ -111,7 +114,8 @@ def _value(compiled: cel.Expression, variables: Mapping[str, Any], declared: Dec
     except RuntimeError as error:  # budgets are raised; every other failure is returned as a value
         return Failed(_sentence(str(error), declared))
     if result.type() in TYPES.values():
-        return result.value()
+        value = result.value()
+        return value if finite(value) else Failed(f"gives {value}, which is no number")
     if result.type() == cel.Type.ERROR:
         return Failed(_sentence(str(result.value()), declared))
     return Failed(f"gives {result.type().name().lower()}; expected text, a number, true or false, such as string(…) of it")
@@ -131,7 +135,7 @@ def _known(variables: Mapping[str, Any], declared: Declared) -> Iterator[tuple[s
         value = _look_up(variables, name.split("."))
         if kind == cel.Type.TIMESTAMP and isinstance(value, str):
             value = _time(value)
-        if value is not None:
+        if value is not None and readable(value):
             yield name, value
     for name, said in declared.items():
         value = _look_up(variables, name.split("."))
@@ -159,7 +163,7 @@ def _time(text: str) -> datetime | None:
 @lru_cache(maxsize=ENVIRONMENTS)
 def _environment(declared: tuple[tuple[str, FactType], ...]) -> cel.Env:
     variables = NAMES | {name: TYPES[said] for name, said in declared}
-    return cel.NewEnv(config=cel.NewEnvConfigFromYaml("stdlib:\n  include_macros: [has]\n"), variables=variables)
+    return environment("has", variables)
 
 
 def _sentence(message: str, declared: Declared) -> str:

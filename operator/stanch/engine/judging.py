@@ -7,6 +7,7 @@ whole expression `Failed`. Numbers do not mix: `baseline * 2` of a Number is `ba
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from cel_expr_python import cel
 from stanch.domain.plan import FactType
 from stanch.domain.record import SHORT, TEXT
 from stanch.engine.cel_cost import too_costly
+from stanch.engine.cel_library import environment, finite, readable
 from stanch.engine.expressions import Failed, plain
 from stanch.engine.parts import Value
 from stanch.engine.ports import Object
@@ -30,6 +32,8 @@ class Code:
 
 OBJECT_BYTES = 256 * 1024
 MESSAGE = 200
+# In JSON. Before it stands no backslash that makes this a backslash and digits.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 MEASURED = frozenset({"value", "baseline"})
 
 # What an expectation is tried with when it is read, so that types which do not fit are found then.
@@ -81,19 +85,26 @@ def look(text: str, obj: Object, value: Value | None = None, baseline: Value | N
 
 def _unfit(obj: Object) -> str:
     try:
-        size = len(json.dumps(obj, ensure_ascii=False, separators=(",", ":")).encode())
+        said = json.dumps(obj, ensure_ascii=False, separators=(",", ":"))
+        size = len(said.encode())
     except UnicodeEncodeError:
         return "the object holds text that is not valid Unicode"
-    return f"the object is {size} bytes large; at most {OBJECT_BYTES} are looked at" if size > OBJECT_BYTES else ""
+    except RecursionError:
+        return "the object is nested too deeply"
+    if size > OBJECT_BYTES:
+        return f"the object is {size} bytes large; at most {OBJECT_BYTES} are looked at"
+    return "the object holds a NUL, which would end a text for CEL" if _NUL.search(said) else ""
 
 
 def _measured(value: Value | None, baseline: Value | None) -> dict[str, Any]:
-    return {name: one for name, one in (("value", value), ("baseline", baseline)) if one is not None}
+    return {name: one for name, one in (("value", value), ("baseline", baseline)) if one is not None and readable(one)}
 
 
 def _compiled(text: str, on_object: bool) -> cel.Expression | Failed:
     if len(text) > TEXT:
         return Failed(f"{len(text)} characters long; at most {TEXT} are taken")
+    if not readable(text):
+        return Failed("holds a NUL, or is no valid Unicode")
     try:
         compiled = _environment(on_object).compile(text)
     except RuntimeError as error:
@@ -118,6 +129,8 @@ def _evaluated(compiled: cel.Expression, variables: Mapping[str, Any]) -> Value 
     if result.type() not in _SCALARS:
         return Failed(f"gives {result.type().name().lower()}; expected text, a number, true or false")
     value = result.value()
+    if not finite(value):
+        return Failed(f"gives {value}, which is no number")
     long = isinstance(value, str) and len(value) > SHORT
     return Failed(f"gives a text of {len(value)} characters; at most {SHORT} are kept") if long else value
 
@@ -139,5 +152,4 @@ def _environment(on_object: bool) -> cel.Env:
     """`on_object`: with the loops `exists` and `all`, whose cost `cel_cost` limits."""
     macros = "has, exists, all" if on_object else "has"
     names = MEASURED | {"object"} if on_object else MEASURED
-    config = cel.NewEnvConfigFromYaml(f"stdlib:\n  include_macros: [{macros}]\n")
-    return cel.NewEnv(config=config, variables={name: cel.Type.DYN for name in sorted(names)})
+    return environment(macros, {name: cel.Type.DYN for name in sorted(names)})

@@ -9,6 +9,7 @@ import math
 import re
 
 from stanch.domain.plan import FactType
+from stanch.engine.cel_library import readable
 from stanch.engine.parts import Value
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}", re.ASCII)
@@ -17,7 +18,7 @@ _BOOLEANS = {"true": True, "false": False}
 _INT64 = 2**63
 
 EXPECTED = {
-    FactType.String: "text without NUL",
+    FactType.String: "valid text without NUL",
     FactType.Integer: "an integer of 64 bits, such as 42",
     FactType.Number: "a number, such as 0.5",
     FactType.Boolean: "true or false",
@@ -28,8 +29,7 @@ def value_of(text: str, type: FactType) -> Value | None:
     """The value that `text` says; None where it is none of that type."""
     match type:
         case FactType.String:
-            # The CEL library ends a text there: a condition would be judged on half of it.
-            return None if "\0" in text else text
+            return text if readable(text) else None
         case FactType.Boolean:
             return _BOOLEANS.get(text)
         case FactType.Integer:
