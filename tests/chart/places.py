@@ -23,6 +23,8 @@ SCRAPE, ALERTS = "ServiceMonitor/stanch", "PrometheusRule/stanch"
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 
+PEOPLE = ("viewer", "on-call", "commander", "security", "comms", "scribe")
+
 # Objects of a kind, or one object, that are there only where a value says so.
 SWITCHES: Mapping[str, str] = {
     "CustomResourceDefinition": "crds.install",
@@ -31,6 +33,7 @@ SWITCHES: Mapping[str, str] = {
     "NetworkPolicy": "networkPolicy.create",
     "ServiceMonitor": "serviceMonitor.create",
     "PrometheusRule": "prometheusRule.create",
+    **{f"ClusterRole/stanch-{who}": "roles.create" for who in PEOPLE},
 }
 
 TEXT = {"type": "string"}
@@ -74,6 +77,7 @@ def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
         Value("packs.storageClass", "", TEXT, "Empty: the cluster's default. Let its volumes be retained."),
         Value("resources", at(operator, f"{CONTAINER}.resources"), closed({"requests": QUANTITIES, "limits": QUANTITIES}), ""),
         Value("crds.install", True, YES_OR_NO, "The four kinds; they stay when the release is uninstalled."),
+        Value("roles.create", True, YES_OR_NO, "What people are given, by bindings of yours: stanch-commander, stanch-on-call, …"),
         Value("priorityClass.create", True, YES_OR_NO, ""),
         Value("priorityClass.name", at(operator, f"{POD}.priorityClassName"), TEXT, "Of the operator's pod, created or not."),
         Value("podDisruptionBudget.create", True, YES_OR_NO, ""),

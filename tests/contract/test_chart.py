@@ -16,7 +16,7 @@ from tests.chart.places import KEPT, NAMESPACE
 from tests.chart.template import template
 from tests.cluster.model import ClusterError
 from tests.cluster.run import run
-from tests.contract.test_manifests import GOLDENS, Object, rendered, rights
+from tests.contract.test_manifests import GOLDENS, Object, rendered, reviewed, rights
 from tests.stage.kubectl import parsed
 from tests.stage.overlay import EXAMPLE, MANIFESTS
 
@@ -90,7 +90,12 @@ def test_with_monitoring_it_is_the_overlay_with_that_component(cluster: Any, cha
 
 @pytest.mark.parametrize(("values", "golden"), [((), "cluster-wide"), ((WATCH,), "single-namespace")])
 def test_it_grants_what_was_reviewed_and_nothing_else(chart: Any, values: tuple[str, ...], golden: str) -> None:
-    assert rights(chart(*values)) == yaml.safe_load((GOLDENS / f"{golden}.yaml").read_text())
+    assert rights(chart(*values)) == reviewed(golden)
+
+
+def test_people_s_rights_are_left_out_where_somebody_has_their_own(chart: Any) -> None:
+    taken = by_name(chart()).keys() - by_name(chart("roles.create=false")).keys()
+    assert {name for _, _, name in taken} == {right["name"] for right in yaml.safe_load((GOLDENS / "people.yaml").read_text())}
 
 
 def test_of_several_namespaces_each_is_bound_and_told(chart: Any) -> None:
