@@ -20,7 +20,6 @@ from typing import TypeVar
 import structlog
 
 from stanch.actions.registry import ACTIONS
-from stanch.api import codec
 from stanch.api.base import API_VERSION
 from stanch.checks.registry import CHECKS
 from stanch.controller.declared import Declared
@@ -28,8 +27,9 @@ from stanch.controller.http import serve
 from stanch.controller.ingest import Sinks, watch
 from stanch.domain.decision import Decision
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Failure, Refused, Retryable
+from stanch.engine.errors import Failure, Retryable
 from stanch.engine.ports import Object, Web
+from stanch.engine.vouching import NotVouched
 from stanch.kube.client import ApiServer, connect
 from stanch.kube.identity import ApiClusters
 from stanch.kube.lease import Election, TargetLocks, Term
@@ -37,7 +37,7 @@ from stanch.kube.secrets import SecretStore
 from stanch.kube.web import AllowedWeb
 from stanch.packs.store import open_packs
 from stanch.runtime.announce import Announcer
-from stanch.runtime.decisions import DecisionIndex, about
+from stanch.runtime.decisions import DecisionIndex, about, legible
 from stanch.runtime.effects import Effects
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.overdue import Overdue
@@ -45,6 +45,7 @@ from stanch.runtime.queue import KeyQueue
 from stanch.runtime.settings import Settings
 from stanch.runtime.sweeper import Sweeper, deleted_at, key_of, wants_tick
 from stanch.runtime.tick import Ticker
+from stanch.runtime.vouching import Vouching
 from stanch.runtime.workers import Workers
 from stanch.runtime.world import World
 
@@ -101,6 +102,7 @@ class Operator:
         self.overdue: Overdue | None = None
         self.ticker: Ticker | None = None
         self.workers: Workers | None = None
+        self.vouching: Vouching | None = None
         self.waits_for = "the API server"
 
     async def run(self) -> int:
@@ -161,18 +163,19 @@ class Operator:
     async def work(self, api: ApiServer, clusters: ApiClusters, term: Term) -> int:
         """Everything that runs while leading. The first part to end ends all of it."""
         world = self.world(api, clusters, term)
-        await self.unless(self.patiently(lambda: prime(world, self.settings.namespaces)), self.stop, term.lost)
+        await self.unless(self.patiently(lambda: self.prime(world)), self.stop, term.lost)
+        await self.unless(self.vouching.begin(), self.stop, term.lost)
         if self.stop.is_set() or term.lost.is_set():
             return self.ended(term.lost.is_set())
         self.ticker = Ticker(world, Effects(world, self.metrics).perform, Announcer(world, self.metrics, self.identity).announce)
         self.workers = Workers(self.queue, self.ticker.tick, api.clock, self.metrics, self.settings.workers)
-        hear = self.sink_decision(world)
+        hear = self.sink_decision(world, self.vouching)
         self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces, hear)
         self.overdue = Overdue(api.clock, self.metrics)
         declared = Declared(clusters.own, api.clock)
         sinks = Sinks(self.sink_incident, self.told_decision(self.sweeper, hear), declared.told)
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
-        parts.append(watch(sinks, api.login, self.settings.namespaces))
+        parts += [self.vouching.run(), watch(sinks, api.login, self.settings.namespaces)]
         return await self.first_of([asyncio.ensure_future(part) for part in parts])
 
     async def first_of(self, tasks: list[asyncio.Future]) -> int:
@@ -199,11 +202,33 @@ class Operator:
                 raise Retryable("NotLeading", "this process does not lead any more")
             return term.epoch
 
+        decisions = DecisionIndex()
+        vouching = Vouching(own, api.clock, namespace, self.metrics, lambda one: self.take(decisions, one), self.look_again)
+        self.vouching = vouching
         return World(
             clusters=clusters, packs=open_packs(self.settings.packs, epoch), vault=SecretStore(own, namespace),
             locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock, actions=ACTIONS, checks=CHECKS,
-            decisions=DecisionIndex(), epoch=epoch,
+            decisions=decisions, trust=lambda: vouching.trust, epoch=epoch,
         )  # fmt: skip
+
+    def take(self, decisions: DecisionIndex, decision: Decision) -> None:
+        """The API server vouches for it."""
+        decisions.put(decision)
+        self.queue.add(about(decision))
+
+    def look_again(self) -> None:
+        """Each open incident says whether Decisions are accepted, and so does one that somebody decides about."""
+        assert self.vouching is not None
+        for key in (*(self.sweeper.open() if self.sweeper else ()), *map(about, self.vouching.waiting.values())):
+            self.queue.add(key)
+
+    async def prime(self, world: World) -> None:
+        """Knows every unrecorded Decision before the first tick: an Abort must not come after the write that it stops."""
+        assert self.vouching is not None
+        for namespace in self.settings.namespaces or ("",):
+            async for obj in world.clusters.own.list(API_VERSION, "Decision", namespace):
+                if (decision := legible(obj)) and not decision.recorded:
+                    self.vouching.hear(decision)
 
     def sink_incident(self, obj: Object, gone: bool) -> None:
         assert self.sweeper is not None and self.ticker is not None and self.overdue is not None
@@ -226,17 +251,21 @@ class Operator:
 
         return told
 
-    def sink_decision(self, world: World) -> Callable[..., None]:
+    def sink_decision(self, world: World, vouching: Vouching) -> Callable[..., None]:
         def told(obj: Object, gone: bool = False) -> None:
             decision = legible(obj)
             if decision is None:
                 return
-            if gone:
+            if gone or decision.recorded:
                 world.decisions.drop(decision)
-                return
-            world.decisions.put(decision)
-            if not decision.recorded:
+                vouching.forget(decision)
+            elif world.decisions.knows(decision):
                 self.queue.add(about(decision))
+            else:
+                vouching.hear(decision)
+                if isinstance(vouching.trust, NotVouched):
+                    # Its incident says why nothing comes of it.
+                    self.queue.add(about(decision))
 
         return told
 
@@ -263,20 +292,3 @@ def webs() -> Callable[[tuple[str, ...]], Web]:
         return AllowedWeb(origins)
 
     return web
-
-
-async def prime(world: World, namespaces: tuple[str, ...]) -> None:
-    """Knows every unrecorded Decision before the first tick: an Abort must not come after the write that it stops."""
-    for namespace in namespaces or ("",):
-        async for obj in world.clusters.own.list(API_VERSION, "Decision", namespace):
-            if decision := legible(obj):
-                world.decisions.put(decision)
-
-
-def legible(obj: Object) -> Decision | None:
-    """None for one that this version cannot read (a later one's): it must not keep the operator from all others."""
-    try:
-        return codec.decision_of(obj)
-    except Refused as failure:
-        log.error("decision.illegible", reason=failure.reason, message=failure.message)
-        return None

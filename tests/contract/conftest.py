@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from stanch.kube.client import ApiServer, connect
+from tests.cluster.fixtures import ClusterUnderTest
+from tests.contract.alone import standing
+from tests.contract.installed import install
 from tests.contract.world import KubeWorld
-from tests.stage.kubectl import established
+from tests.stage.kubectl import Kubectl, established
 
 _THING = """
 apiVersion: apiextensions.k8s.io/v1
@@ -41,6 +44,19 @@ def thing_kind(cluster: Any) -> None:
     with cluster.installing():
         cluster.kubectl("apply", "-f", "-", input=_THING)
     established(cluster.kubectl, "crd/things.contract.stanch.dev")
+
+
+@pytest.fixture(scope="session")
+def alone(cluster: Any) -> Iterator[ClusterUnderTest]:
+    """Stanch's types on an API server of which nobody else needs the admission policies."""
+    with standing(cluster) as api:
+        install(api)
+        yield api
+
+
+@pytest.fixture(scope="session")
+def lone(alone: ClusterUnderTest) -> Kubectl:
+    return Kubectl(alone.kubectl)
 
 
 @pytest.fixture

@@ -15,8 +15,12 @@ from stanch.engine import moves
 from stanch.engine.decide import decide
 from stanch.engine.moves import Effect, Move, Outcome, Snapshot
 from stanch.engine.parts import Reading
+from stanch.engine.vouching import Trust, Vouched
 
 T0 = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
+# The admission policy stands there since long before anything that a test tells.
+BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
+TRUSTED = Vouched("policy/1 binding/1", BEFORE, BEFORE)
 APP = Ref("apps/v1", "Deployment", "aureus", "frontend", "uid-app")
 DIGEST = "sha256:" + "d" * 64
 
@@ -72,6 +76,7 @@ class Play:
     readings: Mapping[str, Reading] = field(default_factory=lambda: {"health": YES})
     answers: dict[type, Outcome | Callable[[Any], Outcome]] = field(default_factory=dict)
     store_error: str = ""
+    trust: Trust = TRUSTED
     statuses: list[Status] = field(default_factory=list)
 
     def answer(self, effect: Effect) -> Outcome:
@@ -128,7 +133,8 @@ class Play:
     def step(self, effect: Effect | None = None, outcome: Outcome | None = None) -> Move:
         """One decision, stored."""
         held = None if self.status.phase in (Phase.Opened, Phase.Waiting) else self.plan
-        snapshot = Snapshot(self.facts, self.status, held, tuple(self.decisions), self.epoch, effect, outcome, self.store_error)
+        said = tuple(self.decisions)
+        snapshot = Snapshot(self.facts, self.status, held, said, self.epoch, self.trust, effect, outcome, self.store_error)
         move = decide(snapshot, self.now)
         if not self.store_error and move.status != self.status:
             self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]

@@ -15,6 +15,7 @@ from stanch.cli.output import Format
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.engine.errors import Refused
+from stanch.engine.vouching import unproven
 from tests.unit.cli_kit import answers, created, incident, parsed, session, sleeper
 from tests.unit.memory import MemoryServer
 from tests.unit.play import DIGEST, NO, Play, approval, option, plan
@@ -86,6 +87,16 @@ async def test_an_operator_that_is_down_is_said_and_waited_for_ten_seconds_only(
         "not recorded within 10 s: is the operator up?" in out
         and f"kubectl get dec {created(server)[0]['metadata']['name']}" in out
     )
+
+
+async def test_that_nobody_vouches_for_decisions_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    play = awaiting()
+    play.trust = unproven(None)
+    play.tick()
+    server = server_with(play)
+    await decide.decide(session(server), Said(Verb.Abort, "frontend-502", "stop"), manner(server))
+    out = capsys.readouterr().out
+    assert "not accepted (ProbeAccepted): the API server takes a forged Decision" in out and "is the operator up" not in out
 
 
 async def test_json_is_the_decision_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from stanch.domain.incident import Mode, OptionState, Phase, StepState, Verdict
 from stanch.domain.plan import EvidencePlan, OnFailure, OnMissing
 from stanch.domain.timeline import GENESIS, File
 from stanch.engine import moves
-from tests.unit.play import DIGEST, NO, T0, UNKNOWN, YES, Play, approval, facts, option, plan
+from tests.unit.play import DIGEST, NO, T0, TRUSTED, UNKNOWN, YES, Play, approval, facts, option, plan
 
 
 def kinds(play: Play) -> list[str]:
@@ -318,7 +318,7 @@ def test_busy_target_is_waited_for_until_the_option_s_time_is_over() -> None:
 def test_lost_plan_fails_without_a_write() -> None:
     play = needs()
     play.tick()
-    snapshot = moves.Snapshot(play.facts, play.status, None, (), 1)
+    snapshot = moves.Snapshot(play.facts, play.status, None, (), 1, TRUSTED)
     from stanch.engine.decide import decide
 
     move = decide(snapshot, play.now)

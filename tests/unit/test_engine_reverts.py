@@ -14,7 +14,7 @@ from stanch.domain.plan import Check, FactType, OnMissing, Option, Revert, Step
 from stanch.engine import capturing, moves
 from stanch.engine.parts import Reading
 from stanch.engine.reverting import next_at
-from tests.unit.play import APP, NO, REVERSIBLE, T0, YES, Play, option, plan
+from tests.unit.play import APP, NO, REVERSIBLE, T0, TRUSTED, YES, Play, option, plan
 
 HOUR = timedelta(hours=1)
 TOKEN = "uid-inc/1/undo/undo"
@@ -247,7 +247,7 @@ def test_evidence_with_gaps_is_fresh_only_where_the_playbook_goes_on_without(on_
     play.plan = replace(play.plan, evidence=replace(play.plan.evidence, on_failure=on_failure))
     play.tick()
     status = replace(play.status, steps=(), evidence=EvidenceRecord(at=play.now, captures=1, missing=("log",), missing_count=1))
-    turn = capturing.Turn(moves.Snapshot(play.facts, status, play.plan, (), 1), play.now)
+    turn = capturing.Turn(moves.Snapshot(play.facts, status, play.plan, (), 1, TRUSTED), play.now)
     assert capturing.fresh(turn) is (on_failure is OnMissing.Proceed)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from stanch.domain.incident import Phase, Status
 from stanch.engine.summary import PACK_UNAVAILABLE, conditions
+from tests.unit.play import TRUSTED
 
 NOW = datetime(2026, 11, 21, 3, tzinfo=UTC)
 KINDS = ("Ready", "Reconciling", "Stalled")
@@ -41,7 +42,7 @@ READ = {
 
 
 def read(status: Status, store_error: str = "") -> tuple[str, ...]:
-    found = {condition.type: condition.status for condition in conditions(status, 3, NOW, store_error)}
+    found = {condition.type: condition.status for condition in conditions(status, 3, NOW, TRUSTED, store_error)}
     return tuple(found[kind] for kind in KINDS)
 
 
@@ -61,7 +62,7 @@ def test_an_incident_whose_pack_cannot_be_written_is_stalled_in_every_phase() ->
 ])  # fmt: skip
 def test_conditions_say_why_and_about_which_generation(store_error: str, reason: str, message: str) -> None:
     status = Status(phase=Phase.Escalated, reason="OptionsExhausted", message="nobody is left to ask")
-    found = {condition.type: condition for condition in conditions(status, 3, NOW, store_error)}
+    found = {condition.type: condition for condition in conditions(status, 3, NOW, TRUSTED, store_error)}
     assert [(found[kind].reason, found[kind].message) for kind in KINDS] == [
         (reason, message), ("Escalated", message), (reason, message),
     ]  # fmt: skip
@@ -70,7 +71,7 @@ def test_conditions_say_why_and_about_which_generation(store_error: str, reason:
 
 def test_a_condition_keeps_the_time_of_its_last_change() -> None:
     status = Status(phase=Phase.Holding)
-    status = replace(status, conditions=conditions(status, 3, NOW), phase=Phase.Resolved)
+    status = replace(status, conditions=conditions(status, 3, NOW, TRUSTED), phase=Phase.Resolved)
     later = NOW + timedelta(minutes=5)
-    since = {condition.type: condition.last_transition_time for condition in conditions(status, 3, later)}
+    since = {condition.type: condition.last_transition_time for condition in conditions(status, 3, later, TRUSTED)}
     assert [since[kind] for kind in KINDS] == [later, later, NOW]

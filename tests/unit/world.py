@@ -26,6 +26,7 @@ from stanch.engine.chain import decode
 from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
 from stanch.engine.ports import Object
 from stanch.engine.recovering import rests
+from stanch.engine.vouching import Trust
 from stanch.kube.lease import TargetLocks
 from stanch.kube.secrets import SecretStore
 from stanch.packs.folder import Folder
@@ -40,6 +41,7 @@ from stanch.runtime.world import World
 from tests.stage.kubectl import ROOT
 from tests.unit.memory import MemoryServer, MemoryWeb, Write
 from tests.unit.packs_shelf import shelf
+from tests.unit.play import TRUSTED
 from tests.unit.world_frontend import Frontend, read
 from tests.unit.world_gates import Gate, GatedClusters, GatedStore, MemoryPacks, Passage
 
@@ -76,6 +78,7 @@ class Site:
         self.server = MemoryServer()
         self.folder = folder
         self.memory = MemoryPacks()
+        self.trust: Trust = TRUSTED
         self.packs = Folder(folder) if folder else self.memory
         self.server.permit_all(f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}")
         for name in (NAMESPACE, OPERATOR):
@@ -200,7 +203,8 @@ class Life:
         return World(
             clusters=clusters, packs=StoredPacks(GatedStore(self.site.packs, self.passage), self._leading),
             vault=SecretStore(clusters.own, OPERATOR), locks=TargetLocks(clusters.own, OPERATOR, clock),
-            web=lambda _: MemoryWeb(), clock=clock, actions=ACTIONS, checks=CHECKS, decisions=self.decisions, epoch=self._leading,
+            web=lambda _: MemoryWeb(), clock=clock, actions=ACTIONS, checks=CHECKS, decisions=self.decisions,
+            trust=lambda: self.site.trust, epoch=self._leading,
         )  # fmt: skip
 
     def _leading(self) -> int:

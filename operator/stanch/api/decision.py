@@ -81,7 +81,7 @@ class IncidentRef(Spec):
 
 
 class Decision(Spec):
-    """What a person says with authority about one Incident. It cannot be changed or deleted; say another one instead."""
+    """What a person says with authority about one Incident, as the API server vouches. It is never changed: say another one."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(

@@ -14,6 +14,7 @@ from stanch.cli.session import API_VERSION, Session
 from stanch.domain.decision import Verb
 from stanch.domain.plan import Ref
 from stanch.engine.ports import Object
+from stanch.engine.summary import TRUSTED
 from stanch.packs.render import printable
 
 PATIENCE = 10
@@ -103,7 +104,10 @@ async def submit(session: Session, body: Object, manner: Manner) -> None:
     created = await session.cluster.create(body)
     if manner.output is Format.text:
         say(printable(f"decision/{created['metadata']['name']} created: {body['spec']['verb']} by {body['spec']['by']}"))
-    tell(await recorded(session, created, manner.sleep) if manner.wait else created, manner)
+    seen = await recorded(session, created, manner.sleep) if manner.wait else created
+    tell(seen, manner)
+    if manner.wait and manner.output is Format.text and not effect(seen):
+        say(await unheard(session, seen))
 
 
 async def recorded(session: Session, created: Object, sleep: Sleep) -> Object:
@@ -123,14 +127,21 @@ def effect(seen: Object) -> str:
     return str((seen.get("status") or {}).get("effect", ""))
 
 
+async def unheard(session: Session, seen: Object) -> str:
+    """Why nothing came of it, as far as its incident says."""
+    conditions = ((await session.incident(seen["spec"]["incidentRef"]["name"])).get("status") or {}).get("conditions") or ()
+    distrust = next((c for c in conditions if c["type"] == TRUSTED and c["status"] == "False"), None)
+    if distrust:
+        return printable(f"not accepted ({distrust['reason']}): {distrust['message']}")
+    return f"not recorded within {PATIENCE} s: is the operator up? See: kubectl get dec {seen['metadata']['name']}"
+
+
 def tell(seen: Object, manner: Manner) -> None:
     message = printable(str((seen.get("status") or {}).get("message", "")))
     if manner.output is Format.json:
         say_json(seen)
     elif effect(seen) == "Counted":
         say(f"counted: {message}; {follows(seen['spec'])}")
-    elif not effect(seen) and manner.wait:
-        say(f"not recorded within {PATIENCE} s: is the operator up? See: kubectl get dec {seen['metadata']['name']}")
     if effect(seen) == "NoEffect":
         raise Ending("" if manner.output is Format.json else f"the decision has no effect: {message}")
 

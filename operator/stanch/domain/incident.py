@@ -206,6 +206,12 @@ class ApprovalRecord(Record):
 
 
 @dataclass(frozen=True)
+class VouchRecord(Record):
+    mark: str = doc("UIDs and generations of the admission policy and its binding; none: they did not vouch.", max_length=SHORT)
+    since: datetime | None = doc("Decisions that were made before do not count.", default=None)
+
+
+@dataclass(frozen=True)
 class PackRecord(Record):
     uri: str = doc("Where the pack is.", default="", max_length=TEXT)
     head: Head = doc("End of the hash chain.", factory=Head)
@@ -255,6 +261,7 @@ class Status(Record):
     checks: tuple[CheckRecord, ...] = doc("Latest reading of each check that matters now.", default=(), max_length=32)
     approvals: tuple[ApprovalRecord, ...] = doc("Approvals that count.", default=(), max_length=32)
     decisions: tuple[str, ...] = doc("UIDs of the Decisions recorded last.", default=(), max_length=32)
+    vouched: VouchRecord | None = doc("What vouches for Decisions.", default=None)
     evidence: EvidenceRecord = doc("What was captured.", factory=EvidenceRecord)
     pack: PackRecord = doc("The evidence folder.", factory=PackRecord)
     rests: bool = doc("Whether stanch has nothing more to do by itself, until the object is to be deleted.", default=False)

@@ -19,6 +19,7 @@ from stanch.engine.moves import Move, Snapshot
 from stanch.engine.recovering import mitigated, rests, watched
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
+from stanch.engine.vouching import known_by
 
 HANDLERS: Mapping[Phase, Callable[[Turn], Move | None]] = {
     Phase.Opened: opening.opened,
@@ -107,11 +108,12 @@ def broken(turn: Turn) -> None:
 def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     generation = snapshot.facts.generation
     counted = replace(move.status, open_reverts=len(reverting.open_in(move.status)), rests=rests(move.status))
-    status = named(replace(counted, observed_generation=generation))
+    known = known_by(snapshot.trust, snapshot.status.vouched)
+    status = named(replace(counted, observed_generation=generation, vouched=known))
     wake_at = move.wake_at if move.effect or snapshot.store_error else earliest(move.wake_at, reverting.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)
-    conditions = summary.conditions(status, generation, now, snapshot.store_error)
+    conditions = summary.conditions(status, generation, now, snapshot.trust, snapshot.store_error)
     return replace(move, status=replace(status, conditions=conditions), wake_at=wake_at)
 
 

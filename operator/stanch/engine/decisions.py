@@ -1,6 +1,7 @@
 """What people say with authority, taken in one Decision at a time; late or contradictory ones are recorded without effect.
 
-That `by` is who they say and holds `role` was proven by the API server at admission; here it is counted.
+That `by` is who they say and holds `role` was proven by the API server at admission; here it is counted, where the API server
+vouches for it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from stanch.engine import awaiting, choosing, mitigating, opening, reverting
 from stanch.engine.moves import Mark
 from stanch.engine.transitions import Event, legal
 from stanch.engine.turn import Turn, clip
+from stanch.engine.vouching import NotVouched, Vouched, counts_after
 
 REMEMBERED = 32
 
@@ -36,7 +38,9 @@ class Taken:
 
 
 def take_one(turn: Turn) -> Mark | None:
-    """Folds the oldest Decision that is not recorded yet into the turn; returns how to mark it."""
+    """Folds the oldest Decision that is not recorded yet into the turn; returns how to mark it. None while nobody vouches."""
+    if isinstance(turn.trust, NotVouched):
+        return None
     waiting = sorted((d for d in turn.decisions if not d.recorded), key=lambda d: (d.created_at, d.name))
     if not waiting:
         return None
@@ -44,7 +48,7 @@ def take_one(turn: Turn) -> Mark | None:
     if decision.uid in turn.status.decisions:
         # Whether it counted is not kept beside its UID: the timeline says it.
         return Mark(decision.name, "", "recorded in the timeline, which says what came of it")
-    taken = misdirected(turn, decision) or HANDLERS[decision.verb](turn, decision)
+    taken = misdirected(turn, decision) or older(turn, decision, turn.trust) or HANDLERS[decision.verb](turn, decision)
     turn.set(decisions=(*turn.status.decisions, decision.uid)[-REMEMBERED:])
     turn.say(turn.key("decision", decision.uid), f"{decision.verb} {decision.option}".strip(), actor=decision.by,
              expectation=decision.reason, result=taken.message if taken.counted else f"no effect: {taken.message}")  # fmt: skip
@@ -56,6 +60,15 @@ def misdirected(turn: Turn, decision: Decision) -> Taken | None:
     if decision.incident_uid == turn.facts.uid:
         return None
     return Taken(False, f"it is about an incident with UID {decision.incident_uid}; the one of this name has {turn.facts.uid}")
+
+
+def older(turn: Turn, decision: Decision, trust: Vouched) -> Taken | None:
+    """What was said before the admission policy was in force, or while it may have been another one, may be anybody's."""
+    after = counts_after(trust, turn.before.vouched)
+    if decision.created_at > after:
+        return None
+    since = f"{after:%Y-%m-%d %H:%M:%S} UTC"
+    return Taken(False, f"it is older than the admission policy that proves who says it (in force since {since}): say it again")
 
 
 def approve(turn: Turn, decision: Decision) -> Taken:

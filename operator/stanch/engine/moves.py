@@ -12,6 +12,7 @@ from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Pin, Plan, Ref
 from stanch.domain.timeline import File, Head
 from stanch.engine.parts import Reading, Value
+from stanch.engine.vouching import Trust
 
 
 class Checks(StrEnum):
@@ -291,13 +292,14 @@ Outcome = (
 @dataclass(frozen=True)
 class Snapshot:
     """All that one decision is made from. `outcome` is what came of `effect`, the effect of the move before.
-    `store_error` says why the pack cannot be written; empty: it can."""
+    `store_error` says why the pack cannot be written; empty: it can. `trust`: whether the API server vouches for `decisions`."""
 
     facts: Facts
     status: Status
     plan: Plan | None
     decisions: tuple[Decision, ...]
     epoch: int
+    trust: Trust
     effect: Effect | None = None
     outcome: Outcome | None = None
     store_error: str = ""

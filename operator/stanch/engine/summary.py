@@ -7,13 +7,15 @@ from datetime import datetime
 from stanch.domain.conditions import Condition, merge
 from stanch.domain.incident import SETTLED, Phase, RevertState, Status
 from stanch.engine.turn import clip
+from stanch.engine.vouching import NotVouched, Trust
 
+TRUSTED = "DecisionsTrusted"
 PACK_UNAVAILABLE = "PackUnavailable"
 STALLED = frozenset({Phase.Waiting, Phase.Escalated, Phase.Failed})
 HELPED = frozenset({Phase.Mitigated, Phase.Resolved})
 
 
-def conditions(status: Status, generation: int, now: datetime, store_error: str = "") -> tuple[Condition, ...]:
+def conditions(status: Status, generation: int, now: datetime, trust: Trust, store_error: str = "") -> tuple[Condition, ...]:
     """The conditions that follow from `status`, with transition times kept where nothing changed."""
     stalled = status.phase in STALLED or bool(store_error) or status.reason == PACK_UNAVAILABLE
     settled = status.phase in SETTLED
@@ -29,6 +31,7 @@ def conditions(status: Status, generation: int, now: datetime, store_error: str 
         condition("Stalled", stalled, reason, message),
         evidence(status, condition),
         reverts(status, condition),
+        decisions(trust, condition),
         condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
     )
     return merge(status.conditions, new, now)
@@ -47,3 +50,15 @@ def evidence(status: Status, condition) -> Condition:
         return condition("EvidenceCaptured", False, "NotYet", "Nothing was captured yet")
     reason = "Incomplete" if captured.missing_count else "Complete"
     return condition("EvidenceCaptured", not captured.missing_count, reason, f"{captured.files} files, {captured.bytes} bytes")
+
+
+def decisions(trust: Trust, condition) -> Condition:
+    """DecisionsTrusted is False while nobody knows who said one: none is accepted then."""
+    if isinstance(trust, NotVouched):
+        return condition(TRUSTED, False, str(trust.reason), clip(trust.message))
+    return condition(TRUSTED, True, "Vouched", "The API server proves who says a Decision")
+
+
+def distrusted(status: Status) -> Condition | None:
+    """The condition, where it is not so."""
+    return next((c for c in status.conditions if c.type == TRUSTED and c.status == "False"), None)

@@ -38,6 +38,7 @@ class Turn:
         self.facts = snapshot.facts
         self.decisions = snapshot.decisions
         self.epoch = snapshot.epoch
+        self.trust = snapshot.trust
         self.now = now
         self.before = snapshot.status
         self.status = snapshot.status

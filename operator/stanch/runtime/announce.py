@@ -6,12 +6,14 @@ from datetime import datetime
 
 import structlog
 
+from stanch.domain.conditions import Condition
 from stanch.domain.incident import Phase, Status
 from stanch.domain.plan import Ref
 from stanch.engine.calling import CONFLICT
 from stanch.engine.chain import time_text
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
+from stanch.engine.summary import distrusted
 from stanch.engine.turn import MESSAGE, clip
 from stanch.runtime.case import Case
 from stanch.runtime.metrics import Metrics
@@ -30,6 +32,13 @@ class Announcer:
         self.instance = instance
 
     async def announce(self, case: Case, before: Status, after: Status) -> None:
+        if moved(before, after):
+            await self.tell(case, before, after)
+        if distrust := newly_distrusted(before, after):
+            why = {"reason": distrust.reason, "type": "Warning", "message": distrust.message}
+            await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()) | why)
+
+    async def tell(self, case: Case, before: Status, after: Status) -> None:
         log.info("phase",
                  before=str(before.phase), after=str(after.phase), reason=after.reason, message=after.message)  # fmt: skip
         self.metrics.transitions.labels(str(after.phase)).inc()
@@ -44,6 +53,16 @@ class Announcer:
             await self.world.clusters.own.create(body)
         except Failure as failure:
             log.warning("event.lost", reason=str(failure))
+
+
+def moved(before: Status, after: Status) -> bool:
+    return before.phase is not after.phase or before.reason != after.reason
+
+
+def newly_distrusted(before: Status, after: Status) -> Condition | None:
+    """Why Decisions are not accepted any more, or now for another reason."""
+    was, now = distrusted(before), distrusted(after)
+    return now if now and (was is None or was.reason != now.reason) else None
 
 
 def event(ref: Ref, case: Case, status: Status, instance: str, now: datetime) -> Object:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import structlog
+
+from stanch.api import codec
 from stanch.domain.decision import Decision
+from stanch.engine.errors import Refused
+from stanch.engine.ports import Object
 from stanch.runtime.queue import Key
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -23,6 +30,9 @@ class DecisionIndex:
         else:
             self._open.setdefault(about(decision), {})[decision.uid] = decision
 
+    def knows(self, decision: Decision) -> bool:
+        return decision.uid in self._open.get(about(decision), {})
+
     def drop(self, decision: Decision) -> None:
         waiting = self._open.get(about(decision), {})
         waiting.pop(decision.uid, None)
@@ -37,3 +47,12 @@ class DecisionIndex:
 
 def about(decision: Decision) -> Key:
     return decision.namespace, decision.incident
+
+
+def legible(obj: Object) -> Decision | None:
+    """None for one that this version cannot read (a later one's): it must not keep the operator from all others."""
+    try:
+        return codec.decision_of(obj)
+    except Refused as failure:
+        log.error("decision.illegible", reason=failure.reason, message=failure.message)
+        return None

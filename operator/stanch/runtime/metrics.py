@@ -16,6 +16,7 @@ class Metrics:
         self.timers = Gauge("stanch_timers", "Incidents with a wake time.", registry=self.registry)
         self.leader = Gauge("stanch_leader", "1 while this process leads.", registry=self.registry)
         self.sweeps = Counter("stanch_sweeps", "Sweeps over all incidents.", registry=self.registry)
+        self.vouched = Gauge("stanch_decisions_trusted", "1 while who leads accepts Decisions.", registry=self.registry)
         self.silent = Gauge("stanch_watch_silent", "1 while the watch does not tell what a list shows.", registry=self.registry)
         self.overdue_reverts = Gauge(
             "stanch_reverts_overdue", "Changes whose time to be taken back is over, and that were not.", registry=self.registry

@@ -69,6 +69,10 @@ class Sweeper:
         else:
             self._told[key] = obj["metadata"]["resourceVersion"]
 
+    def open(self) -> tuple[Key, ...]:
+        """Incidents that the watch told of, and which do not rest."""
+        return tuple(self._told)
+
     def told_decision(self, obj: Object, *, gone: bool = False) -> None:
         """The watch told about this Decision."""
         uid, recorded = obj["metadata"]["uid"], "recordedAt" in (obj.get("status") or {})

@@ -33,6 +33,7 @@ from stanch.engine.moves import (
 )
 from stanch.engine.parts import EffectClass
 from stanch.engine.recovering import watched
+from stanch.runtime.announce import moved, newly_distrusted
 from stanch.runtime.case import Case, plan_name
 from stanch.runtime.queue import Key
 from stanch.runtime.world import World
@@ -110,7 +111,7 @@ class Ticker:
                 case.hold(move.status)
             elif not await self.store(case, move.status, outcome):
                 continue
-            if before.phase is not move.status.phase or before.reason != move.status.reason:
+            if moved(before, move.status) or newly_distrusted(before, move.status):
                 case.news.append((before, move.status))
             if bool(case.problem) != bool(knew):
                 # Decided without knowing how the pack stands: the intent is kept, its effect is not performed.
@@ -179,7 +180,8 @@ class Ticker:
     def snapshot(self, case: Case, effect: Effect | None, outcome: Outcome | None) -> Snapshot:
         about = case.facts.namespace, case.facts.name
         decisions = self.world.decisions.of(about, without=case.unmarkable)
-        return Snapshot(case.facts, case.status, case.plan, decisions, self.world.epoch(), effect, outcome, case.problem)
+        epoch, trust = self.world.epoch(), self.world.trust()
+        return Snapshot(case.facts, case.status, case.plan, decisions, epoch, trust, effect, outcome, case.problem)
 
     async def store(self, case: Case, status: Status, outcome: Outcome | None) -> bool:
         """Status first, who wins it owns the chain; then the entries that it owes to the pack. False: while an effect was

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stanch.engine.parts import Action, CheckKind
 from stanch.engine.ports import Clock, Clusters, Locks, Packs, Vault, Web
+from stanch.engine.vouching import Trust
 from stanch.runtime.decisions import DecisionIndex
 
 
@@ -20,6 +21,8 @@ class World:
     clock: Clock
     actions: Mapping[str, Action]
     checks: Mapping[str, CheckKind]
+    # Those that the API server vouched for.
     decisions: DecisionIndex
+    trust: Callable[[], Trust]
     # Raises Retryable when this process does not lead any more.
     epoch: Callable[[], int]

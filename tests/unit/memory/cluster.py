@@ -149,6 +149,8 @@ class MemoryCluster:
         self._vouched()
         # RBAC cannot narrow a creation to a name, so it is asked without one.
         self._authorize(write.verb, write.ref, write.subresource)
+        for admit in self._server.admission:
+            admit(write)
         return effect() if dry_run else self._performed(write, effect)
 
     def _vouched(self) -> None:

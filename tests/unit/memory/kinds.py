@@ -36,6 +36,7 @@ _POD_FIELDS = frozenset({"spec.nodeName", "status.phase", "spec.serviceAccountNa
 _EVENT_FIELDS = frozenset({"reason", "type"}) | {
     f"involvedObject.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "fieldPath")
 }
+_ADMISSION = "admissionregistration.k8s.io/v1"
 
 KINDS = (
     Kind("v1", "Namespace", "namespaces", namespaced=False, status=True),
@@ -58,4 +59,6 @@ KINDS = (
     custom("Playbook", "playbooks"),
     custom("Decision", "decisions", fields="spec.incidentRef.name status.recordedAt"),
     custom("ResponsePolicy", "responsepolicies", namespaced=False),
+    Kind(_ADMISSION, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False, generation=True),
+    Kind(_ADMISSION, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", namespaced=False, generation=True),
 )

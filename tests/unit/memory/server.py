@@ -56,6 +56,8 @@ class MemoryServer:
         self.time = MemoryTime()
         self.kinds = {(kind.api_version, kind.kind): kind for kind in kinds}
         self.writes: list[Write] = []
+        # Asked about every write, dry runs too; refuses by raising `Refused`.
+        self.admission: list[Hook] = []
         self.before_write: list[Hook] = []
         self.after_write: list[Hook] = []
         self.before_read: list[Callable[[str, Ref], None]] = []
