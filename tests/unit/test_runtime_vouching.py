@@ -10,7 +10,7 @@ import pytest
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Refused, Retryable
+from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.vouching import DENIAL, FORGED, Distrust, Vouched
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.vouching import BINDING, KEPT, POLICY, Vouching
@@ -114,6 +114,31 @@ BROKEN: dict[str, Callable[[Stage], object]] = {
     "ProbeUnproven": other_policy,
     "Unreadable": forbidden,
 }
+
+
+def conflicting(stage: Stage, reason: str) -> None:
+    def admit(write: Write) -> None:
+        if write.ref.kind == "Decision":
+            raise Conflict(reason, "create decision/stanch-probe: answered 409")
+
+    stage.server.admission.insert(0, admit)
+
+
+async def test_a_conflict_is_no_answer_and_what_was_said_meanwhile_counts_after_it(stage: Stage) -> None:
+    await stage.says("")
+    before = stage.vouching.trust
+    conflicting(stage, "Conflict")
+    stage.vouching.hear(note())
+    await stage.says("", seconds=1)
+    assert stage.taken == [], "no Decision is taken in on an old answer"
+    stage.server.admission.pop(0)
+    await stage.says("", seconds=1)
+    assert stage.taken == [note()] and stage.vouching.trust == before, "it vouched all the time"
+
+
+async def test_a_probe_whose_name_is_taken_has_passed_admission(stage: Stage) -> None:
+    conflicting(stage, "AlreadyExists")
+    await stage.says("ProbeAccepted")
 
 
 @pytest.mark.parametrize("reason", Distrust)

@@ -45,6 +45,7 @@ PERIOD, SOON, KEPT = 60.0, 5.0, 180.0
 SPACING = 0.2
 # How often it is tried before the first incident is looked at: an Abort must not come after the write that it stops.
 TRIES = 5
+TAKEN = "AlreadyExists"
 UNSEEN = NotVouched(Distrust.Unreadable, "Whether the API server vouches for Decisions was not looked at yet")
 
 
@@ -139,11 +140,15 @@ class Vouching:
         return found[0], found[1]
 
     async def _refusal(self) -> Failure | None:
-        """How a forged Decision is refused, of which nothing is kept."""
+        """How a forged Decision is refused, of which nothing is kept. Raises `Failure` where that is not known: a conflict is about
+        what is stored, and says nothing about admission, but where the name is taken: that is found out after admission."""
         try:
             await self.own.create(probe(self.namespace), dry_run=True)
-        except (Refused, Conflict) as failure:
+        except Refused as failure:
             return failure
+        except Conflict as failure:
+            if failure.reason != TAKEN:
+                raise
         return None
 
     def _bad(self, why: NotVouched) -> NotVouched:
