@@ -155,7 +155,9 @@ def test_a_namespace_that_is_being_deleted_goes(stage: Scene, operator: Operator
     incident = scene.incident(raised(scene, after="1h"))
     installed("delete", "namespace", going, "--timeout=120s", timeout=150)
     said = lines(incident)
-    ends = [said[key]["result"] for key in said if key.startswith("1/revert/raise-limits/raise/")]
+    about = [key for key in said if key.startswith("1/revert/raise-limits/raise/")]
+    # Where the operator was quicker than the namespace, an intent comes before its end.
+    ends = [said[key]["result"] for key in about if "/intent/" not in key]
     assert ends and ends[-1].split(":")[0] in ("Abandoned", "Done"), said.keys()
     leases = installed.inside(operator.namespace)("get", "leases", "-o", "name")
     assert revert_of(incident)["ref"]["uid"] not in leases, "its lock was given back"
