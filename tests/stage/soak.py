@@ -213,7 +213,9 @@ class Lane:
 
     def outages(self) -> list[Outage]:
         """From each end of the operator until it led again, and what was held up."""
-        return self.supervisor.away() + self.storm.outages
+        led, now = self._led(), datetime.now(UTC)
+        down = [(end, min((at for at in led if at > end), default=now)) for end in self.supervisor.ends]
+        return down + self.storm.outages
 
     def calm(self) -> None:
         """Once the operator leads that was begun last: one that has only just been begun cannot be asked to stop."""
@@ -221,7 +223,10 @@ class Lane:
 
     def _leads(self) -> bool:
         self.scene.deployment()
-        return max(self.supervisor.led()) > max(self.supervisor.ends, default=datetime.min.replace(tzinfo=UTC))
+        return max(self._led()) > max(self.supervisor.ends, default=datetime.min.replace(tzinfo=UTC))
+
+    def _led(self) -> list[datetime]:
+        return [datetime.fromisoformat(line["timestamp"]) for line in self.operator.lines() if line["event"] == "operator.leading"]
 
 
 @contextmanager

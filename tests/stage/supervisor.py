@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from tests.stage.audit.terms import Outage
 from tests.stage.operator import OperatorProcess
 
 # More ends than this in one life are no restarts any more, they are a loop.
@@ -29,15 +28,6 @@ class Supervisor:
     @property
     def restarts(self) -> int:
         return len(self.ends)
-
-    def led(self) -> list[datetime]:
-        """When it began to lead, each time."""
-        return [datetime.fromisoformat(line["timestamp"]) for line in self.operator.lines() if line["event"] == "operator.leading"]
-
-    def away(self) -> list[Outage]:
-        """From each end until it led again."""
-        led, now = self.led(), datetime.now(UTC)
-        return [(end, min((at for at in led if at > end), default=now)) for end in self.ends]
 
     def __enter__(self) -> Self:
         self.operator.start()

@@ -64,7 +64,7 @@ EFFECTS = Counter(["1/tune/restart", "1/tune/tune", "1/tune/tune/revert", "1/und
 @dataclass
 class Life:
     """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert,
-    beside those in which what went wrong made the operator wait, or in which it was down and on its way back.
+    beside those in which what went wrong made the operator wait.
     `unknown`: tokens of writes of which the API server could not say whether it took them; the end state shows it."""
 
     options: dict[str, str]
@@ -148,7 +148,7 @@ def live(
         during(operator)
         try:
             incident = closed(scene)
-            life = told(scene, incident, door, supervisor)
+            life = told(scene, incident, door, supervisor.restarts)
         except Exception as error:
             raise AssertionError(f"{error}\n{operator.log.read_text()[-3000:]}") from error
     scene.on_call("delete", "incident", incident["metadata"]["name"])
@@ -170,15 +170,14 @@ def closed(scene: TrialScene) -> Document:
     return scene.incident(name)
 
 
-def told(scene: TrialScene, incident: Document, door: Door, supervisor: Supervisor) -> Life:
+def told(scene: TrialScene, incident: Document, door: Door, restarts: int) -> Life:
     pack, said = incident["status"]["pack"], lines(incident)
     found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
     switch = next(record for record in incident["status"]["reverts"] if record["step"] == "switch")
     taken = (written.at for written in (*door.written, *door.unknown) if written.token.endswith("/undo/switch/revert"))
     back = min(taken)
     due = datetime.fromisoformat(switch["dueAt"])
-    outages = [*(door.trouble.waited if door.trouble else ()), *supervisor.away()]
-    late = back - due - covered((due, back), outages)
+    late = back - due - covered((due, back), door.trouble.waited if door.trouble else ())
     return Life(
         options=states(incident),
         environment=scene.environment(),
@@ -187,7 +186,7 @@ def told(scene: TrialScene, incident: Document, door: Door, supervisor: Supervis
         told=frozenset((same(key), line["action"], line["expectation"]) for key, line in said.items() if steady(key, line)),
         unknown=frozenset(written.token.partition("/")[2] for written in door.unknown if written.token),
         writes=door.written,
-        restarts=supervisor.restarts,
+        restarts=restarts,
         late=late.total_seconds(),
         evidence_first=evidence_first(list(said)),
         problems="" if found.ok else found.problems,
