@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pytest
 
-from stanch.domain.access import Rule
+from stanch.domain.access import Question, Rule
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import Conflict, NotFound, NotSent, Refused
 from stanch.engine.ports import Clock, Cluster, Clusters, HttpCall, HttpReply, Object
@@ -398,6 +398,35 @@ class ClusterContract:
         assert await acting.allowed("get", "", "pods/log", world.namespace, "p")
         assert not await acting.allowed("get", "", "pods", world.namespace, "p")
         assert await own.allowed("get", "", "pods", world.namespace)
+
+    async def test_allowed_of_somebody_else_must_be_permitted(self, world: World, own: Cluster) -> None:
+        pin = await service_account(world, Rule(("get",), "", "configmaps", ("a",)))
+        user = f"system:serviceaccount:{world.namespace}:{pin.name}"
+        assert await own.allowed("get", "", "configmaps", world.namespace, "a", user=user)
+        assert not await own.allowed("get", "", "configmaps", world.namespace, "b", user=user)
+        with pytest.raises(Refused, match="subjectaccessreviews") as caught:
+            await world.clusters.acting_as(world.namespace, pin).allowed("get", "", "pods", world.namespace, user="alice")
+        assert caught.value.reason == "Forbidden"
+
+    async def test_rights_are_all_that_was_granted_there_and_no_more(self, world: World, own: Cluster) -> None:
+        group = THING.partition("/")[0]
+        granted = (Rule(("get",), group, "things", ("a", "b")), Rule(("get", "list"), "", "pods"), Rule(("get",), "", "pods/log"))
+        rights = await world.clusters.acting_as(world.namespace, await service_account(world, *granted)).rights(world.namespace)
+        assert rights.complete
+        asked = {
+            Question("get", group, "things", "b"): True,
+            Question("get", group, "things", "c"): False,
+            Question("get", group, "things"): False,
+            Question("patch", group, "things", "b"): False,
+            Question("list", "", "pods"): True,
+            Question("get", "", "pods/log", "p"): True,
+            Question("get", "", "pods/exec", "p"): False,
+            Question("get", "apps", "pods"): False,
+        }
+        assert {question: rights.allow(question) for question in asked} == asked
+        assert rights.allow_some(Question("get", group, "things"))
+        assert not rights.allow_some(Question("patch", group, "things"))
+        assert (await own.rights(world.namespace)).allow(Question("delete", "apps", "deployments"))
 
     async def test_a_write_as_a_service_account_that_is_another_one_now_is_refused(self, world: World) -> None:
         pin = await service_account(world, Rule(("*",), "*", "*"))

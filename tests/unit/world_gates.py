@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from stanch.domain.access import Rights
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import NotFound, Refused
 from stanch.engine.paths import alternatives
@@ -134,8 +135,11 @@ class GatedCluster:
     async def exec(self, pod: Ref, container: str, argv: Sequence[str], **how: Any) -> ExecReply:
         return await self._passage.do(Op("write", f"exec {pod}"), lambda: self._cluster.exec(pod, container, argv, **how))
 
-    async def allowed(self, *question: str) -> bool:
-        return await self._cluster.allowed(*question)
+    async def allowed(self, *question: str, user: str = "") -> bool:
+        return await self._cluster.allowed(*question, user=user)
+
+    async def rights(self, namespace: str) -> Rights:
+        return await self._cluster.rights(namespace)
 
 
 class GatedStore:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from stanch.domain.access import Rights
 from stanch.domain.plan import Pin, Ref
 from stanch.domain.timeline import Entry, File, Head
 from stanch.engine.errors import Refused
@@ -124,8 +125,15 @@ class Cluster(Protocol):
         certainly not begin; once it may have begun, a broken connection or a time-out is a reply whose `exit_code` is None.
         """
 
-    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
-        """Whether this identity may; `resource` may be `pods/log`. By SelfSubjectAccessReview."""
+    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "", *, user: str = "") -> bool:
+        """Whether this identity may; `resource` may be `pods/log`. By SelfSubjectAccessReview.
+
+        With `user`, whether that one may, which not everybody may ask: `Refused`. Of users that are no ServiceAccounts, only
+        what they have in their own name is found.
+        """
+
+    async def rights(self, namespace: str) -> Rights:
+        """All that this identity may do in `namespace`. By SelfSubjectRulesReview."""
 
 
 class Clusters(Protocol):

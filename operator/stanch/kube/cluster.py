@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from stanch.domain.access import Question, Rights
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, NotSent, Refused, Retryable
 from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object, check_stdin
+from stanch.kube import reviews
 from stanch.kube.client import MERGE_PATCH, ApiServer, Request, read_at_most
 from stanch.kube.discovery import Discovery, Resource, segment
 from stanch.kube.errors import Answer, of_answer, of_way, status_object
@@ -194,19 +196,16 @@ class ApiCluster:
         request = self._request("GET", await self._path(pod, "exec"), doing, query=exec_query(container, argv, stdin))
         return await run_exec(self._api, request, stdin, timeout, limit_bytes)
 
-    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
-        main, _, subresource = resource.partition("/")
-        asked = {"verb": verb, "group": group, "resource": main, "namespace": namespace}
-        optional = {"subresource": subresource, "name": name}
-        asked |= {key: value for key, value in optional.items() if value}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": asked},
-        }
-        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-        doing = f"ask whether {verb} {resource} is allowed in {namespace or 'the cluster'}"
-        return bool((await self._api.json(self._request("POST", path, doing, body=body)))["status"]["allowed"])
+    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "", *, user: str = "") -> bool:
+        who = f"{user} may {verb} {resource}" if user else f"{verb} {resource} is allowed"
+        review = reviews.access_review(Question(verb, group, resource, name), namespace, user)
+        return bool((await self._review(review, f"ask whether {who} in {namespace or 'the cluster'}"))["status"]["allowed"])
+
+    async def rights(self, namespace: str) -> Rights:
+        return reviews.rights_of(await self._review(reviews.rules_review(namespace), f"ask what is allowed in {namespace}"))
+
+    async def _review(self, review: Object, doing: str) -> Object:
+        return await self._api.json(self._request("POST", reviews.path(review), doing, body=review))
 
     def _request(self, method: str, path: str, doing: str, **more: Any) -> Request:
         as_whom = f" as {self._user}" if self._user else ""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
+from stanch.domain.access import Rights
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import Failure, NotFound, NotSent, Refused
 from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object, check_stdin
@@ -19,6 +20,7 @@ from tests.unit.memory.server import MemoryServer, Write
 # The verb that RBAC asks about for each method. https://kubernetes.io/docs/reference/access-authn-authz/authorization/
 PROXY_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _CHUNK = 65536
+_REVIEWS = "authorization.k8s.io"
 _RESERVED = re.compile(r"(?i)authorization$|proxy-authorization$|host$|x-remote-|impersonate-")
 T = TypeVar("T")
 
@@ -134,9 +136,26 @@ class MemoryCluster:
         lines = part.splitlines(keepends=True)
         return b"".join(line for line in lines if datetime.fromisoformat(line.split()[0].decode()) >= begin)
 
-    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
+    async def allowed(self, verb: str, group: str, resource: str, namespace: str, name: str = "", *, user: str = "") -> bool:
+        await self._reviewing("SubjectAccessReview" if user else "SelfSubjectAccessReview")
+        if user and not self._server.permitted(self._user, "create", _REVIEWS, "subjectaccessreviews", "", ""):
+            raise Refused("Forbidden", f'User "{self._user}" cannot create resource "subjectaccessreviews"')
+        return self._server.permitted(user or self._user, verb, group, resource, namespace, name)
+
+    async def rights(self, namespace: str) -> Rights:
+        await self._reviewing("SelfSubjectRulesReview")
+        return self._server.rights(self._user, namespace)
+
+    async def _reviewing(self, kind: str) -> None:
         await asyncio.sleep(0)
-        return self._server.permitted(self._user, verb, group, resource, namespace, name)
+        self._impersonated()
+        for hook in list(self._server.before_read):
+            hook("review", Ref(f"{_REVIEWS}/v1", kind, "", self._user))
+
+    def _impersonated(self) -> None:
+        if not self._pin or self._server.permitted("", "impersonate", "", "serviceaccounts", self._namespace, self._pin.name):
+            return
+        raise Refused("Forbidden", f'the operator cannot impersonate resource "serviceaccounts" {self._pin.name!r}')
 
     async def _reading(self, verb: str, ref: Ref, subresource: str = "") -> None:
         await asyncio.sleep(0)
@@ -165,6 +184,7 @@ class MemoryCluster:
         return result
 
     def _authorize(self, verb: str, ref: Ref, subresource: str) -> None:
+        self._impersonated()
         kind = self._server.kind(ref.api_version, ref.kind)
         resource = f"{kind.plural}/{subresource}" if subresource else kind.plural
         name = "" if verb == "create" else ref.name

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from stanch.domain.access import Rule
+from stanch.domain.access import Question, Rights, Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused
 from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
@@ -64,6 +64,7 @@ class MemoryServer:
         self.logs: dict[tuple[str, str, str, bool], Sequence[bytes | Failure]] = {}
         self.backends: dict[tuple[str, str, str], Backend] = {}
         self.commands: dict[tuple[str, str, str], Command] = {}
+        self.blurred = False
         self._grants: dict[str, list[tuple[str, Rule]]] = {}
         self.permit_all("")
         self._objects: dict[Key, Object] = {}
@@ -97,8 +98,11 @@ class MemoryServer:
 
     def grant(self, namespace: str, service_account: str, *rules: Rule, inside: str | None = None) -> None:
         """Permits `rules` to a ServiceAccount of `namespace`, there or `inside` another one (`*`: everywhere)."""
-        user = f"system:serviceaccount:{namespace}:{service_account}"
-        self._grants.setdefault(user, []).extend((namespace if inside is None else inside, rule) for rule in rules)
+        self.permit_inside(namespace if inside is None else inside, f"system:serviceaccount:{namespace}:{service_account}", *rules)
+
+    def permit_inside(self, namespace: str, user: str, *rules: Rule) -> None:
+        """Permits `rules` to whoever has this name; the operator's own is the empty string."""
+        self._grants.setdefault(user, []).extend((namespace, rule) for rule in rules)
 
     def restrict(self, user: str) -> None:
         """Takes every permission from `user`; the operator's own name is the empty string."""
@@ -131,14 +135,14 @@ class MemoryServer:
         return Ref(body["apiVersion"], body["kind"], where, name, metadata.get("uid", ""))
 
     def permitted(self, user: str, verb: str, group: str, resource: str, namespace: str, name: str) -> bool:
-        return any(
-            _covers(rule.verbs, verb)
-            and _covers((rule.group,), group)
-            and _covers((rule.resource,), resource)
-            and (not rule.names or name in rule.names)
-            and _covers((inside,), namespace)
-            for inside, rule in self._grants.get(user, ())
-        )
+        return Rights(self._rules(user, namespace)).allow(Question(verb, group, resource, name))
+
+    def rights(self, user: str, namespace: str) -> Rights:
+        """`blurred`: as where a webhook authorizes too, which lists no rules."""
+        return Rights(self._rules(user, namespace), not self.blurred)
+
+    def _rules(self, user: str, namespace: str) -> tuple[Rule, ...]:
+        return tuple(rule for inside, rule in self._grants.get(user, ()) if inside in {"*", namespace})
 
     def read(self, ref: Ref) -> Object:
         """A copy; `NotFound` when absent or re-created."""
@@ -276,7 +280,3 @@ class MemoryServer:
 
     def _timestamp(self) -> str:
         return self.time.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _covers(allowed: Iterable[str], asked: str) -> bool:
-    return any(one in {"*", asked} for one in allowed)
