@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 
 from stanch.api.access import Grant, grants
+from stanch.api.needs import OPERATOR, opt_in
 from stanch.api.playbook import AnyPlaybook
 from stanch.packs.render import printable
 
 RBAC = "rbac.authorization.k8s.io"
-OPERATOR = "stanch"
 _NAME = 253
 
 
@@ -40,14 +40,9 @@ def objects(subject: Subject) -> list[dict[str, Any]]:
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(subject, subject.account)},
         role(subject, needs, grants(subject.playbook, subject.namespace)),
         binding(subject, needs, account),
-        role(subject, acts, [opt_in(subject)]),
+        role(subject, acts, [opt_in(subject.account)]),
         binding(subject, acts, operator),
     ]
-
-
-def opt_in(subject: Subject) -> Grant:
-    """Lets the operator act as this one ServiceAccount; `get` pins its UID, so that a re-created one is not acted as."""
-    return Grant("", "serviceaccounts", ("get", "impersonate"), (subject.account,), ())
 
 
 def metadata(subject: Subject, name: str) -> dict[str, str]:
