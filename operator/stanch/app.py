@@ -172,7 +172,7 @@ class Operator:
         hear = self.sink_decision(world, self.vouching)
         self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces, hear)
         self.overdue = Overdue(api.clock, self.metrics)
-        declared = Declared(clusters.own, api.clock)
+        declared = Declared(clusters, api.clock)
         sinks = Sinks(self.sink_incident, self.told_decision(self.sweeper, hear), declared.told)
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
         parts += [self.vouching.run(), watch(sinks, api.login, self.settings.namespaces)]

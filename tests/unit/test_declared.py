@@ -8,11 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from stanch.controller.declared import Declared
+from stanch.controller.declared import Declared, permitted
 from stanch.domain.plan import Ref
 from stanch.engine.ports import Object
+from stanch.runtime.permissions import Lack, Verdict
 from tests.stage.kubectl import ROOT
 from tests.unit.memory import MemoryClusters, MemoryServer
+from tests.unit.permitted import permit
 from tests.unit.world_frontend import read
 
 AUREUS = ROOT / "playbooks" / "aureus"
@@ -23,8 +25,10 @@ async def ready(file: str, edit: Callable[[Object], object] = lambda spec: None)
     server = MemoryServer()
     (document,) = copy.deepcopy(read(AUREUS / file))
     edit(document["spec"])
+    if document["kind"] == "Playbook":
+        permit(server, document)
     ref = server.add(document)
-    declared = Declared(MemoryClusters(server).own, server.time)
+    declared = Declared(MemoryClusters(server), server.time)
     declared.told(server.read(ref), gone=False)
     await judged(declared, server, ref)
     (condition,) = server.read(ref)["status"]["conditions"]
@@ -61,3 +65,27 @@ async def test_an_error_is_told_with_its_place_and_what_to_do() -> None:
 async def test_what_this_version_cannot_read_is_said() -> None:
     status, reason, message = await ready("policy.yaml", lambda spec: spec.update(levels=[]))
     assert (status, reason) == ("False", "Invalid") and "spec.levels" in message
+
+
+def lack(verdict: Verdict, number: int = 0) -> Lack:
+    return Lack(verdict, f"{verdict} {number}", "what to do")
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_what_is_not_known_to_be_permitted_is_not_ready(verdict: Verdict) -> None:
+    expected = {
+        Verdict.Missing: ("False", "PermissionMissing"),
+        Verdict.Unknown: ("Unknown", "PermissionUnknown"),
+        Verdict.Depends: ("Unknown", "DependsOnIncident"),
+    }
+    assert permitted([lack(verdict)]) == (*expected[verdict], f"{verdict} 0: what to do")
+
+
+def test_the_gravest_are_named_first_and_the_rest_is_counted() -> None:
+    lacks = [*(lack(Verdict.Missing, number) for number in range(5)), lack(Verdict.Unknown)]
+    assert permitted(lacks)[2] == "Missing 0; Missing 1; Missing 2 (and 2 more): what to do"
+
+
+def test_a_message_is_bounded() -> None:
+    huge = Lack(Verdict.Missing, "a" * 5000, "what to do")
+    assert len(permitted([huge] * 100)[2]) < 700 and permitted([huge] * 4)[2].endswith("(and 1 more): what to do")

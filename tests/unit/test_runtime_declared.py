@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from stanch.controller.declared import Declared
+from stanch.controller.declared import Declared, Pace
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Failure, Refused, Retryable
 from stanch.engine.ports import Object
 from tests.stage.kubectl import ROOT
 from tests.unit.memory import MemoryClusters, MemoryServer, Write
+from tests.unit.permitted import permit
 from tests.unit.test_runtime_queue import passes, run
 from tests.unit.world_frontend import read
 
 
 def playbook(server: MemoryServer, name: str) -> Ref:
-    (document,) = read(ROOT / "playbooks" / "aureus" / "frontend-down.yaml")
-    return server.add({**document, "metadata": {**document["metadata"], "name": name}})
+    """With all that it needs, but for its ServiceAccount where that is there already."""
+    document = copy.deepcopy(read(ROOT / "playbooks" / "aureus" / "frontend-down.yaml")[0])
+    document["metadata"]["name"] = name
+    ref = server.add(document)
+    permit(server, document)
+    return ref
 
 
 @asynccontextmanager
-async def judging(server: MemoryServer) -> AsyncIterator[Declared]:
-    declared = Declared(MemoryClusters(server).own, server.time)
+async def judging(server: MemoryServer, pace: Pace | None = None) -> AsyncIterator[Declared]:
+    declared = Declared(MemoryClusters(server), server.time, pace)
     running = asyncio.ensure_future(declared.run())
     yield declared
     assert not running.done(), "one object must not end it for the others"

@@ -158,6 +158,14 @@ def declared_status_to_json(status: DeclaredStatus) -> Object:
     return _DECLARED_STATUS.dump_python(fit(status, "status"), mode="json", by_alias=True, exclude_none=True)
 
 
+def declared_status_of(obj: Object) -> DeclaredStatus:
+    """Nothing where there is none yet, or one that this version cannot read: it is said anew."""
+    try:
+        return _DECLARED_STATUS.validate_python(obj.get("status") or {})
+    except ValidationError:
+        return DeclaredStatus()
+
+
 def plan_to_bytes(plan: Plan) -> bytes:
     """RFC 8785 JSON with every field, defaults too: a later version's defaults must not change what was approved.
 

@@ -10,12 +10,29 @@ from stanch.domain.conditions import Condition
 from stanch.domain.record import TEXT, Record, doc
 
 
+class Readiness(StrEnum):
+    """Every reason of the condition `Ready` of a Playbook or ResponsePolicy."""
+
+    Valid = "Valid"
+    Invalid = "Invalid"
+    PermissionMissing = "PermissionMissing"
+    PermissionUnknown = "PermissionUnknown"
+    DependsOnIncident = "DependsOnIncident"
+
+
 @dataclass(frozen=True)
 class DeclaredStatus(Record):
-    """Status of a Playbook or ResponsePolicy. `Ready` is False with reason `Invalid` when lint finds an error in it."""
+    """Status of a Playbook or ResponsePolicy."""
 
     observed_generation: int = doc("Generation of the spec that this status is about.", default=0, ge=0)
-    conditions: tuple[Condition, ...] = doc("Conditions, as kstatus reads them.", default=(), max_length=16)
+    conditions: tuple[Condition, ...] = doc(
+        "Conditions, as kstatus reads them. Ready is True with reason Valid. It is False with Invalid where lint finds an error, and"
+        " with PermissionMissing where a Playbook's ServiceAccount is not there, or it or stanch may not do what it needs. It is"
+        " Unknown with PermissionUnknown where that could not be asked, and with DependsOnIncident where some objects are permitted"
+        " and the incident tells which one is needed. Permissions are asked for again every few minutes.",
+        default=(),
+        max_length=16,
+    )
 
 
 class Standing(StrEnum):
