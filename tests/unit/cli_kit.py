@@ -15,7 +15,7 @@ from stanch.cli.session import API_VERSION, Session
 from stanch.domain.incident import Status
 from stanch.domain.plan import Ref
 from stanch.engine.ports import Object
-from tests.unit.memory import MemoryCluster, MemoryServer
+from tests.unit.memory import MemoryCluster, MemoryClusters, MemoryServer
 from tests.unit.play import Play
 
 NAMESPACE = "aureus"
@@ -36,7 +36,7 @@ class Person(MemoryCluster):
 
 
 def session(server: MemoryServer, user: str = "bob") -> Session:
-    return Session(Person(server, user), server.time, Where("config", "dev", NAMESPACE))
+    return Session(Person(server, user), server.time, Where("config", "dev", NAMESPACE), MemoryClusters(server).acting_as)
 
 
 def incident(server: MemoryServer, play: Play | None = None, name: str = "frontend-502", **metadata: Any) -> Ref:

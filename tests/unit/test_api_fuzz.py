@@ -14,6 +14,7 @@ from stanch.api import codec
 from stanch.api.incident import Incident
 from stanch.api.kinds import PlaybookSpec
 from stanch.api.lint import Severity, lint_document, why_unusable
+from stanch.api.needs import needs
 from stanch.engine.errors import Refused
 from tests.unit import rule_breakers
 from tests.unit.bad_input import Object, good
@@ -75,3 +76,5 @@ def planned(obj: Object, model: Any, faulty: bool) -> None:
         return
     usable: Callable[[Any], str] = why_unusable if model is PlaybookSpec else lambda _: ""
     assert faulty or not usable(spec)
+    if model is PlaybookSpec and not faulty:
+        assert needs("p", "aureus", spec).granted, "the operator asks what it may, of whatever lint takes"

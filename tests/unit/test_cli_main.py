@@ -125,6 +125,14 @@ def test_lint_through_a_pipe_is_plain(stanch: Command) -> None:
     assert found["errors"] == 0 and found["objects"] == 1
 
 
+@pytest.mark.parametrize("arguments", [(), ("-", "-n", "aureus"), ("-", "--context", "dev")])
+def test_lint_asks_no_cluster_unless_it_is_told_to(stanch: Command, arguments: tuple[str, ...]) -> None:
+    ended = stanch("lint", *arguments, given=PLAYBOOK)
+    assert ended.returncode == Code.Unusable and "--cluster" in ended.stderr
+    there = stanch("lint", "--cluster", "-", given=PLAYBOOK)
+    assert there.returncode == Code.Unusable and "no kubeconfig" in there.stderr
+
+
 def test_text_that_the_terminal_cannot_show_does_not_end_the_command() -> None:
     ended = process("lint", "-", given=PLAYBOOK.replace("risk: Medium", "risk: Größe"), PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert ended.returncode in {Code.Problems} and "Traceback" not in ended.stderr

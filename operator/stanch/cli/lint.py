@@ -1,4 +1,4 @@
-"""`stanch lint`: what is wrong with the objects in these files, with file, line and column. Offline.
+"""`stanch lint`: what is wrong with the objects in these files, with file, line and column. Offline (`cli.permissions` is not).
 
 Exit codes: 0 nothing, or warnings only; 1 errors (with --strict also warnings); 2 nothing to lint, or a file that cannot be
 read. A file that is no YAML is an error in it: somebody means to apply it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ MAX_FINDINGS = 1000
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One problem in its place. `path` is that of the object's field, empty where it is about the file."""
+    """One problem in its place. `path` is that of the object's field, empty where it is about the file. What stands in the cluster
+    and in no file has the line 0."""
 
     file: str
     line: int
@@ -42,7 +43,8 @@ class Finding:
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
-        return printable(f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}{hint}")
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else f"{self.file}: {self.path}"
+        return printable(f"{place}: {self.severity}: {self.message}{hint}")
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,48 @@ class Part:
         return Finding(self.file, place.line, place.column, str(problem.severity), problem.message, problem.hint, problem.path)
 
 
+@dataclass(frozen=True)
+class Stored:
+    """One object as it stands in the cluster."""
+
+    value: dict[str, Any]
+
+    def finding(self, problem: Problem) -> Finding:
+        place = f"{self.value['kind'].lower()}/{self.value['metadata']['name']}"
+        return Finding(place, 0, 0, str(problem.severity), problem.message, problem.hint, problem.path)
+
+
+@dataclass(frozen=True)
+class Linted:
+    """What was looked at, and what was found. `where` says in words where the objects stand."""
+
+    parts: Sequence[Part | Stored]
+    findings: Sequence[Finding]
+    where: str
+    files: int = 0
+
+
 def lint(paths: Iterable[str], strict: bool, output: Format) -> None:
     """Prints the findings. Raises `Ending` as the module says."""
-    names = list(files(paths))
+    finish(of_files(paths), strict, output)
+
+
+def of_files(paths: Iterable[str]) -> Linted:
+    parts: list[Part] = []
     findings: list[Finding] = []
-    count = 0
+    names = list(files(paths))
     for name in names:
-        parts, found = lint_text(name, load(name))
+        inside, found = lint_text(name, load(name))
+        parts += inside
         findings += found
-        count += parts
-    show(sorted(findings), count, len(names), output)
-    if not count and not findings:
-        raise Ending(f"no object of {GROUP} in {len(names)} files: nothing was linted", Code.Unusable)
-    if any(finding.severity == Severity.error or strict for finding in findings):
+    return Linted(parts, findings, f"{len(names)} files", len(names))
+
+
+def finish(linted: Linted, strict: bool, output: Format) -> None:
+    show(linted, output)
+    if not linted.parts and not linted.findings:
+        raise Ending(f"no object of {GROUP} in {linted.where}: nothing was linted", Code.Unusable)
+    if any(finding.severity == Severity.error or strict for finding in linted.findings):
         raise Ending()
 
 
@@ -116,15 +147,15 @@ def load(name: str) -> bytes:
         raise Ending(f"{name}: cannot be read: {error.strerror}", Code.Unusable) from error
 
 
-def lint_text(name: str, data: bytes) -> tuple[int, list[Finding]]:
-    """How many objects of stanch are in one file, and what is wrong with them."""
+def lint_text(name: str, data: bytes) -> tuple[list[Part], list[Finding]]:
+    """The objects of stanch in one file, and what is wrong with them."""
     try:
         parts = [part for document in read(data) for part in objects(name, document)]
     except Unreadable as error:
         line, column = error.place.line, error.place.column
-        return 0, [Finding(name, line, column, Severity.error, error.message, error.hint)]
+        return [], [Finding(name, line, column, Severity.error, error.message, error.hint)]
     found = [part.finding(problem) for part in parts for problem in problems(part.value)]
-    return len(parts), [*found, *twice(parts)]
+    return parts, [*found, *twice(parts)]
 
 
 def objects(name: str, document: Document) -> Iterator[Part]:
@@ -163,9 +194,10 @@ def twice(parts: list[Part]) -> Iterator[Finding]:
             yield part.finding(rules.error("metadata.name", message, "the later one would replace the earlier"))
 
 
-def show(findings: list[Finding], count: int, files: int, output: Format) -> None:
+def show(linted: Linted, output: Format) -> None:
+    findings, count = sorted(linted.findings), len(linted.parts)
     errors = sum(finding.severity == Severity.error for finding in findings)
-    totals = {"files": files, "objects": count, "errors": errors, "warnings": len(findings) - errors}
+    totals = {"files": linted.files, "objects": count, "errors": errors, "warnings": len(findings) - errors}
     shown, hidden = findings[:MAX_FINDINGS], len(findings[MAX_FINDINGS:])
     if output is Format.json:
         say_json({**totals, "hidden": hidden, "problems": [asdict(finding) for finding in shown]})
@@ -174,4 +206,4 @@ def show(findings: list[Finding], count: int, files: int, output: Format) -> Non
         say(str(finding))
     if hidden:
         say(f"… {hidden} more")
-    say(f"{count} objects in {files} files: {errors} errors, {totals['warnings']} warnings")
+    say(f"{count} objects in {linted.where}: {errors} errors, {totals['warnings']} warnings")

@@ -165,14 +165,35 @@ def verify(
 
 @app.command()
 def lint(
-    paths: Annotated[list[str], typer.Argument(help="Files, folders, or - for standard input.", metavar="FILE|FOLDER...")],
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders, or - for standard input.", metavar="FILE|FOLDER...")
+    ] = None,
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="Ask the cluster what they may not do there; without files: of all that it has.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail too.")] = False,
+    namespace: args.Namespace = "",
+    operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
     output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
 ) -> None:
-    """Checks playbooks and the other kinds offline. Exit codes: 0 fine, 1 errors, 2 nothing to check or unreadable."""
-    from stanch.cli.lint import lint as check
+    """Checks playbooks and the other kinds, offline but for --cluster, which also names each permission that a playbook lacks.
 
-    check(paths, strict, output)
+    Exit codes: 0 fine, 1 errors, 2 nothing to check or unreadable.
+    """
+    if cluster:
+        from stanch.cli import access, permissions
+
+        wanted = access.Wanted("", namespace, operator_namespace)
+        checked = permissions.Checked(tuple(paths or ()), strict, output)
+        ask(Asked(kubeconfig, context, namespace), lambda session: permissions.check(session, wanted, checked))
+    elif not paths or namespace or kubeconfig or context:
+        raise Ending("which files? Name some; or with --cluster the cluster that is meant", Code.Unusable)
+    else:
+        from stanch.cli.lint import lint as check
+
+        check(paths, strict, output)
 
 
 @app.command()

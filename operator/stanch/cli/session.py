@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from stanch.cli.ending import told
 from stanch.cli.kubeconfig import Where
-from stanch.domain.plan import Ref
+from stanch.domain.plan import Pin, Ref
 from stanch.engine.ports import Clock, Cluster, Object
 
 API_VERSION = "stanch.dev/v1alpha1"
@@ -16,11 +16,12 @@ API_VERSION = "stanch.dev/v1alpha1"
 
 @dataclass(frozen=True)
 class Session:
-    """The cluster as the person who types sees it."""
+    """The cluster as the person who types sees it. `acting_as` a ServiceAccount of a namespace: where the person may that."""
 
     cluster: Cluster
     clock: Clock
     where: Where
+    acting_as: Callable[[str, Pin], Cluster]
 
     async def incident(self, name: str, uid: str = "") -> Object:
         """The Incident, raw. Raises `engine.errors`; `NotFound` also when it is another one than `uid`."""
@@ -39,7 +40,9 @@ async def connected(where: Where) -> AsyncIterator[Session]:
     from stanch.kube.client import connect
     from stanch.kube.cluster import ApiCluster
     from stanch.kube.discovery import Discovery
+    from stanch.kube.identity import ApiClusters
 
     with told(str(where)):
         async with connect(where.kubeconfig, where.context) as api:
-            yield Session(ApiCluster(api, Discovery(api), user=where.user), api.clock, where)
+            cluster = ApiCluster(api, Discovery(api), user=where.user)
+            yield Session(cluster, api.clock, where, ApiClusters(api).acting_as)

@@ -26,10 +26,10 @@ class DeclaredStatus(Record):
 
     observed_generation: int = doc("Generation of the spec that this status is about.", default=0, ge=0)
     conditions: tuple[Condition, ...] = doc(
-        "Conditions, as kstatus reads them. Ready is True with reason Valid. It is False with Invalid where lint finds an error, and"
-        " with PermissionMissing where a Playbook's ServiceAccount is not there, or it or stanch may not do what it needs. It is"
-        " Unknown with PermissionUnknown where that could not be asked, and with DependsOnIncident where some objects are permitted"
-        " and the incident tells which one is needed. Permissions are asked for again every few minutes.",
+        "Conditions, as kstatus reads them. Ready is True with reason Valid. It is False with Invalid where lint finds an error,"
+        " and with PermissionMissing where a Playbook's ServiceAccount is not there, or it or stanch may not do what is needed."
+        " It is Unknown with PermissionUnknown where that could not be asked, and with DependsOnIncident where some objects are"
+        " permitted and the incident tells which one is needed. Permissions are asked for again every few minutes.",
         default=(),
         max_length=16,
     )

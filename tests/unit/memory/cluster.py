@@ -26,13 +26,14 @@ T = TypeVar("T")
 
 
 class MemoryCluster:
-    """The server as one identity sees it. `pin` is None for the operator itself."""
+    """The server as one identity sees it: `by`, or the ServiceAccount that it acts as. The operator's own name is empty."""
 
-    def __init__(self, server: MemoryServer, namespace: str = "", pin: Pin | None = None) -> None:
+    def __init__(self, server: MemoryServer, namespace: str = "", pin: Pin | None = None, by: str = "") -> None:
         self._server = server
         self._namespace = namespace
         self._pin = pin
-        self._user = f"system:serviceaccount:{namespace}:{pin.name}" if pin else ""
+        self._user = f"system:serviceaccount:{namespace}:{pin.name}" if pin else by
+        self._by = by
 
     async def get(self, ref: Ref) -> Object:
         await self._reading("get", ref)
@@ -153,9 +154,9 @@ class MemoryCluster:
             hook("review", Ref(f"{_REVIEWS}/v1", kind, "", self._user))
 
     def _impersonated(self) -> None:
-        if not self._pin or self._server.permitted("", "impersonate", "", "serviceaccounts", self._namespace, self._pin.name):
+        if not self._pin or self._server.permitted(self._by, "impersonate", "", "serviceaccounts", self._namespace, self._pin.name):
             return
-        raise Refused("Forbidden", f'the operator cannot impersonate resource "serviceaccounts" {self._pin.name!r}')
+        raise Refused("Forbidden", f'User "{self._by}" cannot impersonate resource "serviceaccounts" {self._pin.name!r}')
 
     async def _reading(self, verb: str, ref: Ref, subresource: str = "") -> None:
         await asyncio.sleep(0)
