@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,5 +103,5 @@ async def test_a_field_that_the_api_server_dropped_is_no_freeze(capsys: pytest.C
 
     old = session(server)
     with pytest.raises(Ending, match="1 of 1 policies"):
-        await turn(type(old)(Older(server, "bob"), old.clock, old.where), Switch(True, "", False), Asking(True, unasked))
+        await turn(replace(old, cluster=Older(server, "bob")), Switch(True, "", False), Asking(True, unasked))
     assert suspended(server, ref) == [False] and "CRD does not know spec.suspended" in capsys.readouterr().err

@@ -17,7 +17,8 @@ from stanch.cli.output import Format
 from stanch.cli.permissions import Checked, check
 from stanch.cli.session import Session
 from stanch.domain.access import Rule
-from stanch.domain.plan import Pin
+from stanch.domain.plan import Pin, Ref
+from stanch.engine.errors import Retryable
 from stanch.engine.ports import Object
 from tests.unit.api_examples import PLAYBOOK
 from tests.unit.cli_kit import NAMESPACE, parsed
@@ -107,6 +108,16 @@ def test_who_may_ask_nothing_is_told_so_and_nothing_is_called_well(file: Path, c
     assert len(found) == 2 and all(" warning: not all that " in line and "subjectaccessreviews" in line for line in found)
     assert last.endswith("0 errors, 2 warnings")
     assert Site().lint(file, strict=True).code is Code.Problems
+
+
+def test_where_nobody_tells_whether_who_types_may_impersonate_it_is_asked_the_other_way(file: Path) -> None:
+    def fail(verb: str, ref: Ref) -> None:
+        if (verb, ref.kind) == ("review", "SelfSubjectAccessReview"):
+            raise Retryable("Timeout", "no answer")
+
+    site = Site(ASKS)
+    site.server.before_read.append(fail)
+    assert site.lint(file, strict=True).code is Code.Fine
 
 
 def test_without_files_it_is_about_those_of_the_cluster(capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,7 +149,7 @@ def test_what_is_gone_is_not_asked_about_any_more() -> None:
             missed = asked.copy()
             declared.told({**playbook_of(ref)}, gone=True)
             await passes(2 * ROUND)
-        assert asked == missed and asked["review"] == 2
+        assert asked == missed and asked == {"review": 2, "get": 2}, "once more, and not found"
 
     run(work())
 
