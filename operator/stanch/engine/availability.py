@@ -1,0 +1,115 @@
+"""How many of a workload's available pods a change leaves, at worst and at any moment. Pure.
+
+Controllers keep more than they must, never less: what is said here is what they promise.
+https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#rolling-update-deployment
+https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#rolling-updates
+https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stanch.engine.ports import Object
+
+Patch = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A figure that could not be read, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Unseen(Unknown):
+    """How many of a workload's pods are available; how many it wants is known."""
+
+    wanted: int
+
+
+@dataclass(frozen=True)
+class Pods:
+    """Of one workload: how many pods it wants, how many are available, how many of these the change leaves at worst."""
+
+    wanted: int
+    available: int
+    left: int
+
+    @property
+    def taken(self) -> int:
+        return self.available - self.left
+
+
+def pods_after(target: Object, patch: Patch) -> Pods | Unseen:
+    """What `patch` leaves of the workload's pods. Nobody need know how many there are where it would take none of all."""
+    status, generation = target.get("status") or {}, target["metadata"].get("generation", 0)
+    daemons = target["kind"] == "DaemonSet"
+    available = status.get("numberAvailable" if daemons else "availableReplicas", 0)
+    wanted = status.get("desiredNumberScheduled", 0) if daemons else target["spec"].get("replicas", 1)
+    if status.get("observedGeneration", 0) < generation:
+        whole = Pods(wanted, wanted, left_of(target, patch, wanted, wanted))
+        return Unseen("its controller has not seen the latest spec", wanted) if whole.taken else whole
+    return Pods(wanted, available, left_of(target, patch, wanted, available))
+
+
+def left_of(target: Object, patch: Patch, wanted: int, available: int) -> int:
+    rolled = ROLLED[target["kind"]](target["spec"], wanted, available) if rolls(target, patch) else available
+    return min(rolled, scaled(target, patch, wanted, available))
+
+
+def rolls(target: Object, patch: Patch) -> bool:
+    """Whether pods are replaced: by another template, or because what was paused goes on."""
+    spec = patch.get("spec") or {}
+    return "template" in spec if not target["spec"].get("paused") else spec.get("paused") is False
+
+
+def rolled_deployment(spec: Object, wanted: int, available: int) -> int:
+    """A rolling update never goes below wanted - maxUnavailable, and begins with pods that are not available."""
+    strategy = spec.get("strategy") or {}
+    if strategy.get("type") == "Recreate":
+        return 0
+    limits = strategy.get("rollingUpdate") or {}
+    down = share(limits.get("maxUnavailable", "25%"), wanted, up=False)
+    surge = share(limits.get("maxSurge", "25%"), wanted, up=True)
+    return min(available, max(0, wanted - (down if down or surge else 1)))
+
+
+def rolled_stateful(spec: Object, wanted: int, available: int) -> int:
+    """It begins with the highest ordinal, available or not, and goes on only when that is back."""
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return available
+    limits = strategy.get("rollingUpdate") or {}
+    at_once = max(1, share(limits.get("maxUnavailable", 1), wanted, up=True))
+    return max(0, available - min(at_once, max(0, wanted - (limits.get("partition") or 0))))
+
+
+def rolled_daemons(spec: Object, wanted: int, available: int) -> int:
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return available
+    limits = strategy.get("rollingUpdate") or {}
+    return min(available, max(0, wanted - share(limits.get("maxUnavailable", 1), wanted, up=True)))
+
+
+ROLLED = {"Deployment": rolled_deployment, "StatefulSet": rolled_stateful, "DaemonSet": rolled_daemons}
+
+
+def scaled(target: Object, patch: Patch, wanted: int, available: int) -> int:
+    """Going down, pods that are not available go first; of a StatefulSet those with the highest ordinals, whatever they are."""
+    goal = (patch.get("spec") or {}).get("replicas", wanted)
+    if goal >= wanted:
+        return available
+    return max(0, available - (wanted - goal)) if target["kind"] == "StatefulSet" else min(available, goal)
+
+
+def share(value: int | str, of: int, *, up: bool) -> int:
+    """A number, or a percentage of `of`."""
+    if isinstance(value, int):
+        return value
+    parts = int(value.rstrip("%")) * of
+    return -(-parts // 100) if up else parts // 100

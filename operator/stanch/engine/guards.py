@@ -1,0 +1,171 @@
+"""Guards: what holds a change up although playbook and people want it. One ordered chain of pure functions.
+
+Each looks at the figures it was given and names the first reason against the step, or None; what gathers the figures is
+`runtime.guarding`. A figure that could not be read is `Unknown`, and counts as over its limit. They are asked when an incident is
+planned, to tell people early, and again before each step's intent is stored, to hold it up; never before a change is taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from stanch.domain.guards import Budgets, FreezeWindow
+from stanch.domain.guards import Guards as Limits
+from stanch.engine.availability import Pods, Unknown, Unseen, share
+from stanch.engine.windows import closed_until
+
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A PodDisruptionBudget over the target's pods, and how many more of them it lets go."""
+
+    name: str
+    allowed: int | Unknown
+
+
+@dataclass(frozen=True)
+class Underway:
+    """The other incidents of the policy that are being mitigated; `mine`: this one is one of them already."""
+
+    others: tuple[str, ...] = ()
+    mine: bool = False
+
+
+@dataclass(frozen=True)
+class Input:
+    """All that guards judge by. `pods` None: the step takes none; `target` is what it changes, for people."""
+
+    limits: Limits
+    now: datetime
+    target: str = ""
+    underway: Underway | Unknown = field(default_factory=Underway)
+    pods: Pods | Unseen | None = None
+    budgets: tuple[Budget, ...] | Unknown = ()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Why a step is held up: which guard, what it saw, what it lets pass, what would lift it. `until`: when time alone does."""
+
+    guard: str
+    figure: str
+    limit: str
+    lifts: str
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"{self.guard}: {self.figure}; {self.limit}; lifted by {self.lifts}"
+
+
+Guard = Callable[[Input], Block | None]
+
+
+def freeze_window(seen: Input) -> Block | None:
+    """Of several windows the one that ends last."""
+    blocks = [block for window in seen.limits.freeze_windows if (block := in_window(window, seen))]
+    return max(blocks, key=lambda block: (block.until is None, block.until or seen.now), default=None)
+
+
+def in_window(window: FreezeWindow, seen: Input) -> Block | None:
+    lifts = f"an override in freezeWindows of ResponsePolicy {seen.limits.policy}, for incidents that are planned from then on"
+    limit = "in a freeze window nothing is changed"
+    try:
+        until = closed_until(window, seen.now)
+    except (KeyError, ValueError, OSError) as error:
+        return Block("FreezeWindow", f"whether window {window.name} is open is unknown: {clock_fault(window, error)}", limit, lifts)
+    if until is None:
+        return None
+    zone = ZoneInfo(window.time_zone)
+    now, end = (f"{at.astimezone(zone):%a %Y-%m-%d %H:%M}" for at in (seen.now, until))
+    figure = f"window {window.name} is open until {end} ({window.time_zone}, now {now})"
+    return Block("FreezeWindow", figure, limit, f"its end, or {lifts}", until)
+
+
+def clock_fault(window: FreezeWindow, error: Exception) -> str:
+    """A KeyError of zoneinfo says which zone this machine has no data of."""
+    return f"no data of time zone {window.time_zone}" if isinstance(error, KeyError) else str(error)
+
+
+def concurrent_incidents(seen: Input) -> Block | None:
+    """Who began already goes on: to stop in the middle helps nobody."""
+    most, underway = seen.limits.concurrent_incidents, seen.underway
+    limit = f"ResponsePolicy {seen.limits.policy} lets {most} be mitigated at a time"
+    lifts = "the end of another one's mitigation, or a higher limits.concurrentIncidents for incidents planned from then on"
+    if isinstance(underway, Unknown):
+        return Block("ConcurrentIncidents", f"how many are being mitigated is unknown: {underway.why}", limit, lifts)
+    if underway.mine or len(underway.others) < most:
+        return None
+    named = ", ".join(underway.others[:NAMED])
+    more = f" and {len(underway.others) - NAMED} more" if len(underway.others) > NAMED else ""
+    return Block("ConcurrentIncidents", f"{len(underway.others)} are being mitigated ({named}{more})", limit, lifts)
+
+
+def min_available(seen: Input) -> Block | None:
+    """Holds what would make it worse: a step that takes available pods and leaves fewer than the minimum. Where none is available
+    there is nothing to take, and where no available pod is taken nothing gets worse: neither is held up."""
+    pods = seen.pods
+    least = minimum(seen.limits.min_available, pods.wanted) if pods else 0
+    if pods is None or not least:
+        return None
+    lifts = "more available pods, or another guards.minAvailable in the playbook, for incidents that are planned from then on"
+    limit = f"at least {least} of {pods.wanted} must stay"
+    if isinstance(pods, Unseen):
+        return Block("MinAvailable", f"how many pods of {seen.target} are available is unknown: {pods.why}", limit, lifts)
+    if pods.left >= min(least, pods.available):
+        return None
+    figure = f"the step may leave {pods.left} of {pods.available} available pods of {seen.target}"
+    return Block("MinAvailable", figure, limit, lifts)
+
+
+def minimum(said: str, wanted: int) -> int:
+    """Without a word of the playbook: one, where there are several. A single pod cannot be replaced without being taken away."""
+    if not said:
+        return 1 if wanted > 1 else 0
+    return share(said if said.endswith("%") else int(said), wanted, up=True)
+
+
+def disruption_budgets(seen: Input) -> Block | None:
+    """As with an eviction, but for pods that are not available: those may always go."""
+    pods, budgets = seen.pods, seen.budgets
+    if pods is None or seen.limits.budgets is Budgets.Ignore or (isinstance(pods, Pods) and not pods.taken):
+        return None
+    if isinstance(budgets, Unknown):
+        figure = f"which PodDisruptionBudgets select the pods of {seen.target} is unknown: {budgets.why}"
+        lifts = "the Role that `stanch rbac` prints, or guards.podDisruptionBudgets: Ignore"
+        return Block("DisruptionBudget", figure, "each must let the step's pods go", lifts)
+    return next((block for budget in budgets if (block := beyond(budget, pods, seen.target))), None)
+
+
+def beyond(budget: Budget, pods: Pods | Unseen, target: str) -> Block | None:
+    allowed = budget.allowed
+    lifts = "more available pods, another budget, or guards.podDisruptionBudgets: Ignore for incidents planned from then on"
+    if isinstance(allowed, Unknown):
+        return Block("DisruptionBudget", f"how many pods it lets go is unknown: {allowed.why}", named(budget), lifts)
+    if isinstance(pods, Unseen):
+        return Block("DisruptionBudget", f"how many pods of {target} are taken is unknown: {pods.why}", named(budget), lifts)
+    if pods.taken <= allowed:
+        return None
+    figure = f"the step may take {pods.taken} of {pods.available} available pods of {target} at once"
+    return Block("DisruptionBudget", figure, f"{named(budget)} lets {allowed} go", lifts)
+
+
+def named(budget: Budget) -> str:
+    return f"PodDisruptionBudget {budget.name}"
+
+
+# Those of the policy need nothing of the target: they are asked before it is locked.
+OF_POLICY: tuple[Guard, ...] = (freeze_window, concurrent_incidents)
+OF_TARGET: tuple[Guard, ...] = (min_available, disruption_budgets)
+CHAIN = (*OF_POLICY, *OF_TARGET)
+# As they stand in `reason` of a status.
+NAMES = frozenset({"FreezeWindow", "ConcurrentIncidents", "MinAvailable", "DisruptionBudget"})
+
+
+def judge(seen: Input, chain: tuple[Guard, ...] = CHAIN) -> Block | None:
+    """The first block; None: nothing is against it."""
+    return next((block for guard in chain if (block := guard(seen))), None)
