@@ -45,6 +45,7 @@ from stanch.runtime.queue import KeyQueue
 from stanch.runtime.settings import Settings
 from stanch.runtime.sweeper import Sweeper, deleted_at, key_of, wants_tick
 from stanch.runtime.tick import Ticker
+from stanch.runtime.underway import prime as prime_underway
 from stanch.runtime.vouching import Vouching
 from stanch.runtime.workers import Workers
 from stanch.runtime.world import World
@@ -223,12 +224,14 @@ class Operator:
             self.queue.add(key)
 
     async def prime(self, world: World) -> None:
-        """Knows every unrecorded Decision before the first tick: an Abort must not come after the write that it stops."""
+        """Knows every unrecorded Decision before the first tick: an Abort must not come after the write that it stops. And
+        every incident that is being mitigated, for the guards."""
         assert self.vouching is not None
         for namespace in self.settings.namespaces or ("",):
             async for obj in world.clusters.own.list(API_VERSION, "Decision", namespace):
                 if (decision := legible(obj)) and not decision.recorded:
                     self.vouching.hear(decision)
+        await prime_underway(world.clusters.own, self.settings.namespaces, world.underway)
 
     def sink_incident(self, obj: Object, gone: bool) -> None:
         assert self.sweeper is not None and self.ticker is not None and self.overdue is not None

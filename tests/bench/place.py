@@ -98,6 +98,11 @@ def named_cluster() -> ClusterUnderTest:
     return ClusterUnderTest(choose(os.environ.get("STANCH_TEST_CLUSTER") or "stanch-test").up())
 
 
+def unlimited(document: Any) -> None:
+    """As many incidents at a time as a burst has: what is measured is not to wait for a guard."""
+    document["spec"]["limits"] = {"concurrentIncidents": 10_000}
+
+
 @asynccontextmanager
 async def placed(cluster: ClusterUnderTest, name: str, folder: Path) -> AsyncIterator[Place]:
     """On a cluster as the fixture gives it: stanch's types, the policy, the harness's own account, which may do everything. What
@@ -105,7 +110,7 @@ async def placed(cluster: ClusterUnderTest, name: str, folder: Path) -> AsyncIte
     kubectl = Kubectl(cluster.kubectl)
     with cluster.installing():
         install_types(kubectl)
-        kubectl.apply(documents(AUREUS / "policy.yaml"))
+        kubectl.apply(documents(AUREUS / "policy.yaml", unlimited))
     kubectl("create", "namespace", name)
     role = {"kind": "ClusterRole", "name": "cluster-admin"}
     kubectl.apply(account(name, HARNESS, role, cluster_wide=True))

@@ -39,6 +39,8 @@ def playbook(namespace: str, verify: list[Document], **action: Any) -> Document:
         "options": [
             {"name": "only", "risk": "Medium", "steps": [{"name": "step", "expect": "it is contained", **action}], "verify": verify}
         ],
+        # Who means nothing says so twice.
+        **({"guards": {"minAvailable": 0}} if action.get("scale", {}).get("replicas") == 0 else {}),
     }
     return {
         "apiVersion": "stanch.dev/v1alpha1",

@@ -17,6 +17,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.incident import OPEN_REVERTS, Phase
 from stanch.domain.timeline import GENESIS
 from stanch.engine.chain import canonical, entry_hash
+from stanch.engine.guards import NAMES
 from stanch.engine.recovering import rests
 from tests.unit.machine_leader import Leader, Rest
 from tests.unit.machine_rules import Doings
@@ -81,6 +82,7 @@ class Incidents(Doings):
             return
         status = self.site.status
         assert rest.delay is not None or rests(status) or status.waits_for, f"5: {status.phase} waits for nobody and nothing"
+        assert rest.delay is not None or status.reason not in NAMES, f"5: {status.reason} is never asked again"
         if rest.delay == 0:
             return  # it goes on at once
         if self.faults or (self.clear_from is not None and self.now < self.clear_from):

@@ -7,6 +7,7 @@ answers while the cause is gone, or while the change that goes against it holds 
 from __future__ import annotations
 
 import copy
+from datetime import datetime, timedelta
 from typing import Any
 
 import yaml
@@ -105,7 +106,7 @@ class BreakablePacks(MemoryPacks):
 class Ground(Site):
     """`kept`: the first option stays as it is when it did not help. `heals`: what was held back for a while is gone for good."""
 
-    def __init__(self, *, kept: bool = False, heals: bool = False) -> None:
+    def __init__(self, *, kept: bool = False, heals: bool = False, window: tuple[int, int] = (0, 0)) -> None:
         self.witness = Witness(self)
         super().__init__(lambda playbook: playbook.update(spec=self._spec(kept)))
         self.memory = self.packs = BreakablePacks()
@@ -113,9 +114,20 @@ class Ground(Site):
         self.flags = self.server.add(flags())
         self.cause, self.kept, self.heals = "limit", kept, heals
         self.well_for = 0
+        self.budget = self.server.add(budget())
+        self.lets_pods_go(True)
+        self.window = self._frozen_from(*window)
         self.server.backends[NAMESPACE, "frontend", "8080"] = self._answers
         self.server.before_write.append(self.witness.before)
         self._chain: list[Entry] = []
+
+    def passes(self, seconds: float) -> None:
+        super().passes(seconds)
+        if worker := self.found(getattr(self, "worker", self.frontend.ref)):
+            wanted, generation = worker["spec"]["replicas"], worker["metadata"]["generation"]
+            status = {"observedGeneration": generation, "replicas": wanted, "availableReplicas": wanted}
+            if (worker.get("status") or {}).get("observedGeneration") != generation:
+                self.server.set_status(self.worker, status)
 
     def _spec(self, kept: bool) -> Object:
         spec = copy.deepcopy(SPEC)
@@ -178,6 +190,20 @@ class Ground(Site):
         (policy,) = self.server.select(API_VERSION, "ResponsePolicy", "", "", "")
         self.server.patch(self.server.ref(policy), {"spec": {"suspended": yes}}, "", "", dry_run=False)
 
+    def _frozen_from(self, after: int, to: int) -> tuple[datetime, datetime]:
+        """A freeze window of the policy, so many minutes from now."""
+        start, end = (self.server.time.now().replace(second=0) + timedelta(minutes=minutes) for minutes in (after, to))
+        if to:
+            (policy,) = self.server.select(API_VERSION, "ResponsePolicy", "", "", "")
+            once = {"start": f"{start:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}"}
+            windows = {"freezeWindows": [{"name": "soon", "timeZone": "UTC", "once": once}]}
+            self.server.patch(self.server.ref(policy), {"spec": windows}, "", "", dry_run=False)
+        return start, end
+
+    def lets_pods_go(self, yes: bool) -> None:
+        """What the worker's PodDisruptionBudget says."""
+        self.server.set_status(self.budget, {"observedGeneration": 1, "disruptionsAllowed": 9 if yes else 0})
+
     def permit(self, yes: bool) -> None:
         (self.server.permit_all if yes else self.server.restrict)(USER)
 
@@ -193,6 +219,11 @@ def worker() -> Object:
     template = {"metadata": {"labels": {"app": "worker"}}, "spec": {"containers": [{"name": "worker", "image": "worker:1"}]}}
     spec = {"replicas": 3, "selector": {"matchLabels": {"app": "worker"}}, "template": template}
     return {**body("apps/v1", "Deployment", "worker"), "spec": spec}
+
+
+def budget() -> Object:
+    spec = {"minAvailable": 3, "selector": {"matchLabels": {"app": "worker"}}}
+    return {**body("policy/v1", "PodDisruptionBudget", "worker"), "spec": spec}
 
 
 def flags() -> Object:

@@ -67,6 +67,7 @@ class Witness:
         self.confirmed: set[tuple[str, str]] = set()
         self.demanded = False
         self.frozen_since: datetime | None = None
+        self.guarded_since: datetime | None = None
         # Its status was lost, and nobody has said since that it goes on.
         self.came_back = self.lost = False
         # Intended before the loss, by token: such a write may be under way, and no status names any more what is to be fenced.
@@ -181,6 +182,10 @@ class Witness:
     def _may(self, change: Change, status: Status) -> None:
         since = self._intents[change.token][1]
         assert self.frozen_since is None or since <= self.frozen_since, f"{change.token} was begun while the policy is suspended"
+        begin, end = self.site.window
+        assert not begin <= since < end, f"{change.token} was begun at {since}, in the freeze window from {begin} to {end}"
+        held = change.step == "calm" and self.guarded_since is not None
+        assert not held or since <= self.guarded_since, f"{change.token} takes pods that their budget does not let go"
         if change.option == "bypass":
             yes = {said["spec"]["by"] for said in self.site.said() if self._approves(said["spec"], status)} - {"alice"}
             assert len(yes) >= 2, f"{change.token} was written with the yes of {yes}"

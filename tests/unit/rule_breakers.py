@@ -54,6 +54,11 @@ OBJECT = {"apiVersion": "batch/v1", "kind": "Job", "objectName": "backup"}
 CONFIG = {"name": "app", "kind": "ConfigMap", "objectName": "flags"}
 SECRET = {"name": "s", "key": "k"}
 
+WEEKEND: Object = {
+    "name": "weekend", "timeZone": "Europe/Berlin", "weekly": {"days": ["Friday"], "startTime": "18:00", "duration": "62h"},
+}  # fmt: skip
+YEAR_END = "2026-12-20T18:00"
+
 PLAYBOOK: dict[str, Spoil] = {
     "each step's target is one of targets": step(rolloutRestart={"target": "db"}),
     "each check's target is one of targets": check(rollout={"target": "db"}),
@@ -129,7 +134,14 @@ INCIDENT: dict[str, Spoil] = {
 }
 
 POLICY: dict[str, Spoil] = {
-    "expected a duration from": put("retention", value={"incidents": "0s"}),
+    "expected a duration from 1s": put("retention", value={"incidents": "0s"}),
+    "expected a duration from 1m to 168h": put(
+        "freezeWindows", value=[{**WEEKEND, "weekly": {**WEEKEND["weekly"], "duration": "169h"}}]
+    ),
+    "a freeze window has exactly one of weekly, once": put("freezeWindows", value=[{"name": "a", "timeZone": "UTC"}]),
+    "start is before end": put(
+        "freezeWindows", value=[{"name": "a", "timeZone": "UTC", "once": {"start": YEAR_END, "end": YEAR_END}}]
+    ),
 }
 
 GOOD: dict[str, Callable[[], Object]] = {"Playbook": playbook, "Incident": examples.incident, "ResponsePolicy": examples.policy}

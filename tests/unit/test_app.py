@@ -87,6 +87,8 @@ async def test_a_new_leader_that_cannot_read_the_decisions_tries_until_it_can(tm
         if request.path.rpartition("/")[2] == "decisions":
             if faults:
                 return web.Response(status=faults.pop(0), headers={"Retry-After": "0"})
+            return web.json_response({"items": [], "metadata": {}})
+        if request.path.rpartition("/")[2] == "incidents":
             operator.stop.set()
             return web.json_response({"items": [], "metadata": {}})
         if request.method == "GET" and "/leases/" in request.path:
@@ -99,8 +101,9 @@ async def test_a_new_leader_that_cannot_read_the_decisions_tries_until_it_can(tm
     async with serving(handle) as server:
         operator = Operator(settings(tmp_path, server))
         assert await operator.run() == 0
-    assert not faults and operator.ready() == ""
-    assert seen.count("decisions") == 4 and "incidents" not in seen
+    assert not faults
+    # The incidents that are being mitigated are read after them, for the guards, and after these the sweeper and the watch read.
+    assert seen.count("decisions") == 4 and "incidents" not in seen[: seen.index("decisions") + 4]
 
 
 async def test_who_loses_the_lease_before_the_decisions_were_read_ends(tmp_path: Path) -> None:

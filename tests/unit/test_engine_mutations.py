@@ -104,6 +104,18 @@ MUTANTS = (
            focus="it dies with a change made"),
     Mutant("a suspended policy is not asked", "runtime.write:freeze", 'if not policy["spec"].get("suspended"):', "if True:",
            focus="frozen"),
+    Mutant("guards of the target are not asked", "runtime.guarding:of_target", "if not action.takes_pods:", "if True:",
+           focus="guarded", early=True),
+    Mutant("a budget lets every pod go", "engine.guards:beyond", "if pods.taken <= allowed:", "if True:", focus="guarded"),
+    # It is asked twice, before the target is locked and when the intent is written: what both ask is what is spoilt.
+    Mutant("a freeze window is never open", "engine.guards:in_window", "if until is None:", "if True:", focus="in a window"),
+    Mutant("what holds a step up is not looked at again", "engine.mitigating:hold",
+           "turn.move(wake_in=timedelta(seconds=held.after))", "turn.move()", focus="guarded"),
+    Mutant("reverts are held up by a freeze window", "runtime.revert:prepare_revert",
+           "debt = await recall(world, case, effect)\n",
+           "debt = await recall(world, case, effect)\n        from stanch.runtime.guarding import of_policy\n"
+           "        if case.plan and (block := of_policy(world, case, case.plan)):\n"
+           "            return Later(block.guard, str(block), 5.0)\n", focus="a window opens"),
 )  # fmt: skip
 PLANTED = [mutant for mutant in MUTANTS if mutant.early or os.environ.get("STANCH_MUTATIONS") == "all"]
 

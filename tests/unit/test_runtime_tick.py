@@ -132,7 +132,7 @@ async def test_status_that_a_controller_writes_during_its_rollout_is_no_conflict
 
 
 @pytest.mark.parametrize(
-    "patch", [{"metadata": {"annotations": {"who": "bob"}}}, {"spec": {"replicas": 7}}], ids=["annotation", "spec"]
+    "patch", [{"metadata": {"annotations": {"who": "bob"}}}, {"spec": {"minReadySeconds": 7}}], ids=["annotation", "spec"]
 )
 async def test_what_somebody_declares_meanwhile_is_read_again_before_anything_is_written(patch: dict) -> None:
     site = Site()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,14 @@ class Life:
         self.ticker = Ticker(self.world, Effects(self.world, metrics).perform, Announcer(self.world, metrics, "test").announce)
         for decision in site.said():
             self.decisions.put(codec.decision_of(decision))
+        self._looks_at_incidents()
+
+    def _looks_at_incidents(self) -> None:
+        """As at the operator's start."""
+        for obj in self.site.server.select(API_VERSION, "Incident", "", "", ""):
+            with suppress(Refused):
+                self.world.underway.told((obj["metadata"]["namespace"], obj["metadata"]["name"]), codec.status_of(obj))
+        self.world.underway.complete = True
 
     def _world(self) -> World:
         clusters, clock = GatedClusters(self.site.server, self.passage), self.site.server.time

@@ -63,4 +63,5 @@ ROLLOUT_RESTART = Action(
     observe=observe,
     apply=apply,
     inverse=None,
+    takes_pods=True,
 )

@@ -40,4 +40,5 @@ ROLLOUT_RESUME = Action(
     observe=observe,
     apply=apply,
     inverse=inverse,
+    takes_pods=True,
 )

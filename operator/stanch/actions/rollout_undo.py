@@ -155,4 +155,5 @@ ROLLOUT_UNDO = Action(
     observe=observe,
     apply=apply,
     inverse=inverse,
+    takes_pods=True,
 )

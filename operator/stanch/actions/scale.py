@@ -166,4 +166,5 @@ SCALE = Action(
     observe=observe,
     apply=apply,
     inverse=inverse,
+    takes_pods=True,
 )

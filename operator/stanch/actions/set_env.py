@@ -172,4 +172,5 @@ SET_ENV = Action(
     observe=observe,
     apply=apply,
     inverse=inverse,
+    takes_pods=True,
 )

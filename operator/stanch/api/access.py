@@ -11,11 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stanch.actions.budgets import RULE as BUDGETS
 from stanch.actions.registry import ACTIONS
 from stanch.api import names
 from stanch.api.playbook import AnyPlaybook, Target
 from stanch.checks.registry import CHECKS
 from stanch.domain.access import Rule
+from stanch.domain.guards import Budgets
 from stanch.domain.plan import Ref
 from stanch.engine.parts import Action, CheckKind
 from stanch.engine.templates import Rendered, Scope, is_template, render
@@ -85,6 +87,7 @@ def declared(playbook: AnyPlaybook, namespace: str, refs: Mapping[str, tuple[Ref
         yield from SOURCES[chosen.kind].rules(source.parameters, namespace, refs[chosen.target] if chosen.target else every)
     for step in steps_of(playbook):
         yield from of_step(step, namespace, refs)
+    yield from of_guards(playbook)
     for check in checks_of(playbook):
         yield from of_part(CHECKS[check.chosen.kind], check, namespace, refs)
 
@@ -121,6 +124,19 @@ def of_step(step: Any, namespace: str, refs: Mapping[str, tuple[Ref, ...]]) -> I
     for name in getattr(params, action.consumers) if action.consumers else ():
         for ref in refs.get(name, ()):
             yield from restart.rules(restart.params(), namespace, ref)
+
+
+def of_guards(playbook: AnyPlaybook) -> Iterator[Rule]:
+    """Which budgets select a target's pods, where a step may take some."""
+    asked = playbook.guards is None or playbook.guards.pod_disruption_budgets is Budgets.Respect
+    if asked and any(takes_pods(step) for step in steps_of(playbook)):
+        yield BUDGETS
+
+
+def takes_pods(step: Any) -> bool:
+    """Its own, or by the restarts of its consumers."""
+    action = ACTIONS[step.chosen.kind]
+    return action.takes_pods or bool(action.consumers and getattr(step.parameters, action.consumers))
 
 
 def of_part(part: Action | CheckKind, said: Any, namespace: str, refs: Mapping[str, tuple[Ref, ...]]) -> Iterator[Rule]:

@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from stanch.api.base import NAMED_LIST, Name, Sentence, Spec, Word, between
+from stanch.api.base import NAME_PATTERN, NAMED_LIST, Name, Sentence, Spec, Word, between, rule, rules
+from stanch.domain.guards import Day
 
 Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^https?://[-A-Za-z0-9.:\[\]]+$")]
+
+NAMESPACED_PATTERN = NAME_PATTERN.removesuffix("$") + r"/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+NamespacedName = Annotated[str, Field(min_length=3, max_length=317, pattern=NAMESPACED_PATTERN)]
+# Names that a machine gives its own zone, which is another one elsewhere, are none.
+ZONE_PATTERN = r"^(UTC|[A-Z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){1,2})$"
+TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+MOMENT_PATTERN = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]$"
+ONE_TIME = "a freeze window has exactly one of weekly, once"
+FORWARD = "start is before end"
+
+
+def known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"no time zone {name} is known, expected an IANA name such as Europe/Berlin") from error
+    return name
+
+
+def real_moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Zone = Annotated[str, Field(min_length=1, max_length=63, pattern=ZONE_PATTERN), AfterValidator(known_zone)]
+TimeOfDay = Annotated[str, Field(min_length=5, max_length=5, pattern=TIME_PATTERN)]
+Moment = Annotated[str, Field(min_length=16, max_length=16, pattern=MOMENT_PATTERN), AfterValidator(real_moment)]
 
 
 class Level(Spec):
@@ -31,6 +61,69 @@ class Retention(Spec):
 
     incidents: between("1s", "26280h") = Field(
         description="How long an Incident stays after it was Closed, Aborted or Failed, with its Decisions and Secrets."
+    )
+
+
+class Weekly(Spec):
+    """A freeze window that comes again every week."""
+
+    days: list[Day] = Field(min_length=1, max_length=7, description="Days of the week on which it begins.")
+    start_time: TimeOfDay = Field(description="Time of day at which it begins, e.g. 18:00.")
+    duration: between("1m", "168h") = Field(
+        description="How long it lasts by the clock on the wall: 62h from Friday 18:00 end on Monday at 08:00, whatever clocks do."
+    )
+
+
+class Once(Spec):
+    """A freeze window that comes once."""
+
+    model_config = ConfigDict(json_schema_extra=rules(rule("self.start < self.end", FORWARD)))
+
+    start: Moment = Field(description="When it begins, by the clock on the wall, e.g. 2026-12-20T18:00.")
+    end: Moment = Field(description="When it ends, by the clock on the wall.")
+
+    @model_validator(mode="after")
+    def _forward(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(FORWARD)
+        return self
+
+
+class Override(Spec):
+    """Which incidents a freeze window does not hold up."""
+
+    severities: list[Word] = Field(default=[], max_length=10, description="Severities of incidents that it does not hold up.")
+    playbooks: list[NamespacedName] = Field(
+        default=[], max_length=32, description="Playbooks that it does not hold up, as namespace/name."
+    )
+
+
+class FreezeWindow(Spec):
+    """A time in which nothing is changed. What is owed is taken back all the same."""
+
+    model_config = ConfigDict(json_schema_extra=rules(rule("has(self.weekly) != has(self.once)", ONE_TIME)))
+
+    name: Name = Field(description="Name of the window.")
+    time_zone: Zone = Field(description="Time zone of its times by its IANA name, e.g. Europe/Berlin or UTC.")
+    weekly: Weekly | None = Field(default=None, description="It comes again every week.")
+    once: Once | None = Field(default=None, description="It comes once.")
+    override: Override | None = Field(default=None, description="Which incidents it does not hold up; left out: none.")
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if (self.weekly is None) == (self.once is None):
+            raise ValueError(ONE_TIME)
+        return self
+
+
+class Limits(Spec):
+    """How much may go on at a time under the policy. Left out, every limit is on."""
+
+    concurrent_incidents: int = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="Most incidents that are mitigated at a time; the others wait before their first change.",
     )
 
 
@@ -58,4 +151,13 @@ class ResponsePolicy(Spec):
         description="Role without whose Close decision a mitigated incident is not resolved; left out: it is resolved by itself.",
     )
     http: Http | None = Field(default=None, description="Limits of HTTP checks and steps.")
+    freeze_windows: list[FreezeWindow] = Field(
+        default=[],
+        max_length=32,
+        description="When nothing is changed, as it was when an incident was planned.",
+        json_schema_extra=NAMED_LIST,
+    )
+    limits: Limits | None = Field(
+        default=None, description="How much may go on at a time, as it was when an incident was planned; left out: the defaults."
+    )
     retention: Retention | None = Field(default=None, description="How long what is over stays in the cluster; left out: for good.")

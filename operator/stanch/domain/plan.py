@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from stanch.domain.guards import Guards
 from stanch.domain.record import SHORT, TEXT, Record, doc
 
 
@@ -212,6 +213,7 @@ class Plan(Record):
     diagnosis: tuple[Check, ...] = doc("Questions whose answers become facts.", default=())
     false_alarm: str = doc("CEL over incident and facts; true: there is nothing to mitigate.", default="", max_length=TEXT)
     recovery: Recovery = doc("How mitigation ends.", factory=Recovery)
+    guards: Guards = doc("What may hold its steps up.", factory=Guards)
     observe_only: bool = doc("Whether the policy lets stanch plan and capture, and write nothing.", default=False)
     options: tuple[Option, ...] = doc("Ordered ways to mitigate.", default=())
     occasion: Occasion = doc("What the incident said.", factory=Occasion)

@@ -7,17 +7,19 @@ from datetime import timedelta
 
 from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Step
-from stanch.engine import capturing, reverting
+from stanch.engine import capturing, guards, reverting
 from stanch.engine.awaiting import await_end, begun, end
 from stanch.engine.conditions import holds
-from stanch.engine.moves import FROZEN, LOCKED, Denied, Later, Move, Prepare, Prepared, Stale, Unknown, Write, Written
+from stanch.engine.moves import FROZEN, LOCKED, Denied, Held, Later, Move, Prepare, Prepared, Stale, Unknown, Write, Written
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
 # Somebody who writes the target this often between our read and our write is fighting us.
 ATTEMPTS = 5
 # While nothing may be written anyway, evidence is not captured again and again: it would be old before its write.
-HELD_UP = frozenset({FROZEN, LOCKED})
+HELD_UP = frozenset({FROZEN, LOCKED, *guards.NAMES})
+# Seconds after which a guard is asked again.
+ASK_AGAIN = 5.0
 OVER = frozenset({StepState.Done, StepState.Skipped})
 
 
@@ -86,8 +88,7 @@ def undecided(turn: Turn) -> StepRecord | None:
 def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
     outcome, held_up = turn.take(Prepare, Prepared), turn.status.reason in HELD_UP
     if outcome and not held_up:
-        intend(turn, step, record, outcome)
-        return None
+        return begin(turn, step, record, outcome)
     if outcome:
         go_on(turn)
     if (outcome or not held_up) and not capturing.fresh(turn) and not capturing.captured(turn):
@@ -95,6 +96,8 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
     if refused := turn.take(Prepare, Denied):
         refuse(turn, step, refused)
         return None
+    if held := turn.take(Prepare, Held):
+        return hold(turn, step, held)
     if later := turn.take(Prepare, Later):
         return pause(turn, later)
     if record and record.attempts >= ATTEMPTS:
@@ -106,11 +109,19 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
     return make_way(turn) or turn.move(Prepare(turn.option.name, step.name, token(turn, step)))
 
 
+def begin(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared) -> Move | None:
+    """A freeze window may have opened since the guards were asked: no intent bears a time that lies in it."""
+    if block := guards.freeze_window(guards.Input(turn.plan.guards, turn.now)):
+        return hold(turn, step, Held(block, ASK_AGAIN))
+    intend(turn, step, record, outcome)
+    return None
+
+
 def go_on(turn: Turn) -> None:
     """What held the step up is over: evidence of now comes first, and a freeze has not used the option's time up."""
     if turn.status.reason == FROZEN:
         turn.set(deadline=turn.now + turn.option.timeout)
-    turn.set(reason="GoesOn", message=f"Option {turn.option.name} goes on")
+    turn.set(reason="GoesOn", message=f"Option {turn.option.name} goes on", waits_for=beside(turn))
 
 
 def make_way(turn: Turn) -> Move | None:
@@ -190,8 +201,28 @@ def refuse(turn: Turn, step: Step, refused: Denied) -> None:
     fail(turn, OptionState.Failed, f"step {step.name} refused: {refused.reason}: {refused.message}")
 
 
+def hold(turn: Turn, step: Step, held: Held) -> Move | None:
+    """A guard is against it: looked at again until the guard lets it pass or the option's time is over. Where nobody but time
+    lifts it, and that too late for this option, nobody is left to wait in vain."""
+    block = held.block
+    why, deadline = f"step {step.name} held up by {block}", turn.status.deadline
+    if block.until and deadline and block.until >= deadline:
+        fail(turn, OptionState.Failed, why)
+        return None
+    if turn.status.reason != block.guard:
+        turn.say(turn.key("step", turn.option.name, step.name, "held"), f"{step.action} {turn.about(step)}",
+                 expectation=step.expect, result=f"held up by {block}", next=f"looked at again every {held.after:g} s")  # fmt: skip
+    turn.set(reason=block.guard, message=clip(f"{why[0].upper()}{why[1:]}"), waits_for=clip(block.lifts, 253))
+    return turn.move(wake_in=timedelta(seconds=held.after))
+
+
+def beside(turn: Turn) -> str:
+    """Who is waited for, but for what would lift a guard."""
+    return "" if turn.status.reason in guards.NAMES else turn.status.waits_for
+
+
 def pause(turn: Turn, later: Later) -> Move:
-    turn.set(reason=later.reason, message=clip(later.message))
+    turn.set(waits_for=beside(turn), reason=later.reason, message=clip(later.message))
     return turn.move(wake_in=timedelta(seconds=later.after))
 
 

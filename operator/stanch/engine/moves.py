@@ -11,6 +11,7 @@ from stanch.domain.decision import Decision
 from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Pin, Plan, Ref
 from stanch.domain.timeline import File, Head
+from stanch.engine.guards import Block
 from stanch.engine.parts import Reading, Value
 from stanch.engine.vouching import Trust
 
@@ -149,6 +150,8 @@ class Resolved:
     facts: Mapping[str, str]
     pack_uri: str
     retention: timedelta | None = None
+    # What would hold its first write up now; empty: nothing.
+    blocked: str = ""
 
 
 @dataclass(frozen=True)
@@ -277,6 +280,14 @@ class Later:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A guard is against the step now. It is asked again after `after` seconds."""
+
+    block: Block
+    after: float
+
+
+@dataclass(frozen=True)
 class Stale:
     """Somebody else wrote first: the effect did not happen, prepare again."""
 
@@ -285,7 +296,7 @@ class Stale:
 
 Outcome = (
     Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Readings | Done | Sealed
-    | Denied | Later | Stale
+    | Denied | Later | Held | Stale
 )  # fmt: skip
 
 

@@ -95,9 +95,10 @@ def fix(turn: Turn, resolved: Resolved) -> None:
         pack=replace(turn.status.pack, uri=resolved.pack_uri),
     )  # fmt: skip
     names = ", ".join(str(target.ref) for target in plan.targets)
+    held = f"; a change would be held up now by {resolved.blocked}" if resolved.blocked else ""
     turn.say(turn.key("planned"), f"Open with playbook {plan.playbook.name}", expectation=turn.facts.title,
-             result=f"plan {resolved.digest[:19]} on {names}", next="capture evidence")  # fmt: skip
+             result=f"plan {resolved.digest[:19]} on {names}{held}", next="capture evidence")  # fmt: skip
     if turn.facts.mode is Mode.DryRun:
-        turn.go(Event.PlanOnly, "DryRun", "Dry run: the plan is in the pack, nothing was written")
+        turn.go(Event.PlanOnly, "DryRun", f"Dry run: the plan is in the pack, nothing was written{held}")
     else:
-        turn.go(Event.PlanReady, "Planned", f"Playbook {plan.playbook.name} on {names}")
+        turn.go(Event.PlanReady, "Planned", f"Playbook {plan.playbook.name} on {names}{held}")

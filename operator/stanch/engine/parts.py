@@ -103,6 +103,7 @@ class Action:
     `stays`: how long at least what it creates is there (`namedCreate`); an older intent whose object is not there says nothing.
     `consumers`: name of the parameter that lists targets to restart afterwards (steps of their own); empty: it has none.
     `asks`: role whose Confirm the step waits for; `pauses`: how long it waits (class `none` only).
+    `takes_pods`: it may end pods of its target, so that guards look at how many are available.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Action:
     consumers: str = ""
     asks: Callable[[Any], str] = lambda _: ""
     pauses: Callable[[Any], timedelta | None] = lambda _: None
+    takes_pods: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from stanch.domain.conditions import Condition, merge
 from stanch.domain.incident import SETTLED, Phase, RevertState, Status
+from stanch.engine.guards import NAMES
 from stanch.engine.turn import clip
 from stanch.engine.vouching import NotVouched, Trust
 
@@ -32,6 +33,7 @@ def conditions(status: Status, generation: int, now: datetime, trust: Trust, sto
         evidence(status, condition),
         reverts(status, condition),
         decisions(trust, condition),
+        blocked(status, condition),
         condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
     )
     return merge(status.conditions, new, now)
@@ -42,6 +44,12 @@ def reverts(status: Status, condition) -> Condition:
     stuck = [r for r in status.reverts if r.state in (RevertState.Conflict, RevertState.Blocked)]
     message = "; ".join(f"{r.option}/{r.step} on {r.ref}: {r.message}" for r in stuck)
     return condition("RevertConflict", bool(stuck), str(stuck[0].state) if stuck else "None", clip(message))
+
+
+def blocked(status: Status, condition) -> Condition:
+    """Whether a guard holds a step up; then its reason is the guard's name."""
+    held = status.reason in NAMES
+    return condition("Blocked", held, status.reason if held else "None", status.message if held else "")
 
 
 def evidence(status: Status, condition) -> Condition:

@@ -15,6 +15,7 @@ from stanch.engine.moves import (
     Collect,
     Denied,
     Effect,
+    Held,
     Later,
     Mark,
     Outcome,
@@ -84,4 +85,6 @@ class Effects:
 
 def why(outcome: Outcome) -> dict[str, str]:
     """Messages of failures hold no secrets (engine.errors)."""
+    if isinstance(outcome, Held):
+        return {"why": str(outcome.block)}
     return {"why": outcome.message} if isinstance(outcome, Denied | Later | Stale) else {}

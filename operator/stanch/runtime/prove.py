@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import yaml
 
-from stanch.domain.plan import Option, Plan, Ref, Step
+from stanch.domain.plan import Option, Plan, Step
 from stanch.engine.errors import Refused
 from stanch.engine.parts import Action, Before, Change, EffectClass, Stage
 from stanch.engine.ports import Cluster, Object
 from stanch.evidence.writing import DUMPER
+from stanch.runtime.guarding import of_target
 from stanch.runtime.world import World
 
 PREVIEW = 4096
@@ -25,14 +26,14 @@ async def prove_plan(world: World, stage: Stage, plan: Plan) -> Plan:
 
 
 async def prove_option(world: World, stage: Stage, plan: Plan, option: Option) -> Option:
-    steps = [await prove(world, stage, step, plan.target(step.target) if step.target else None) for step in option.steps]
+    steps = [await prove(world, stage, step, plan) for step in option.steps]
     return replace(option, steps=tuple(steps))
 
 
-async def prove(world: World, stage: Stage, step: Step, ref: Ref | None) -> Step:
+async def prove(world: World, stage: Stage, step: Step, plan: Plan) -> Step:
     """A step that the action itself refuses now (no earlier revision) may be possible when its turn comes: it stays in the
     plan, unproven, and says why; so does one that waits for facts. A write that the server would not admit refuses the plan."""
-    action = world.actions[step.action]
+    action, ref = world.actions[step.action], plan.target(step.target) if step.target else None
     if step.unbound:
         return replace(step, preview=f"filled in after diagnosis: {', '.join(step.unbound)}"[:PREVIEW])
     if action.read is None or action.plan is None:
@@ -43,7 +44,9 @@ async def prove(world: World, stage: Stage, step: Step, ref: Ref | None) -> Step
         change = action.plan(before, params, "dry-run")
     except Refused as failure:
         return replace(step, preview=f"would be refused now: {failure.message}"[:PREVIEW], proven=False)
-    return await dry_run(stage.cluster, action, step, before, change)
+    proven = await dry_run(stage.cluster, action, step, before, change)
+    block = await of_target(stage, plan.guards, action, before, change, world.clock.now())
+    return replace(proven, preview=f"would be held up now by {block}\n{proven.preview}"[:PREVIEW]) if block else proven
 
 
 async def dry_run(cluster: Cluster, action: Action, step: Step, before: Before, change: Change) -> Step:

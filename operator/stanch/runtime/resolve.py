@@ -22,6 +22,7 @@ from stanch.evidence.last_deploy import last_deploy
 from stanch.evidence.workload import ROLLED_OUT
 from stanch.runtime.beside import beside
 from stanch.runtime.case import Case
+from stanch.runtime.guarding import limits_of, of_policy
 from stanch.runtime.keeping import fits, keep
 from stanch.runtime.matching import find_playbook, find_policy
 from stanch.runtime.prove import prove_plan
@@ -59,6 +60,7 @@ async def planned(
         namespace=facts.namespace, targets=targets, parameters=parameters, observe_only=policy.observe_only,
         occasion=Occasion(facts.type, facts.severity, facts.component, dict(facts.labels)), purpose=purpose_of(playbook),
         allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
+        guards=limits_of((policy_pin.name, policy), (playbook_pin.name, playbook), facts),
     )  # fmt: skip
     plan = filled(bare, Brief(world, found, scope), playbook)
     fits(plan)
@@ -67,7 +69,8 @@ async def planned(
         digest = await keep(world, case, plan)
         case.plans[digest] = plan
         close_role, kept = policy.close_role or "", retention_of(policy)
-        return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept)
+        blocked = str(of_policy(world, case, plan) or "")
+        return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept, blocked)
 
 
 async def look_back(world: World, case: Case) -> CameBack | None:

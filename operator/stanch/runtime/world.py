@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stanch.engine.parts import Action, CheckKind
 from stanch.engine.ports import Clock, Clusters, Locks, Packs, Vault, Web
 from stanch.engine.vouching import Trust
 from stanch.runtime.decisions import DecisionIndex
+from stanch.runtime.underway import UnderwayIndex
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,4 @@ class World:
     trust: Callable[[], Trust]
     # Raises Retryable when this process does not lead any more.
     epoch: Callable[[], int]
+    underway: UnderwayIndex = field(default_factory=UnderwayIndex)

@@ -13,13 +13,15 @@ from stanch.domain.incident import TERMINAL, Status
 from stanch.domain.plan import Plan, Ref, Step
 from stanch.engine.chain import canonical
 from stanch.engine.errors import Conflict, NotFound, Refused
-from stanch.engine.moves import FROZEN, LOCKED, Later, Outcome, Prepare, Prepared, Settle, Stale, Unknown, Write, Written
+from stanch.engine.mitigating import ASK_AGAIN
+from stanch.engine.moves import FROZEN, LOCKED, Held, Later, Outcome, Prepare, Prepared, Settle, Stale, Unknown, Write, Written
 from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.lease import target_lease
 from stanch.runtime import case as cases
 from stanch.runtime.beside import both
 from stanch.runtime.case import Case
+from stanch.runtime.guarding import admit, of_target
 from stanch.runtime.world import World
 
 FINALIZER = "stanch.dev/incident"
@@ -68,15 +70,20 @@ def stage_of(world: World, case: Case, plan: Plan, folder: str) -> Stage:
 
 
 async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
-    """Finalizer, locks, before-image: all idempotent, all before the intent. The target itself is only read."""
+    """Finalizer, guards, locks, before-image: all idempotent, all before the intent. The target itself is only read."""
+    assert case.plan is not None
     this = doing(world, case, effect.option, effect.step)
     frozen, _ = await both(freeze(world, case), hold_back_deletion(world, case))
     if frozen:
         return frozen
+    if block := admit(world, case, case.plan):
+        return Held(block, ASK_AGAIN)
     if this.ref and (holder := await lock(world, case, this.ref)):
         return Later(LOCKED, f"{this.ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
     before = await this.action.read(this.stage, this.ref, this.params)
     change = this.action.plan(before, this.params, effect.token)
+    if block := await of_target(this.stage, case.plan.guards, this.action, before, change, world.clock.now()):
+        return Held(block, ASK_AGAIN)
     version = version_of(before)
     image = image_name(effect.token, version)
     digest = await keep_before(world, case, this, image, effect.token, before, change)

@@ -54,6 +54,7 @@ KINDS = (
     Kind("apps/v1", "ControllerRevision", "controllerrevisions"),
     Kind("batch/v1", "Job", "jobs", status=True, generation=True),
     Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", status=True),
+    Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True, generation=True),
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
     custom("Incident", "incidents", fields="status.phase status.rests spec.severity"),
     custom("Playbook", "playbooks"),

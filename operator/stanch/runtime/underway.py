@@ -1,0 +1,68 @@
+"""The incidents that are being mitigated, by policy: known from what is stored of them, without a request of their own.
+
+Filled by one list before the first tick, then by what this process reads and stores of each incident as it works on it. Nobody
+else writes their status, and one incident is worked on by one worker at a time: what stands here is what stands in the cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from stanch.api import codec
+from stanch.api.base import API_VERSION
+from stanch.domain.incident import Phase, Status
+from stanch.engine.availability import Unknown
+from stanch.engine.errors import Refused
+from stanch.engine.guards import Underway
+from stanch.engine.ports import Cluster
+from stanch.runtime.queue import Key
+from stanch.runtime.sweeper import OPEN, key_of
+
+log = structlog.get_logger()
+
+MITIGATED = frozenset({Phase.Mitigating, Phase.Verifying, Phase.Holding})
+
+
+@dataclass
+class UnderwayIndex:
+    """`complete`: every open incident was looked at; before that, nobody can say how many there are."""
+
+    complete: bool = False
+    _policies: dict[Key, str] = field(default_factory=dict)
+
+    def told(self, incident: Key, status: Status) -> None:
+        """How it stands in the cluster. What was begun in vain, with no intent stored for it, is given back by this."""
+        if status.policy and mitigated(status):
+            self._policies[incident] = status.policy.name
+        else:
+            self.forget(incident)
+
+    def begin(self, incident: Key, policy: str) -> None:
+        """It is about to store an intent: counted from this moment, so that two do not take the last place at once."""
+        self._policies[incident] = policy
+
+    def forget(self, incident: Key) -> None:
+        self._policies.pop(incident, None)
+
+    def beside(self, incident: Key, policy: str) -> Underway | Unknown:
+        if not self.complete:
+            return Unknown("not every incident was looked at since the operator's start")
+        same = sorted(key for key, name in self._policies.items() if name == policy)
+        return Underway(tuple(f"{namespace}/{name}" for namespace, name in same if (namespace, name) != incident), incident in same)
+
+
+def mitigated(status: Status) -> bool:
+    """Whether its option has begun to change something, and is not over."""
+    return status.phase in MITIGATED and any(step.intended_at for step in status.steps)
+
+
+async def prime(own: Cluster, namespaces: tuple[str, ...], index: UnderwayIndex) -> None:
+    for namespace in namespaces or ("",):
+        async for obj in own.list(API_VERSION, "Incident", namespace, fields=OPEN):
+            try:
+                index.told(key_of(obj), codec.status_of(obj))
+            except Refused as failure:
+                log.error("incident.illegible", reason=failure.reason, message=failure.message)
+    index.complete = True

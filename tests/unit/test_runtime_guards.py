@@ -1,0 +1,153 @@
+"""Guards over the whole tick: what policy, playbook and cluster say holds the write up, and lifts it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from stanch.api import codec
+from stanch.api.base import API_VERSION
+from stanch.domain.incident import Phase
+from stanch.domain.plan import Ref
+from stanch.engine.ports import Object
+from stanch.runtime.underway import UnderwayIndex, mitigated, prime
+from tests.unit.memory import MemoryClusters
+from tests.unit.test_action_budgets import served
+from tests.unit.world import KEY, NAMESPACE, Life, Site, quick
+
+WINDOW = {"name": "always", "timeZone": "Europe/Berlin", "weekly": {"days": ["Monday", "Tuesday"], "startTime": "00:00",
+          "duration": "48h"}}  # fmt: skip
+
+
+def under(spec: Object, **site: Any) -> Site:
+    """The memory's time is a Monday."""
+    made = Site(**site)
+    made.server.patch(Ref(API_VERSION, "ResponsePolicy", "", "aureus"), {"spec": spec}, "", "", dry_run=False)
+    return made
+
+
+def several(pods: int, **strategy: Any) -> Any:
+    def scale(site: Site) -> None:
+        site.frontend.edit({"spec": {"replicas": pods, "strategy": strategy}})
+        site.passes(1)
+
+    return scale
+
+
+async def test_a_freeze_window_calls_people_and_says_so_when_it_is_planned() -> None:
+    site = under({"freezeWindows": [WINDOW]})
+    await Life(site).live(until=Phase.Escalated)
+    assert site.frontend.mitigations == [] and site.status.waits_for == "Resume, Close or Abort"
+    assert "window always is open until Wed 2026-01-07 00:00" in site.status.message
+    planned = next(line for line in site.lines if line.key == "1/planned")
+    assert "a change would be held up now by FreezeWindow" in planned.result
+
+
+@pytest.mark.parametrize("override", [{"severities": ["P0"]}, {"playbooks": [f"{NAMESPACE}/frontend-down"]}])
+async def test_the_policy_says_whom_a_window_does_not_hold(override: Object) -> None:
+    site = under({"freezeWindows": [{**WINDOW, "override": override}]})
+    await Life(site).live(until=Phase.Mitigated)
+    assert len(site.frontend.mitigations) == 2
+
+
+@pytest.mark.parametrize("override", [{"severities": ["P1"]}, {"playbooks": ["other/frontend-down"]}, {}])
+async def test_and_others_are_held(override: Object) -> None:
+    site = under({"freezeWindows": [{**WINDOW, "override": override}]})
+    await Life(site).live(until=Phase.Escalated)
+    assert site.frontend.mitigations == []
+
+
+async def test_what_would_take_the_last_available_pods_waits_until_none_is_available() -> None:
+    site, life = Site(), None
+    several(3, type="Recreate")(site)
+    life = Life(site)
+    await life.live(until=Phase.Mitigating)
+    await life.tick()
+    assert site.status.reason == "MinAvailable" and "leave 0 of 3 available pods" in site.status.message
+    assert site.frontend.mitigations == []
+    # The outage is whole: a restart takes nothing away from anybody.
+    site.server.set_status(site.frontend.ref, {**site.frontend.deployment["status"], "availableReplicas": 0})
+    site.server.time.move(6)
+    await life.tick()
+    assert len(site.frontend.mitigations) == 1
+
+
+async def test_the_playbook_says_how_many_are_enough() -> None:
+    def none(playbook: Object) -> None:
+        quick(playbook)
+        playbook["spec"]["guards"] = {"minAvailable": 0, "podDisruptionBudgets": "Ignore"}
+
+    site = Site(none)
+    several(3, type="Recreate")(site)
+    await Life(site).live(until=Phase.Verifying)
+    assert len(site.frontend.mitigations) == 1
+
+
+def budgeted(allowed: int) -> tuple[Site, Ref]:
+    site = Site()
+    several(8)(site)
+    labels = site.frontend.deployment["spec"]["template"]["metadata"]["labels"]
+    pdb = served("frontend", {"observedGeneration": 1, "disruptionsAllowed": allowed})
+    return site, site.server.add({**pdb, "spec": {"selector": {"matchLabels": labels}}})
+
+
+async def test_a_budget_that_lets_no_pod_go_holds_it_and_lets_it_go_on_later() -> None:
+    site, pdb = budgeted(0)
+    life = Life(site)
+    await life.live(until=Phase.Mitigating)
+    await life.tick()
+    assert site.status.reason == "DisruptionBudget" and "PodDisruptionBudget frontend lets 0 go" in site.status.message
+    site.server.set_status(pdb, {"observedGeneration": 1, "disruptionsAllowed": 2})
+    site.server.time.move(6)
+    await life.tick()
+    assert len(site.frontend.mitigations) == 1
+
+
+async def test_budgets_that_may_not_be_read_hold_it_only_where_pods_are_taken() -> None:
+    for pods, held in ((8, True), (1, False)):
+        site = Site()
+        several(pods)(site)
+        asked: list[str] = []
+        site.server.before_read.append(lambda verb, ref, asked=asked: asked.append(ref.kind))
+        await Life(site).tick()
+        assert ("PodDisruptionBudget" in asked) is held, "no request is made where nothing is taken"
+
+
+async def test_only_so_many_at_a_time_and_who_began_goes_on() -> None:
+    site = under({"limits": {"concurrentIncidents": 1}})
+    life = Life(site)
+    life.world.underway.begin((NAMESPACE, "other"), "aureus")
+    await life.live(until=Phase.Mitigating)
+    await life.tick()
+    assert site.status.reason == "ConcurrentIncidents" and f"1 are being mitigated ({NAMESPACE}/other)" in site.status.message
+    assert site.locks() == [], "what waits for its turn keeps nobody from the target"
+    life.world.underway.forget((NAMESPACE, "other"))
+    site.server.time.move(6)
+    await life.tick()
+    assert len(site.frontend.mitigations) == 1
+    life.world.underway.begin((NAMESPACE, "other"), "aureus")
+    await life.live(until=Phase.Mitigated)
+    assert life.world.underway.beside((NAMESPACE, "third"), "aureus").others == (f"{NAMESPACE}/other",), "it is over"
+
+
+async def test_before_all_incidents_were_looked_at_nothing_is_changed() -> None:
+    site = Site()
+    life = Life(site)
+    life.world.underway.complete = False
+    await life.live(until=Phase.Mitigating)
+    await life.tick()
+    assert site.status.reason == "ConcurrentIncidents" and "is unknown" in site.status.message and site.frontend.mitigations == []
+
+
+async def test_after_a_crash_who_is_being_mitigated_is_known_from_the_cluster() -> None:
+    site = Site()
+    await Life(site).live(until=Phase.Verifying)
+    index = UnderwayIndex()
+    other = copy.deepcopy(site.incident)
+    other["metadata"] = {"name": "unreadable", "namespace": NAMESPACE}
+    site.server.set_status(site.server.add(other), {"formatVersion": 99})
+    await prime(MemoryClusters(site.server).own, (), index)
+    assert index.complete and index.beside((NAMESPACE, "x"), "aureus").others == (f"{NAMESPACE}/{KEY[1]}",)
+    assert mitigated(codec.status_of(site.incident))
