@@ -93,6 +93,7 @@ def test_what_lifts_in_time_is_waited_for() -> None:
     play = playing(SOON)
     play.tick()
     assert (play.status.phase, play.status.reason) == (Phase.Mitigating, "FreezeWindow")
+    assert play.status.wake_at == SOON.until, "and nobody is asked before"
 
 
 def test_people_may_abort_meanwhile() -> None:

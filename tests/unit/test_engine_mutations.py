@@ -110,7 +110,7 @@ MUTANTS = (
     # It is asked twice, before the target is locked and when the intent is written: what both ask is what is spoilt.
     Mutant("a freeze window is never open", "engine.guards:in_window", "if until is None:", "if True:", focus="in a window"),
     Mutant("what holds a step up is not looked at again", "engine.mitigating:hold",
-           "turn.move(wake_in=timedelta(seconds=held.after))", "turn.move()", focus="guarded"),
+           "block.until - turn.now if block.until else timedelta(seconds=held.after)", "None", focus="guarded"),
     Mutant("reverts are held up by a freeze window", "runtime.revert:prepare_revert",
            "debt = await recall(world, case, effect)\n",
            "debt = await recall(world, case, effect)\n        from stanch.runtime.guarding import of_policy\n"

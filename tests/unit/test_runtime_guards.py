@@ -11,9 +11,10 @@ from stanch.api import codec
 from stanch.api.base import API_VERSION
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Ref
+from stanch.engine.guards import Underway
 from stanch.engine.ports import Object
 from stanch.runtime.underway import UnderwayIndex, mitigated, prime
-from tests.unit.memory import MemoryClusters
+from tests.unit.memory import MemoryClusters, Write
 from tests.unit.test_action_budgets import served
 from tests.unit.world import KEY, NAMESPACE, Life, Site, quick
 
@@ -121,15 +122,15 @@ async def test_only_so_many_at_a_time_and_who_began_goes_on() -> None:
     life.world.underway.begin((NAMESPACE, "other"), "aureus")
     await life.live(until=Phase.Mitigating)
     await life.tick()
-    assert site.status.reason == "ConcurrentIncidents" and f"1 are being mitigated ({NAMESPACE}/other)" in site.status.message
+    assert site.status.reason == "ConcurrentIncidents" and "mitigated: 1;" in site.status.message
     assert site.locks() == [], "what waits for its turn keeps nobody from the target"
     life.world.underway.forget((NAMESPACE, "other"))
-    site.server.time.move(6)
+    site.server.time.move(11)
     await life.tick()
     assert len(site.frontend.mitigations) == 1
     life.world.underway.begin((NAMESPACE, "other"), "aureus")
     await life.live(until=Phase.Mitigated)
-    assert life.world.underway.beside((NAMESPACE, "third"), "aureus").others == (f"{NAMESPACE}/other",), "it is over"
+    assert life.world.underway.beside((NAMESPACE, "third"), "aureus") == Underway(1), "it is over"
 
 
 async def test_before_all_incidents_were_looked_at_nothing_is_changed() -> None:
@@ -149,5 +150,37 @@ async def test_after_a_crash_who_is_being_mitigated_is_known_from_the_cluster() 
     other["metadata"] = {"name": "unreadable", "namespace": NAMESPACE}
     site.server.set_status(site.server.add(other), {"formatVersion": 99})
     await prime(MemoryClusters(site.server).own, (), index)
-    assert index.complete and index.beside((NAMESPACE, "x"), "aureus").others == (f"{NAMESPACE}/{KEY[1]}",)
+    assert index.complete and index.beside((NAMESPACE, "x"), "aureus") == Underway(1)
+    assert index.beside(KEY, "aureus") == Underway(0, mine=True) and index.beside(KEY, "other") == Underway(0)
     assert mitigated(codec.status_of(site.incident))
+
+
+async def test_who_waits_for_its_turn_asks_nobody_but_for_itself() -> None:
+    """A storm of those that wait must not be one of requests."""
+    site = under({"limits": {"concurrentIncidents": 1}})
+    life, asked = Life(site), []
+    life.world.underway.begin((NAMESPACE, "other"), "aureus")
+    await life.live(until=Phase.Mitigating)
+    await life.tick()
+    before = site.incident["metadata"]["resourceVersion"]
+    site.server.before_read.append(lambda verb, ref: asked.append((verb, ref.kind)))
+    for _ in range(10):
+        site.server.time.move(10)
+        assert await life.tick() == 10
+    assert set(asked) == {("get", "Incident")} and len(asked) == 10
+    assert site.incident["metadata"]["resourceVersion"] == before
+
+
+async def test_a_place_is_taken_before_the_intent_is_stored() -> None:
+    """Or two that ask in the same moment would both take the last one."""
+    site = Site()
+    life, seen = Life(site), []
+
+    def look(write: Write) -> None:
+        if write.ref.name.startswith("stanch-before-"):
+            seen.append(life.world.underway.beside((NAMESPACE, "third"), "aureus"))
+            assert not any(step.intended_at for step in site.status.steps)
+
+    site.server.after_write.append(look)
+    await life.tick()
+    assert seen == [Underway(1)]

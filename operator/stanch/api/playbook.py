@@ -126,7 +126,7 @@ class Approval(Spec):
 class Guards(Spec):
     """What holds a step up although everything else speaks for it. Left out, every guard is on."""
 
-    min_available: Annotated[int, Field(ge=0, le=10_000)] | Annotated[str, Field(pattern=SHARE)] | None = Field(
+    min_available: Annotated[int, Field(ge=0, le=10_000, strict=True)] | Annotated[str, Field(pattern=SHARE)] | None = Field(
         default=None,
         description="Fewest pods that a step may leave available of a target, or their share of those that it wants, such as 50%; "
         "left out: one, of a target that wants several. What is not available already is nothing that a step takes.",

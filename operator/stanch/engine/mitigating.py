@@ -18,8 +18,8 @@ from stanch.engine.turn import Turn, clip
 ATTEMPTS = 5
 # While nothing may be written anyway, evidence is not captured again and again: it would be old before its write.
 HELD_UP = frozenset({FROZEN, LOCKED, *guards.NAMES})
-# Seconds after which a guard is asked again.
-ASK_AGAIN = 5.0
+# Seconds after which a guard of the target, of the policy is asked again.
+ASK_AGAIN, ITS_TURN = 5.0, 10.0
 OVER = frozenset({StepState.Done, StepState.Skipped})
 
 
@@ -211,9 +211,10 @@ def hold(turn: Turn, step: Step, held: Held) -> Move | None:
         return None
     if turn.status.reason != block.guard:
         turn.say(turn.key("step", turn.option.name, step.name, "held"), f"{step.action} {turn.about(step)}",
-                 expectation=step.expect, result=f"held up by {block}", next=f"looked at again every {held.after:g} s")  # fmt: skip
+                 expectation=step.expect, result=f"held up by {block}", next="asked again until it lets the step pass")  # fmt: skip
     turn.set(reason=block.guard, message=clip(f"{why[0].upper()}{why[1:]}"), waits_for=clip(block.lifts, 253))
-    return turn.move(wake_in=timedelta(seconds=held.after))
+    # The limits are those of the plan: what only time lifts is not asked before its time.
+    return turn.move(wake_in=block.until - turn.now if block.until else timedelta(seconds=held.after))
 
 
 def beside(turn: Turn) -> str:

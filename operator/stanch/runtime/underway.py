@@ -49,8 +49,8 @@ class UnderwayIndex:
     def beside(self, incident: Key, policy: str) -> Underway | Unknown:
         if not self.complete:
             return Unknown("not every incident was looked at since the operator's start")
-        same = sorted(key for key, name in self._policies.items() if name == policy)
-        return Underway(tuple(f"{namespace}/{name}" for namespace, name in same if (namespace, name) != incident), incident in same)
+        mine = self._policies.get(incident) == policy
+        return Underway(sum(name == policy for name in self._policies.values()) - mine, mine)
 
 
 def mitigated(status: Status) -> bool:

@@ -13,7 +13,7 @@ from stanch.domain.incident import TERMINAL, Status
 from stanch.domain.plan import Plan, Ref, Step
 from stanch.engine.chain import canonical
 from stanch.engine.errors import Conflict, NotFound, Refused
-from stanch.engine.mitigating import ASK_AGAIN
+from stanch.engine.mitigating import ASK_AGAIN, ITS_TURN
 from stanch.engine.moves import FROZEN, LOCKED, Held, Later, Outcome, Prepare, Prepared, Settle, Stale, Unknown, Write, Written
 from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
@@ -73,11 +73,12 @@ async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
     """Finalizer, guards, locks, before-image: all idempotent, all before the intent. The target itself is only read."""
     assert case.plan is not None
     this = doing(world, case, effect.option, effect.step)
+    # First, for it needs no request: a storm of incidents that wait for their turn asks nobody.
+    if block := admit(world, case, case.plan):
+        return Held(block, ITS_TURN)
     frozen, _ = await both(freeze(world, case), hold_back_deletion(world, case))
     if frozen:
         return frozen
-    if block := admit(world, case, case.plan):
-        return Held(block, ASK_AGAIN)
     if this.ref and (holder := await lock(world, case, this.ref)):
         return Later(LOCKED, f"{this.ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
     before = await this.action.read(this.stage, this.ref, this.params)
