@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from stanch.api.access import grants
+from stanch.api.guards import Guards
 from stanch.api.kinds import PlaybookSpec
-from stanch.api.playbook import Guards
 from stanch.api.policy import FreezeWindow, Once
 from tests.unit import api_examples as examples
 

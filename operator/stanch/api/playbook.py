@@ -23,9 +23,9 @@ from stanch.api.base import (
     rules,
 )
 from stanch.api.choice import Choice, bare, choice, on_one_target, on_some_targets, on_target
+from stanch.api.guards import Guards
 from stanch.api.parameters import MOST, Parameter
 from stanch.api.steps import WHEN, Check, Question, Step, check_names, irreversible
-from stanch.domain.guards import Budgets
 from stanch.domain.plan import OnFailure, OnMissing, Risk
 from stanch.engine.parts import Action, CheckKind, SourceKind
 
@@ -43,7 +43,6 @@ LAST_STAND_LAST = (
 
 # `${…}` with plain text around it. It is filled in as data, and the whole must then be the name of an object.
 NAME_TEMPLATE = r"^([-a-z0-9.]|\$\{[^{}$]{1,200}\})+$"
-SHARE = r"^([0-9]{1,2}|100)%$"
 GROUPS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ConfigMap": "v1"}
 
 
@@ -121,21 +120,6 @@ class Approval(Spec):
         min_length=1, max_length=8, description="Role, and how many different people must approve under it."
     )
     timeout: between("1s", "24h") = Field(default=timedelta(minutes=15), description="After this time silence is a no.")
-
-
-class Guards(Spec):
-    """What holds a step up although everything else speaks for it. Left out, every guard is on."""
-
-    min_available: Annotated[int, Field(ge=0, le=10_000, strict=True)] | Annotated[str, Field(pattern=SHARE)] | None = Field(
-        default=None,
-        description="Fewest pods that a step may leave available of a target, or their share of those that it wants, such as 50%; "
-        "left out: one, of a target that wants several. What is not available already is nothing that a step takes.",
-    )
-    pod_disruption_budgets: Budgets = Field(
-        default=Budgets.Respect,
-        description="Respect: a step takes no more available pods at once than each PodDisruptionBudget that selects them lets go; "
-        "Ignore: budgets are not read.",
-    )
 
 
 class Source(Choice):

@@ -11,7 +11,8 @@ from typing import Any
 
 from stanch.actions.budgets import read_budgets
 from stanch.api import policy as policies
-from stanch.api.playbook import AnyPlaybook, Guards
+from stanch.api.guards import Guards
+from stanch.api.playbook import AnyPlaybook
 from stanch.api.policy import Limits, ResponsePolicy
 from stanch.domain.guards import Budgets, FreezeWindow
 from stanch.domain.guards import Guards as Held
