@@ -73,6 +73,7 @@ class Ticker:
         try:
             raw = await self.world.clusters.own.get(Ref(API_VERSION, "Incident", *key))
         except NotFound:
+            self.forget(key)
             return None
         facts = codec.facts_of(raw)
         case = Case(raw, self.world.packs.of(facts.namespace, facts.name, facts.uid))
@@ -82,10 +83,11 @@ class Ticker:
         try:
             return await self.walk(case)
         except NotFound:
-            return None  # deleted meanwhile: nobody asks for anything any more
+            self.forget(key)  # deleted meanwhile: nobody asks for anything any more
+            return None
         finally:
             if not case.written:
-                self.forget(key)
+                self._written.pop(key, None)
 
     def forget(self, key: Key) -> None:
         """The Incident is gone: the watch tells of none of its versions any more."""
