@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
 from stanch.api import codec
 from stanch.api.needs import user_of
-from stanch.controller.declared import Pace
+from stanch.controller.declared import Declared, Pace
 from stanch.domain.conditions import Condition
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Retryable
@@ -31,8 +33,13 @@ def ready(server: MemoryServer, ref: Ref) -> Condition:
     return condition
 
 
-def told(server: MemoryServer, ref: Ref) -> Object:
-    return server.read(ref)
+@asynccontextmanager
+async def judged(server: MemoryServer, ref: Ref) -> AsyncIterator[Declared]:
+    """The watch told of the playbook, and it was looked at once."""
+    async with judging(server) as declared:
+        declared.told(server.read(ref), gone=False)
+        await passes(1)
+        yield declared
 
 
 def deprive(server: MemoryServer, ref: Ref) -> None:
@@ -49,9 +56,7 @@ def test_what_is_missing_is_named_and_what_is_granted_later_is_seen_without_a_ch
         server = MemoryServer()
         ref = playbook(server, "first")
         deprive(server, ref)
-        async with judging(server) as declared:
-            declared.told(told(server, ref), gone=False)
-            await passes(1)
+        async with judged(server, ref):
             found = ready(server, ref)
             assert (found.status, found.reason) == ("False", "PermissionMissing")
             said = f'ServiceAccount {ACCOUNT} may not patch deployments.apps "frontend": stanch rbac first prints the Role'
@@ -67,9 +72,7 @@ def test_what_is_taken_away_later_is_seen_within_a_round() -> None:
     async def work() -> None:
         server = MemoryServer()
         ref = playbook(server, "first")
-        async with judging(server) as declared:
-            declared.told(told(server, ref), gone=False)
-            await passes(1)
+        async with judged(server, ref):
             assert ready(server, ref).status == "True"
             deprive(server, ref)
             await passes(ROUND)
@@ -82,15 +85,13 @@ def test_what_does_not_change_is_not_written_and_keeps_its_time() -> None:
     async def work() -> None:
         server = MemoryServer()
         ref = playbook(server, "first")
-        async with judging(server) as declared:
-            declared.told(told(server, ref), gone=False)
-            await passes(1)
+        async with judged(server, ref) as declared:
             before = ready(server, ref)
             server.time.move(3600)
             await passes(3 * ROUND)
             assert len(server.writes) == 1 and ready(server, ref) == before
             server.patch(ref, {"spec": {"summary": "Another one"}}, "", "", dry_run=False)
-            declared.told(told(server, ref), gone=False)
+            declared.told(server.read(ref), gone=False)
             await passes(1)
             after = ready(server, ref)
             assert (after.observed_generation, after.last_transition_time) == (2, before.last_transition_time)
@@ -102,12 +103,11 @@ def test_a_new_leader_asks_again_about_what_an_earlier_one_said() -> None:
     async def work() -> None:
         server = MemoryServer()
         ref = playbook(server, "first")
-        async with judging(server) as declared:
-            declared.told(told(server, ref), gone=False)
-            await passes(1)
+        async with judged(server, ref):
+            assert ready(server, ref).status == "True"
         deprive(server, ref)
         async with judging(server) as declared:
-            declared.told(told(server, ref), gone=False)
+            declared.told(server.read(ref), gone=False)
             await passes(ROUND)
             assert ready(server, ref).reason == "PermissionMissing"
 
@@ -123,9 +123,7 @@ def test_what_cannot_be_asked_any_more_is_not_ready_any_more() -> None:
             if verb == "review":
                 raise Retryable("Timeout", "no answer")
 
-        async with judging(server) as declared:
-            declared.told(told(server, ref), gone=False)
-            await passes(1)
+        async with judged(server, ref):
             server.before_read.append(fail)
             await passes(ROUND)
             assert (ready(server, ref).status, ready(server, ref).reason) == ("Unknown", "PermissionUnknown")
@@ -141,9 +139,7 @@ def test_what_is_gone_is_not_asked_about_any_more() -> None:
         server, asked = MemoryServer(), Counter[str]()
         ref = playbook(server, "first")
         server.before_read.append(lambda verb, about: asked.update([verb]))
-        async with judging(server) as declared:
-            declared.told(told(server, ref), gone=False)
-            await passes(1)
+        async with judged(server, ref) as declared:
             server.remove(ref)  # the watch is late
             await passes(2 * ROUND)
             missed = asked.copy()
@@ -175,7 +171,7 @@ def test_the_rate_does_not_grow_with_the_playbooks_and_each_has_its_turn(number:
         slow = replace(PACE, request=5.0)
         async with judging(server, slow) as declared:
             for ref in refs:
-                declared.told(told(server, ref), gone=False)
+                declared.told(server.read(ref), gone=False)
             await passes(60)
             server.before_read.append(count)
             await passes(3600)
