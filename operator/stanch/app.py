@@ -42,7 +42,7 @@ from stanch.runtime.effects import Effects
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.overdue import Overdue
 from stanch.runtime.queue import KeyQueue
-from stanch.runtime.settings import Settings
+from stanch.runtime.settings import LEADER, Settings
 from stanch.runtime.sweeper import Sweeper, deleted_at, key_of, wants_tick
 from stanch.runtime.tick import Ticker
 from stanch.runtime.underway import prime as prime_underway
@@ -148,7 +148,7 @@ class Operator:
 
     async def lead(self, api: ApiServer) -> int:
         clusters = ApiClusters(api)
-        lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, "stanch-leader")
+        lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, LEADER)
         election = Election(clusters.own, lease, self.identity, api.clock, told=self.follows)
         async with AsyncExitStack() as stack:
             self.term = await self.unless(stack.enter_async_context(election.lead()), self.stop)

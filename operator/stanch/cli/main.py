@@ -13,6 +13,7 @@ from stanch.cli.asking import ask
 from stanch.cli.ending import Code, Ending
 from stanch.cli.kubeconfig import Asked
 from stanch.cli.output import Format, console, warn
+from stanch.cli.uninstall import uninstall
 from stanch.runtime.settings import LogFormat, Settings
 
 if TYPE_CHECKING:
@@ -271,5 +272,5 @@ def run(
     operate(settings)
 
 
-for verb in saying.COMMANDS:
-    app.command()(verb)
+for command in (uninstall, *saying.COMMANDS):
+    app.command()(command)

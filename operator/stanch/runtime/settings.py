@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# The Lease in the operator's namespace whose holder leads.
+LEADER = "stanch-leader"
+
 
 class LogFormat(StrEnum):
     json = "json"
