@@ -19,7 +19,12 @@ KEPT = ("CustomResourceDefinition", "PersistentVolumeClaim")
 LEFT_OUT = ("Namespace/stanch-system",)
 
 OPERATOR, CLAIM = "Deployment/stanch", "PersistentVolumeClaim/stanch-packs"
+LEAVING = "Job/stanch-uninstall"
 SCRAPE, ALERTS = "ServiceMonitor/stanch", "PrometheusRule/stanch"
+# What Helm makes only when it uninstalls, and takes away again: the account and its rights, then the Job that needs them. The Job
+# that failed stays, with what it says.
+HOOKED = "stanch-uninstall"
+HOOK_KINDS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job")
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 
@@ -34,6 +39,7 @@ SWITCHES: Mapping[str, str] = {
     "ServiceMonitor": "serviceMonitor.create",
     "PrometheusRule": "prometheusRule.create",
     **{f"ClusterRole/stanch-{who}": "roles.create" for who in PEOPLE},
+    **{f"{kind}/{HOOKED}": "uninstall.takeBack" for kind in HOOK_KINDS},
 }
 
 TEXT = {"type": "string"}
@@ -76,6 +82,8 @@ def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
         Value("packs.size", at(claim, "spec.resources.requests.storage"), GIVEN, "Of the volume with the evidence."),
         Value("packs.storageClass", "", TEXT, "Empty: the cluster's default. Let its volumes be retained."),
         Value("resources", at(operator, f"{CONTAINER}.resources"), closed({"requests": QUANTITIES, "limits": QUANTITIES}), ""),
+        Value("uninstall.takeBack", True, YES_OR_NO, "`helm uninstall` begins with `stanch uninstall`, and may fail."),
+        Value("uninstall.timeout", at(objects[LEAVING], f"{CONTAINER}.args.3"), GIVEN, "For that: less than Helm's own --timeout."),
         Value("crds.install", True, YES_OR_NO, "The four kinds; they stay when the release is uninstalled."),
         Value("roles.create", True, YES_OR_NO, "What people are given, by bindings of yours: stanch-commander, stanch-on-call, …"),
         Value("priorityClass.create", True, YES_OR_NO, ""),
@@ -92,14 +100,18 @@ def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
 def changes(objects: Mapping[str, Object]) -> dict[str, dict[str, Inline]]:
     """By object and path, what stands there instead."""
     reference = 'printf "%s%s%s" .repository (ternary "@" ":" (hasPrefix "sha256:" .tag)) .tag | quote'
+    image = {
+        f"{CONTAINER}.image": Inline(f"{{{{ with $.Values.image }}}}{{{{ {reference} }}}}{{{{ end }}}}"),
+        f"{CONTAINER}.imagePullPolicy": value("image.pullPolicy"),
+    }
     return {
         "PriorityClass/stanch": {"metadata.name": value("priorityClass.name")},
         OPERATOR: {
             f"{POD}.priorityClassName": value("priorityClass.name"),
-            f"{CONTAINER}.image": Inline(f"{{{{ with $.Values.image }}}}{{{{ {reference} }}}}{{{{ end }}}}"),
-            f"{CONTAINER}.imagePullPolicy": value("image.pullPolicy"),
+            **image,
             f"{CONTAINER}.resources": value("resources"),
         },
+        LEAVING: {**image, f"{CONTAINER}.args.3": value("uninstall.timeout")},
         CLAIM: {"spec.resources.requests.storage": value("packs.size")},
         SCRAPE: {"metadata.labels": labels(objects[SCRAPE], "serviceMonitor.labels")},
         ALERTS: {"metadata.labels": labels(objects[ALERTS], "prometheusRule.labels")},
@@ -110,8 +122,22 @@ def additions() -> dict[str, dict[str, Lines]]:
     """By object and path of a map, what is added to it where a value is given."""
     return {
         OPERATOR: {POD: given("image.pullSecrets", "imagePullSecrets")},
+        LEAVING: {POD: given("image.pullSecrets", "imagePullSecrets")},
         CLAIM: {"spec": given("packs.storageClass", "storageClassName")},
     }
+
+
+def annotations(document: Object) -> dict[str, str]:
+    """What tells Helm how to treat an object. Hooks of a lower weight come first."""
+    kind = document["kind"]
+    if kind in KEPT:
+        return {"helm.sh/resource-policy": "keep"}
+    if document["metadata"]["name"] != HOOKED:
+        return {}
+    hook = {"helm.sh/hook": "pre-delete", "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded"}
+    if kind != "Job":
+        return hook
+    return hook | {"helm.sh/hook-weight": "1", "helm.sh/hook-output-log-policy": "hook-succeeded,hook-failed"}
 
 
 def value(path: str) -> Inline:

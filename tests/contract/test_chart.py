@@ -22,8 +22,9 @@ from tests.stage.overlay import EXAMPLE, MANIFESTS
 
 CHART = MANIFESTS / "chart"
 POLICY = "helm.sh/resource-policy"
+HOOK = "helm.sh/hook"
 # What the chart adds to objects, and nothing else.
-ADDED = {POLICY}
+ADDED = {POLICY, HOOK, *(f"{HOOK}-{what}" for what in ("weight", "delete-policy", "output-log-policy"))}
 WATCH = f"watch.namespaces={{{EXAMPLE}}}"
 MONITORING = "serviceMonitor.create=true,prometheusRule.create=true"
 ALERTS = ("ServiceMonitor", "PrometheusRule")
@@ -40,11 +41,12 @@ def run_helm(tmp_path: Path) -> Helm:
 
 @pytest.fixture
 def chart(run_helm: Helm) -> Callable[..., list[Object]]:
-    """What the chart renders with these values."""
+    """What the chart renders with these values; its hooks alone, or all but these."""
 
-    def templated(*values: str, folder: Path = CHART, namespace: str = NAMESPACE) -> list[Object]:
+    def templated(*values: str, folder: Path = CHART, namespace: str = NAMESPACE, hooks: bool = False) -> list[Object]:
         told = [word for value in values for word in ("--set", value)]
-        return parsed(run_helm("template", "stanch", str(folder), "--namespace", namespace, *told))
+        found = parsed(run_helm("template", "stanch", str(folder), "--namespace", namespace, *told))
+        return [document for document in found if (HOOK in document["metadata"].get("annotations", {})) is hooks]
 
     return templated
 
@@ -114,6 +116,29 @@ def test_types_and_evidence_stay_when_it_is_uninstalled(chart: Any) -> None:
     kept = [document["kind"] for document in chart() if document["metadata"].get("annotations", {}).get(POLICY) == "keep"]
     assert sorted(kept) == sorted([*["CustomResourceDefinition"] * 4, "PersistentVolumeClaim"])
     assert set(kept) == set(KEPT)
+
+
+def test_what_comes_before_uninstalling_is_what_is_shipped_for_it(cluster: Any, chart: Any) -> None:
+    """Its account and rights first, the Job last; what it leaves when it fails is the Job with what it said."""
+    hooks = chart(hooks=True)
+    assert by_name(hooks) == kustomized(cluster, MANIFESTS / "uninstall")
+    told = {document["kind"]: document["metadata"]["annotations"] for document in hooks}
+    assert {annotations[HOOK] for annotations in told.values()} == {"pre-delete"}
+    weights = {kind: int(annotations.get(f"{HOOK}-weight", "0")) for kind, annotations in told.items()}
+    assert weights.pop("Job") > max(weights.values())
+    assert not any("hook-failed" in annotations[f"{HOOK}-delete-policy"] for annotations in told.values())
+
+
+def test_it_ends_the_incidents_of_the_watched_namespaces_alone_in_the_time_that_it_is_given(chart: Any) -> None:
+    (job,) = (document for document in chart(WATCH, "uninstall.timeout=20m", hooks=True) if document["kind"] == "Job")
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert {"name": "STANCH_NAMESPACES", "value": EXAMPLE} in container["env"]
+    assert container["args"] == ["uninstall", "--yes", "--timeout", "20m"]
+
+
+def test_who_wants_to_leave_without_it_may(chart: Any) -> None:
+    assert chart("uninstall.takeBack=false", hooks=True) == []
+    assert by_name(chart("uninstall.takeBack=false")) == by_name(chart())
 
 
 @pytest.mark.parametrize(

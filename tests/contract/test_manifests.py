@@ -11,6 +11,7 @@ import yaml
 
 from tests.cluster.model import ClusterError
 from tests.contract.installed import install
+from tests.stage.install import SHIPPED, moved
 from tests.stage.kubectl import ROOT, parsed
 from tests.stage.overlay import MANIFESTS, Overlay
 
@@ -52,6 +53,11 @@ def reviewed(name: str) -> list[Object]:
 def test_an_overlay_grants_what_was_reviewed_and_nothing_else(cluster: Any, name: str) -> None:
     """Whoever makes the operator mightier says so in the golden file."""
     assert rights(rendered(cluster, MANIFESTS / "overlays" / name)) == reviewed(name)
+
+
+def test_what_comes_before_uninstalling_may_end_incidents_and_freeze_and_no_more(cluster: Any) -> None:
+    golden = yaml.safe_load((GOLDENS / "uninstall.yaml").read_text())
+    assert rights(rendered(cluster, MANIFESTS / "uninstall")) == golden
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -97,6 +103,16 @@ def pod_of(documents: list[Object]) -> Object:
 def test_all_of_it_is_admitted_without_a_warning(cluster: Any, overlay: Overlay) -> None:
     documents = rendered(cluster, overlay.folder)
     dry_run(cluster, [*documents, pod_of(documents)])
+
+
+def test_the_job_that_comes_before_uninstalling_is_admitted(cluster: Any, overlay: Overlay) -> None:
+    documents = rendered(cluster, MANIFESTS / "uninstall")
+    for document in documents:
+        moved(document, SHIPPED, overlay.namespace)
+    (job,) = (document for document in documents if document["kind"] == "Job")
+    pod = {**job["spec"]["template"]["spec"], "serviceAccountName": "stanch"}
+    probe = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe", "namespace": overlay.namespace}, "spec": pod}
+    dry_run(cluster, [*documents, probe])
 
 
 @pytest.mark.parametrize(

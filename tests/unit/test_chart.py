@@ -33,6 +33,13 @@ def test_the_chart_has_the_version_of_what_it_installs() -> None:
     assert about["version"] == about["appVersion"] == values["image"]["tag"]
 
 
+def test_what_comes_before_uninstalling_is_the_operator_s_own_image() -> None:
+    files = (ROOT / "manifests" / name for name in ("operator/deployment.yaml", "uninstall/job.yaml"))
+    containers = [yaml.safe_load(file.read_text())["spec"]["template"]["spec"]["containers"][0] for file in files]
+    operator, job = ([container[key] for key in ("image", "imagePullPolicy")] for container in containers)
+    assert operator == job
+
+
 def test_every_value_is_known_to_the_schema_and_no_other() -> None:
     made = chart()
     schema = json.loads(made["values.schema.json"])
