@@ -63,6 +63,7 @@ test-contract: venv ## Tests against a real API server
 	@$(PYTEST) tests/contract
 
 test-e2e: venv ## Tests on real pods
+	@$(BIN)/python -m tests.chart --helm >/dev/null
 	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(PARALLEL)
 
 crash: venv ## Kill the operator after every single API write of an incident's life (minutes)

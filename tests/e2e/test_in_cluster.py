@@ -1,4 +1,5 @@
-"""Stanch as a user installs it: its image, `kubectl apply -k`, a pod with a ServiceAccount of its own. It mitigates from there."""
+"""Stanch as a user installs it: its image, `kubectl apply -k` or `helm install`, a pod with a ServiceAccount of its own. It
+mitigates from there; and as a user removes it: what is owed is taken back first."""
 
 from __future__ import annotations
 
@@ -17,10 +18,13 @@ from tests.cluster.providers import existing
 from tests.cluster.providers.context import NamedContext
 from tests.cluster.providers.kind import Kind
 from tests.e2e.test_frontend_down import options, quick, sealed
+from tests.e2e.test_reverts import BEFORE, RAISED, raised, revert_of
 from tests.image import debian, docker
 from tests.image.build import NAME, build, version
+from tests.stage.command import CommandError, Stanch
 from tests.stage.kubectl import Kubectl
 from tests.stage.overlay import Overlay
+from tests.stage.release import Release
 from tests.stage.scene import Scene
 
 PACKS = "/var/lib/stanch"
@@ -41,14 +45,17 @@ class Installed:
     """`kubectl` speaks of the operator's own namespace."""
 
     kubectl: Kubectl
-    overlay: Overlay
+    way: Overlay | Release
 
     def apply(self) -> None:
-        self.kubectl.run("apply", "-k", str(self.overlay.folder))
+        self.way.apply(self.kubectl)
         self.kubectl("rollout", "status", "deployment/stanch", "--timeout=180s", timeout=200)
 
+    def leave(self) -> str:
+        return self.way.leave(self.kubectl)
+
     def delete(self) -> None:
-        self.kubectl.run("delete", "-k", str(self.overlay.folder), "--ignore-not-found", "--timeout=120s", timeout=150)
+        self.way.delete(self.kubectl)
 
     def pod(self) -> dict[str, Any]:
         [pod] = self.kubectl.get("pods", "-l", "app.kubernetes.io/name=stanch")["items"]
@@ -68,16 +75,16 @@ class Installed:
     def copied(self, uri: str, goal: Path) -> Path:
         """A pack, as a person takes it out."""
         name = self.pod()["metadata"]["name"]
-        self.kubectl("cp", f"{self.overlay.namespace}/{name}:{urlsplit(uri).path}", str(goal))
+        self.kubectl("cp", f"{self.way.namespace}/{name}:{urlsplit(uri).path}", str(goal))
         return goal
 
 
-@pytest.fixture
-def stanch(installed: Kubectl, image: str, namespace: str, tmp_path: Path) -> Iterator[Installed]:
-    overlay = Overlay(tmp_path / "overlay", namespace)
-    overlay.write()
-    found = Installed(installed.inside(overlay.namespace), overlay)
-    volume = None if storage(installed) else folder_as_volume(installed, overlay, tmp_path / "volume")
+@pytest.fixture(params=[Overlay, Release], ids=["kustomization", "chart"])
+def stanch(request: Any, installed: Kubectl, image: str, namespace: str, tmp_path: Path) -> Iterator[Installed]:
+    way = request.param(tmp_path / "way", namespace)
+    way.write()
+    found = Installed(installed.inside(way.namespace), way)
+    volume = None if storage(installed) else folder_as_volume(installed, way.namespace, tmp_path / "volume")
     try:
         found.apply()
         yield found
@@ -93,27 +100,27 @@ def storage(kubectl: Kubectl) -> bool:
     return any((one["metadata"].get("annotations") or {}).get("storageclass.kubernetes.io/is-default-class") for one in classes)
 
 
-def folder_as_volume(kubectl: Kubectl, overlay: Overlay, folder: Path) -> str:
+def folder_as_volume(kubectl: Kubectl, namespace: str, folder: Path) -> str:
     """A folder of this machine, where the node is this machine; of the operator's user, as fsGroup would make it elsewhere."""
     folder.mkdir()
     os.chown(folder, debian.USER, debian.USER)
-    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": overlay.namespace, "name": "stanch-packs"}
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": "stanch-packs"}
     kubectl.apply([{
-        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": overlay.namespace},
+        "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": namespace},
         "spec": {
             "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"], "persistentVolumeReclaimPolicy": "Retain",
             "hostPath": {"path": str(folder), "type": "Directory"},
             "claimRef": claim,
         },
     }])  # fmt: skip
-    return overlay.namespace
+    return namespace
 
 
 @pytest.mark.requirement("E-05", "E-08")
 def test_mitigates_from_its_own_pod_and_leaves_a_sealed_pack_on_its_volume(
     stanch: Installed, installed: Kubectl, namespace: str, tmp_path: Path
 ) -> None:
-    scene = Scene(installed.inside(namespace), stanch.overlay.namespace)
+    scene = Scene(installed.inside(namespace), stanch.way.namespace)
     scene.set(playbook=quick)
     scene.break_release()
     incident = sealed(scene, scene.open())
@@ -137,13 +144,13 @@ def confined(stanch: Installed) -> None:
         stanch.python("open('/probe', 'a')")
     stanch.python("import tempfile; tempfile.TemporaryFile()")
     assert "CapEff:\t0000000000000000" in stanch.python("print(open('/proc/self/status').read())")
-    account = f"--as=system:serviceaccount:{stanch.overlay.namespace}:stanch"
+    account = f"--as=system:serviceaccount:{stanch.way.namespace}:stanch"
     with pytest.raises(ClusterError, match="exit 1"):
         stanch.kubectl.run("auth", "can-i", "list", "incidents.stanch.dev", "--namespace=default", account)
     assert stanch.refusals() == []
     lease = stanch.kubectl.get("lease", "stanch-leader")
     assert lease["spec"]["holderIdentity"] == pod["metadata"]["name"]
-    metrics = f"/api/v1/namespaces/{stanch.overlay.namespace}/services/stanch-metrics:http/proxy/metrics"
+    metrics = f"/api/v1/namespaces/{stanch.way.namespace}/services/stanch-metrics:http/proxy/metrics"
     assert "stanch_leader 1.0" in stanch.kubectl.run("get", "--raw", metrics)
 
 
@@ -153,4 +160,34 @@ def leaves_nothing(stanch: Installed, scene: Scene, incident: str) -> None:
     stanch.delete()
     kinds = "clusterroles,clusterrolebindings,priorityclasses,namespaces"
     left = stanch.kubectl.run("get", kinds, "-o", "name").split()
-    assert [name for name in left if stanch.overlay.prefix in name] == []
+    assert [name for name in left if stanch.way.prefix in name] == []
+
+
+def test_what_is_owed_is_taken_back_before_it_is_removed(stanch: Installed, installed: Kubectl, namespace: str) -> None:
+    scene = Scene(installed.inside(namespace), stanch.way.namespace)
+    name = raised(scene, after="1h")
+    stanch.leave()
+    assert scene.environment() == BEFORE
+    assert name not in scene.kubectl("get", "incidents", "-o", "name")
+    assert "deployment" not in stanch.kubectl("get", "deployments", "-o", "name", "--ignore-not-found")
+
+
+def test_where_no_operator_is_left_it_says_what_stays_and_one_that_is_installed_again_takes_it_back(
+    stanch: Installed, installed: Kubectl, namespace: str, tmp_path: Path
+) -> None:
+    scene = Scene(installed.inside(namespace), stanch.way.namespace)
+    name = raised(scene, after="1h")
+    stanch.kubectl("scale", "deployment/stanch", "--replicas=0")
+    stanch.kubectl("wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=stanch", "--timeout=60s")
+    with pytest.raises((ClusterError, CommandError)):
+        stanch.leave()
+    assert scene.environment() == RAISED and not scene.incident(name)["metadata"].get("deletionTimestamp")
+    listed = Stanch(scene.kubectl, tmp_path)("reverts")
+    assert name in listed and "deployment/frontend" in listed
+    if isinstance(stanch.way, Release):
+        assert "no operator leads" in stanch.kubectl("logs", "-l", "app.kubernetes.io/name=stanch-uninstall", "--tail=-1")
+        stanch.way.helm(stanch.kubectl, "uninstall", "stanch", "--no-hooks")
+    assert revert_of(scene.incident(name))["state"] == "Owed" and scene.incident(name)["metadata"]["finalizers"]
+    stanch.apply()
+    stanch.leave()
+    assert scene.environment() == BEFORE

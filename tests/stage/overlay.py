@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from tests.stage.command import Stanch
 from tests.stage.install import CLUSTER_SCOPED
-from tests.stage.kubectl import ROOT
+from tests.stage.kubectl import ROOT, Kubectl
 
 MANIFESTS = ROOT / "manifests"
 # Where the shipped overlay of a single namespace watches.
@@ -34,6 +35,30 @@ class Overlay:
     def prefix(self) -> str:
         """Of what is cluster-scoped."""
         return f"{self.watched}-"
+
+    def apply(self, kubectl: Kubectl) -> None:
+        kubectl.run("apply", "-k", str(self.folder))
+
+    def leave(self, kubectl: Kubectl) -> str:
+        """As a user does it, by two commands: what is owed is taken back first, or it fails."""
+        stanch = Stanch(kubectl, self.folder)
+        said = stanch(
+            "uninstall",
+            "--yes",
+            "--namespace",
+            self.watched,
+            "--operator-namespace",
+            self.namespace,
+            "--timeout",
+            "4m",
+            timeout=300,
+        )
+        self.delete(kubectl)
+        return said
+
+    def delete(self, kubectl: Kubectl) -> None:
+        """Whatever is owed."""
+        kubectl.run("delete", "-k", str(self.folder), "--ignore-not-found", "--timeout=120s", timeout=150)
 
     def write(self) -> Path:
         """The folder, for `kubectl apply -k`."""

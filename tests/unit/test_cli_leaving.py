@@ -173,7 +173,7 @@ async def test_without_an_operator_nothing_is_touched_and_it_says_what_is_left(
 
 async def test_in_a_namespace_where_none_ever_led_another_one_is_asked_for(site: Site) -> None:
     site.owing("limits", RevertState.Owed)
-    with pytest.raises(Ending, match=r"no operator has ever led in namespace ops .--operator-namespace"):
+    with pytest.raises(Ending, match=r"no operator leads in namespace ops .--operator-namespace"):
         await site.leave(replace(EVERYWHERE, operator_namespace="ops"))
 
 

@@ -185,7 +185,7 @@ async def nobody_leads(walk: Walk) -> str:
     try:
         lease = await walk.session.cluster.get(Ref("coordination.k8s.io/v1", "Lease", namespace, LEADER))
     except NotFound:
-        return f"no operator has ever led in namespace {namespace} (--operator-namespace names another)"
+        return f"no operator leads in namespace {namespace} (--operator-namespace names another)"
     except Refused as failure:
         warn(f"whether an operator is there is not known: {failure.message}")
         return ""
