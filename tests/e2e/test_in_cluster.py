@@ -185,7 +185,7 @@ def test_where_no_operator_is_left_it_says_what_stays_and_one_that_is_installed_
     listed = Stanch(scene.kubectl, tmp_path)("reverts")
     assert name in listed and "deployment/frontend" in listed
     if isinstance(stanch.way, Release):
-        assert "no operator leads" in stanch.kubectl("logs", "-l", "app.kubernetes.io/name=stanch-uninstall", "--tail=-1")
+        assert "no operator leads" in stanch.kubectl("logs", f"job/{stanch.way.prefix}stanch-uninstall")
         stanch.way.helm(stanch.kubectl, "uninstall", "stanch", "--no-hooks")
     assert revert_of(scene.incident(name))["state"] == "Owed" and scene.incident(name)["metadata"]["finalizers"]
     stanch.apply()

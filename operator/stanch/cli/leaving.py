@@ -96,6 +96,8 @@ class Walk:
     sleep: Sleep
     spared: set[str] = field(default_factory=set)
     told: str = ""
+    # How many that hold nothing the last look found under way.
+    others: int = 0
 
     def now(self) -> datetime:
         return self.session.clock.now()
@@ -117,14 +119,14 @@ async def leave(session: Session, scope: Scope, asking: Asking, sleep: Sleep = a
 
 
 async def end_all(walk: Walk, asking: Asking) -> None:
-    held, _ = await look(walk)
+    held = await look(walk)
     await ready(walk, held)
     agreed(asking.question, sys.stdin.isatty(), asking.yes, f"End every incident that holds something in {walk.scope}")
     await stop(walk)
     if held := await until_free(walk):
         stays(held, walk.now())
         raise Ending(f"{len(held)} incident{'s' * (len(held) > 1)} still there, see above")
-    await farewell(walk)
+    farewell(walk.others)
 
 
 async def ready(walk: Walk, held: list[Held]) -> None:
@@ -139,8 +141,7 @@ async def ready(walk: Walk, held: list[Held]) -> None:
         say(f"  {line}")
 
 
-async def farewell(walk: Walk) -> None:
-    _, others = await look(walk)
+def farewell(others: int) -> None:
     say("Nothing is owed any more.")
     if others:
         say(f"{others} under way that hold nothing stay: they go on where stanch is installed again.")
@@ -148,15 +149,15 @@ async def farewell(walk: Walk) -> None:
         say(line)
 
 
-async def look(walk: Walk) -> tuple[list[Held], int]:
-    """Those that hold something, by name, and how many others are under way."""
-    found, others = [], 0
+async def look(walk: Walk) -> list[Held]:
+    """Those that hold something, by name."""
+    found, walk.others = [], 0
     async for item in under_way(walk):
         if FINALIZER in (item["metadata"].get("finalizers") or ()):
             found.append(held_by(item))
         else:
-            others += 1
-    return sorted(found, key=str), others
+            walk.others += 1
+    return sorted(found, key=str)
 
 
 async def under_way(walk: Walk) -> AsyncIterator[Object]:
@@ -225,7 +226,7 @@ async def until_free(walk: Walk) -> list[Held]:
 async def patiently(walk: Walk) -> list[Held] | None:
     """One look, and what follows from it. None: the API server did not answer."""
     try:
-        held, _ = await look(walk)
+        held = await look(walk)
         for one in held:
             await end(walk, one)
     except Retryable as failure:
