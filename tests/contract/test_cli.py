@@ -16,7 +16,6 @@ import yaml
 
 from stanch.api import codec
 from stanch.cli import freezing, listing, reverts, watch
-from stanch.cli.about_step import Asking, speak
 from stanch.cli.access import Wanted, of_file
 from stanch.cli.decide import Manner, Said, decide
 from stanch.cli.ending import Ending, told
@@ -24,6 +23,7 @@ from stanch.cli.freezing import Switch, turn
 from stanch.cli.kubeconfig import Asked, locate
 from stanch.cli.output import Format, console
 from stanch.cli.session import Session, connected
+from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, RevertRecord, RevertState, StepRecord, StepState
 from stanch.domain.plan import Ref
@@ -129,7 +129,7 @@ async def test_what_is_said_about_a_step_is_what_the_api_server_takes(
     alice: Session, cluster: Any, namespace: str, verb: Verb
 ) -> None:
     step, more, expected = SAID[verb]
-    said, asking = Said(verb, "frontend-502", "seen by myself", "dba", **more), Asking(step, True, unasked)
+    said, asking = Said(verb, "frontend-502", "seen by myself", "dba", step=step, **more), Asking(True, unasked)
     with pytest.raises(Ending, match=f"'alice' may not {verb.lower()} as 'dba'"):
         await ended(alice, speak(alice, said, asking, AT_ONCE))
     grant(cluster, namespace, "alice", *READ, rule(GROUP, "roles", verb.lower(), names=("dba",)))

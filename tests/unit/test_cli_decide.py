@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from stanch.api.codec import decision_of
-from stanch.cli import decide, judge
+from stanch.cli import decide
 from stanch.cli.decide import Manner, Said
 from stanch.cli.ending import Code, Ending
-from stanch.cli.judge import Asking
 from stanch.cli.output import Format
+from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.engine.errors import Refused
@@ -127,14 +127,14 @@ def asking(yes: bool, answer: Callable[[str], bool] | None = None) -> Asking:
     def unasked(what: str) -> bool:
         raise AssertionError(f"asked: {what}")
 
-    return Asking(yes, "stanch-system", answer or unasked)
+    return Asking(yes, answer or unasked, "stanch-system")
 
 
 @pytest.mark.requirement("A-15")
 async def test_an_approval_is_bound_to_the_plan_and_the_option_that_waits() -> None:
     server = server_with(awaiting())
     said = Said(Verb.Approve, "frontend-502", role="incident-commander")
-    await judge.judge(session(server), said, asking(yes=True), manner(server, wait=False))
+    await speak(session(server), said, asking(yes=True), manner(server, wait=False))
     decision = decision_of(created(server)[0])
     assert (decision.option, decision.plan_digest, decision.role) == ("undo", DIGEST, "incident-commander")
 
@@ -143,7 +143,7 @@ async def test_the_plan_that_was_looked_at_must_be_the_plan() -> None:
     server = server_with(awaiting())
     other = Said(Verb.Approve, "frontend-502", role="incident-commander", digest="sha256:" + "0" * 64)
     with pytest.raises(Ending, match="look at it again"):
-        await judge.judge(session(server), other, asking(yes=True), manner(server))
+        await speak(session(server), other, asking(yes=True), manner(server))
     assert not created(server)
 
 
@@ -151,21 +151,21 @@ async def test_the_plan_that_was_looked_at_must_be_the_plan() -> None:
 async def test_nothing_waits_for_approval(play: Play | None, message: str) -> None:
     server = server_with(play)
     with pytest.raises(Ending, match=message):
-        await judge.judge(session(server), Said(Verb.Approve, "frontend-502", role="x"), asking(yes=True), manner(server))
+        await speak(session(server), Said(Verb.Approve, "frontend-502", role="x"), asking(yes=True), manner(server))
 
 
 async def test_an_incident_without_a_plan_cannot_be_approved() -> None:
     server = server_with(Play())
     said = Said(Verb.Approve, "frontend-502", role="x", option="undo")
     with pytest.raises(Ending, match="no plan yet: the operator has not looked"):
-        await judge.judge(session(server), said, asking(yes=True), manner(server))
+        await speak(session(server), said, asking(yes=True), manner(server))
 
 
 async def test_nobody_is_taken_to_have_agreed_off_a_terminal() -> None:
     server = server_with(awaiting())
     said = Said(Verb.Approve, "frontend-502", role="incident-commander")
     with pytest.raises(Ending, match="say --yes") as ending:
-        await judge.judge(session(server), said, asking(yes=False), manner(server))
+        await speak(session(server), said, asking(yes=False), manner(server))
     assert ending.value.code is Code.Unusable and not created(server)
 
 
@@ -188,6 +188,6 @@ async def test_who_cannot_read_the_plan_is_told_so_before_the_question(capsys: p
     server = server_with(awaiting())
     said = Said(Verb.Reject, "frontend-502", "too risky", "incident-commander")
     with pytest.raises(Ending, match="say --yes"):
-        await judge.judge(session(server), said, asking(yes=False), manner(server))
+        await speak(session(server), said, asking(yes=False), manner(server))
     out = capsys.readouterr().out
     assert f"Plan {DIGEST}: what it would do cannot be shown here" in out and "file:///packs/x" in out

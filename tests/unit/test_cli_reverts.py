@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from stanch.api.codec import decision_of
-from stanch.cli import about_step, reverts
-from stanch.cli.about_step import Asking
+from stanch.cli import reverts
 from stanch.cli.decide import Manner, Said
 from stanch.cli.ending import Code, Ending
 from stanch.cli.output import Format
+from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
 from stanch.domain.incident import RevertRecord, RevertState, Status, StepRecord, StepState
 from tests.unit.cli_kit import ESCAPE, answers, becomes, created, incident, parsed, session, sleeper
@@ -44,9 +44,8 @@ class Site:
         becomes(self.server, self.ref, replace(Status(), steps=steps, reverts=owed))
 
     async def speak(self, verb: Verb, step: str, yes: bool = True, output: Format = Format.text, **said: str) -> None:
-        asking = Asking(step, yes, unasked)
         manner = Manner(False, output, sleeper(self.server))
-        await about_step.speak(session(self.server), Said(verb, "frontend-502", "because", **said), asking, manner)
+        await speak(session(self.server), Said(verb, "frontend-502", "because", step=step, **said), Asking(yes, unasked), manner)
 
     def only(self) -> Any:
         (made,) = created(self.server)
@@ -191,9 +190,8 @@ class TestAsking:
     async def test_what_follows_is_said(self, site: Site, capsys: pytest.CaptureFixture[str]) -> None:
         site.stands(step("purge", StepState.Indeterminate))
         answers(site.server, "Counted", "step purge is not so")
-        said = Said(Verb.Reject, "frontend-502", "because")
-        manner = Manner(sleep=sleeper(site.server))
-        await about_step.speak(session(site.server), said, Asking("purge", True, unasked), manner)
+        said = Said(Verb.Reject, "frontend-502", "because", step="purge")
+        await speak(session(site.server), said, Asking(True, unasked), Manner(sleep=sleeper(site.server)))
         assert "counted: step purge is not so; the option goes no further" in capsys.readouterr().out
 
 

@@ -1,36 +1,21 @@
-"""`stanch confirm`, `extend`, `revert` and `reject --step`: what it will do is shown, a person is asked, then it is said."""
+"""What follows from `stanch confirm`, `extend`, `revert` and `reject --step`."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import yaml
-
-from stanch.api import codec
 from stanch.api.decision import LONGEST, SHORTEST
-from stanch.cli.decide import Manner, Said, agreed, submit, worded
+from stanch.cli.decide import Said
 from stanch.cli.ending import Code, Ending
-from stanch.cli.output import Format, say
+from stanch.cli.looking import Look, Way
 from stanch.cli.owed import STUCK, opened
 from stanch.cli.reverts import due
-from stanch.cli.session import Session
 from stanch.domain.decision import Verb
 from stanch.domain.duration import parse, spell
 from stanch.domain.incident import RevertRecord, Status, StepRecord, StepState
-from stanch.engine.ports import Object
 from stanch.packs.render import printable
-
-
-@dataclass(frozen=True)
-class Asking:
-    """`step` as it was typed: `OPTION/STEP`, `STEP`, or empty for all. `yes`: do not ask; else `question` does."""
-
-    step: str
-    yes: bool
-    question: Callable[[str], bool]
 
 
 @dataclass(frozen=True)
@@ -46,33 +31,14 @@ class Place:
         return f"{self.option}/{self.step}"
 
 
-async def speak(session: Session, said: Said, asking: Asking, manner: Manner) -> None:
-    """Raises `Ending`: Problems when nothing waits for it, Unusable for what cannot be understood."""
-    raw = await session.incident(said.incident)
-    status, now = codec.status_of(raw), session.clock.now()
-    said = spelled(said, status, asking.step)
-    lines = list(EFFECTS[said.verb](said, status, now))
-    body = await worded(session, said, raw)
-    if manner.output is Format.text or not asking.yes:
-        for line in (*lines, *([] if asking.yes else as_yaml(body))):
-            say(line)
-    agreed(asking.question, sys.stdin.isatty(), asking.yes, f"{said.verb} {subject(said)}")
-    await submit(session, body, manner)
-
-
 def subject(said: Said) -> str:
     return printable(f"{said.option}/{said.step}" if said.step else f"all that is to be taken back for {said.incident}")
 
 
-def as_yaml(body: Object) -> Iterator[str]:
-    yield "The same with kubectl create -f -:"
-    yield from (f"  {line}" for line in yaml.safe_dump(body, sort_keys=False, width=200).splitlines())
-
-
-def spelled(said: Said, status: Status, step: str) -> Said:
-    """With the full name of the step, and the shortest spelling of the duration."""
-    if step:
-        place = find(status, step)
+def spelled(said: Said, seen: Look) -> Said:
+    """With the full name of the step, typed as `OPTION/STEP` or `STEP`, and the shortest spelling of the duration."""
+    if said.step:
+        place = find(seen.status, said.step)
         said = replace(said, option=place.option, step=place.step)
     return replace(said, extend_by=span(said.extend_by)) if said.verb is Verb.Extend else said
 
@@ -108,8 +74,8 @@ def place_of(status: Status, option: str, step: str) -> Place:
 # What follows from each verb, said before it is asked. Each raises `Ending` where nothing waits for it.
 
 
-def confirming(said: Said, status: Status, now: datetime) -> Iterator[str]:
-    place = place_of(status, said.option, said.step)
+def confirming(said: Said, seen: Look) -> Iterator[str]:
+    place = place_of(seen.status, said.option, said.step)
     stuck = [record for record in place.reverts if record.state in STUCK]
     state = place.record.state if place.record else None
     if stuck:
@@ -123,37 +89,40 @@ def confirming(said: Said, status: Status, now: datetime) -> Iterator[str]:
         raise Ending(f"step {place} waits for no Confirm: {standing(place)}")
 
 
-def rejecting(said: Said, status: Status, now: datetime) -> Iterator[str]:
-    place = place_of(status, said.option, said.step)
+def rejecting(said: Said, seen: Look) -> Iterator[str]:
+    place = place_of(seen.status, said.option, said.step)
     if place.record is None or place.record.state not in (StepState.Indeterminate, StepState.Waiting):
         raise Ending(f"step {place} waits for no yes or no: {standing(place)}")
     what = "not to have happened" if place.record.state is StepState.Indeterminate else "not to be so"
     yield f"Step {place} is said {what}, and option {place.option} goes no further: {message(place.record)}"
 
 
-def extending(said: Said, status: Status, now: datetime) -> Iterator[str]:
-    place = place_of(status, said.option, said.step)
+def extending(said: Said, seen: Look) -> Iterator[str]:
+    place = place_of(seen.status, said.option, said.step)
     record = place.reverts[-1] if place.reverts else None
-    if record is None or record.due_at is None or record.due_at <= now:
+    if record is None or record.due_at is None or record.due_at <= seen.now:
         raise Ending(f"there is no time ahead to move: {standing(place)}")
-    later = due(record.due_at + parse(said.extend_by), now)
-    yield f"The change to {record.ref} by {place} is taken back at {later}, instead of {due(record.due_at, now)}"
+    later = due(record.due_at + parse(said.extend_by), seen.now)
+    yield f"The change to {record.ref} by {place} is taken back at {later}, instead of {due(record.due_at, seen.now)}"
 
 
-def reverting(said: Said, status: Status, now: datetime) -> Iterator[str]:
-    owed = place_of(status, said.option, said.step).reverts if said.step else opened(status)
+def reverting(said: Said, seen: Look) -> Iterator[str]:
+    owed = place_of(seen.status, said.option, said.step).reverts if said.step else opened(seen.status)
     if not owed:
         raise Ending(f"{subject(said)}: nothing is still to be taken back")
-    for record in owed:
-        when = f", due {due(record.due_at, now)}" if record.due_at else ""
-        yield f"The change to {record.ref} by {record.option}/{record.step} is taken back now ({record.state}{when})"
+    yield from (now_taken_back(record, seen.now) for record in owed)
 
 
-EFFECTS: Mapping[Verb, Callable[[Said, Status, datetime], Iterator[str]]] = {
-    Verb.Confirm: confirming,
-    Verb.Reject: rejecting,
-    Verb.Extend: extending,
-    Verb.Revert: reverting,
+def now_taken_back(record: RevertRecord, now: datetime) -> str:
+    when = f", due {due(record.due_at, now)}" if record.due_at else ""
+    return f"The change to {record.ref} by {record.option}/{record.step} is taken back now ({record.state}{when})"
+
+
+REJECT = Way(rejecting, spelled, subject)
+WAYS = {
+    Verb.Confirm: Way(confirming, spelled, subject),
+    Verb.Extend: Way(extending, spelled, subject),
+    Verb.Revert: Way(reverting, spelled, subject),
 }
 
 

@@ -86,21 +86,18 @@ def decision(said: Said, incident: Object, by: str, mark: str) -> Object:
     }
 
 
+def mark() -> str:
+    return secrets.token_hex(3)
+
+
 async def decide(session: Session, said: Said, manner: Manner) -> None:
-    """Creates the Decision and says what became of it. Raises `Ending` (Problems) when it had no effect."""
-    await speak(session, said, await session.incident(said.incident), manner)
-
-
-async def speak(session: Session, said: Said, incident: Object, manner: Manner) -> None:
-    await submit(session, await worded(session, said, incident), manner)
-
-
-async def worded(session: Session, said: Said, incident: Object) -> Object:
-    """The Decision, under the name of who asks."""
-    return decision(said, incident, await session.user(), secrets.token_hex(3))
+    """Says it unasked, under the name of who types."""
+    incident = await session.incident(said.incident)
+    await submit(session, decision(said, incident, await session.user(), mark()), manner)
 
 
 async def submit(session: Session, body: Object, manner: Manner) -> None:
+    """Creates the Decision and says what became of it. Raises `Ending` (Problems) when it had no effect."""
     created = await session.cluster.create(body)
     if manner.output is Format.text:
         say(printable(f"decision/{created['metadata']['name']} created: {body['spec']['verb']} by {body['spec']['by']}"))

@@ -1,58 +1,118 @@
-"""`stanch approve` and `stanch reject`: the option is shown as it would run, then a person is asked, then it is said."""
+"""What follows from `stanch approve` and `stanch reject`: the option as it would run, and whose yes it still lacks then."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 from stanch.cli import plan as plans
-from stanch.cli.decide import Manner, Said, about_plan, agreed, speak
+from stanch.cli.decide import Said, about_plan
 from stanch.cli.ending import Ending
-from stanch.cli.output import say
-from stanch.cli.session import Session
-from stanch.engine.ports import Object
+from stanch.cli.looking import Look, Way
+from stanch.cli.reverts import due
+from stanch.domain.decision import Verb
+from stanch.domain.incident import Phase
+from stanch.domain.plan import Approval, Option
+from stanch.packs.render import printable
 
 
-@dataclass(frozen=True)
-class Asking:
-    """`yes`: the person has looked already. `question` asks; `operator_namespace` is where the plan can be read."""
-
-    yes: bool
-    operator_namespace: str
-    question: Callable[[str], bool]
-
-
-async def judge(session: Session, said: Said, asking: Asking, manner: Manner) -> None:
-    """Bound to the plan as it is read here: when it changes meanwhile, what is said has no effect."""
-    raw = await session.incident(said.incident)
-    said = about_plan(with_option(said, raw), raw)
-    if not asking.yes:
-        async for line in summary(session, said, asking.operator_namespace):
-            say(line)
-    agreed(asking.question, sys.stdin.isatty(), asking.yes, f"{said.verb} option {said.option} as {said.role}")
-    await speak(session, said, raw, manner)
-
-
-def with_option(said: Said, raw: Object) -> Said:
-    """The option that waits for approval, where none was named."""
-    status = raw.get("status") or {}
-    awaited = status.get("option", "") if status.get("phase") == "AwaitingApproval" else ""
+def bound(said: Said, seen: Look) -> Said:
+    """To the option that waits for approval, where none was named, and to the plan as it was seen: when that changes until it
+    is said, what is said has no effect."""
+    awaited = seen.status.option if seen.status.phase is Phase.AwaitingApproval else ""
     if not said.option and not awaited:
         raise Ending(f"incident {said.incident} waits for no approval now: name an option with --option")
-    return said if said.option else replace(said, option=awaited)
+    return about_plan(replace(said, option=said.option or awaited), seen.raw)
 
 
-async def summary(session: Session, said: Said, operator_namespace: str) -> AsyncIterator[str]:
-    """The option as it would run. Who may not read the plan sees its digest, and is told that this is all."""
-    try:
-        found = await plans.planned(session, said.incident, operator_namespace)
-    except Ending as unreadable:
-        yield f"Plan {said.digest}: what it would do cannot be shown here. {unreadable.message}"
+def subject(said: Said) -> str:
+    return f"option {said.option} as {said.role}"
+
+
+def approving(said: Said, seen: Look) -> Iterator[str]:
+    if seen.user == seen.facts.opened_by:
+        raise Ending(f"{seen.user} opened this incident: somebody else must approve")
+    yield from option_as_it_runs(said, seen)
+    if option := option_of(said, seen):
+        yield blast_radius(option, seen)
+        yield still_missing(said, seen, option)
+    elif seen.status.option == said.option:
+        yield f"It waits for {printable(seen.status.waits_for)}"
+    yield from until(said, seen)
+
+
+def rejecting(said: Said, seen: Look) -> Iterator[str]:
+    yield from option_as_it_runs(said, seen)
+    yield f"Option {said.option} will not be run; {then(said, seen)}"
+
+
+WAYS = {
+    Verb.Approve: Way(approving, bound, subject, of_plan=True),
+    Verb.Reject: Way(rejecting, bound, subject, of_plan=True),
+}
+
+
+def option_as_it_runs(said: Said, seen: Look) -> Iterator[str]:
+    """Who may not read the plan sees its digest, and is told that this is all."""
+    option = option_of(said, seen)
+    if option is None or seen.plan is None:
+        yield f"Plan {said.digest}: what it would do cannot be shown here. {printable(seen.unreadable)}"
         return
-    options = {option.name: (number, option) for number, option in enumerate(found.plan.options, 1)}
+    yield f"Plan {said.digest}"
+    yield from plans.of_option(seen.plan.options.index(option) + 1, option, seen.status)
+
+
+def option_of(said: Said, seen: Look) -> Option | None:
+    """None where the plan cannot be read. Raises `Ending` where it has none of that name, or nobody asks for a yes or no."""
+    if seen.plan is None:
+        return None
+    options = {option.name: option for option in seen.plan.options}
     if said.option not in options:
         raise Ending(f"the plan has no option {said.option!r}; it has {', '.join(options)}")
-    yield f"Plan {said.digest}"
-    for line in plans.of_option(*options[said.option], found.status):
-        yield line
+    if options[said.option].approval is None:
+        raise Ending(f"option {said.option} needs no approval")
+    if not plans.wanted(said.option, seen.status):
+        state = next(record.state for record in seen.status.options if record.name == said.option)
+        raise Ending(f"option {said.option} is {state.lower()} already")
+    return options[said.option]
+
+
+def blast_radius(option: Option, seen: Look) -> str:
+    assert seen.plan is not None
+    targets = dict.fromkeys(seen.plan.target(step.target) for step in option.steps if step.writes and step.target)
+    others = sorted({step.action for step in option.steps if step.writes and not step.target})
+    touched = [*(f"{ref} (UID {ref.uid})" for ref in targets), *(f"what {action} does" for action in others)]
+    return printable(f"It touches {len(touched)}: {', '.join(touched) or 'nothing'}; and nothing else in {seen.facts.namespace}")
+
+
+def still_missing(said: Said, seen: Look, option: Option) -> str:
+    """Once this one counts. Raises `Ending` where it would not."""
+    assert option.approval is not None
+    granted = [record for record in seen.status.approvals if record.option == option.name]
+    if said.role not in option.approval.roles:
+        raise Ending(f"option {option.name} asks for {', '.join(option.approval.roles)}, not for {said.role}")
+    if any(record.by == seen.user for record in granted):
+        raise Ending(f"{seen.user} approved option {option.name} already")
+    lacks = left(option.approval, [*(record.role for record in granted), said.role])
+    if lacks:
+        return f"With yours, it still lacks {', '.join(f'{count} as {role}' for role, count in lacks.items())}"
+    awaited = seen.status.phase is Phase.AwaitingApproval and seen.status.option == option.name
+    return f"With yours, nobody's yes is missing: {'it begins at once' if awaited else 'it begins when its turn comes'}"
+
+
+def left(approval: Approval, granted: list[str]) -> dict[str, int]:
+    lacking = {role: need - granted.count(role) for role, need in approval.roles.items()}
+    return {role: count for role, count in lacking.items() if count > 0}
+
+
+def until(said: Said, seen: Look) -> Iterator[str]:
+    if seen.status.phase is Phase.AwaitingApproval and seen.status.option == said.option and seen.status.deadline:
+        yield f"It waits until {due(seen.status.deadline, seen.now)}; then silence is a no"
+
+
+def then(said: Said, seen: Look) -> str:
+    if seen.plan is None:
+        return "the next one is tried"
+    tried = {said.option, *(record.name for record in seen.status.options)}
+    rest = [option.name for option in seen.plan.options if option.name not in tried]
+    return f"{rest[0]} is tried next" if rest else "no other is left: people are called"

@@ -38,7 +38,7 @@ def approve(
 ) -> None:
     """Approves an option of the plan, after showing it."""
     said = _said(Verb.Approve, incident, reason, role, option, plan)
-    _judge(Asked(kubeconfig, context, namespace), said, yes, operator_namespace, _manner(wait, output))
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output), operator_namespace)
 
 
 def reject(
@@ -57,15 +57,12 @@ def reject(
     context: args.Context = "",
 ) -> None:
     """Rejects an option of the plan: it will not be run. With --step: says that a step did not happen."""
-    asked, manner, said = Asked(kubeconfig, context, namespace), _manner(wait, output), _said(Verb.Reject, incident, reason, role)
     if step and (option or plan):
         raise Ending("--step is about what was done, --option and --plan about what is planned: give one of them", Code.Unusable)
-    if step:
-        _about_step(asked, said, step, yes, manner)
-    elif not role:
+    if not step and not role:
         raise Ending("as whom? Rejecting an option needs --role", Code.Unusable)
-    else:
-        _judge(asked, replace(said, option=option, digest=plan), yes, operator_namespace, manner)
+    said = replace(_said(Verb.Reject, incident, reason, role, option, plan), step=step)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output), operator_namespace)
 
 
 def confirm(
@@ -81,8 +78,8 @@ def confirm(
     context: args.Context = "",
 ) -> None:
     """Says that something is so: what a step asks, that it happened, that its change was taken back by hand."""
-    said = _said(Verb.Confirm, incident, reason, role)
-    _about_step(Asked(kubeconfig, context, namespace), said, step, yes, _manner(wait, output))
+    said = replace(_said(Verb.Confirm, incident, reason, role), step=step)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
 
 
 def extend(
@@ -99,8 +96,8 @@ def extend(
     context: args.Context = "",
 ) -> None:
     """Moves the time at which a change is taken back."""
-    said = replace(_said(Verb.Extend, incident, reason, role), extend_by=by)
-    _about_step(Asked(kubeconfig, context, namespace), said, step, yes, _manner(wait, output))
+    said = replace(_said(Verb.Extend, incident, reason, role), step=step, extend_by=by)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
 
 
 def revert(
@@ -116,8 +113,8 @@ def revert(
     context: args.Context = "",
 ) -> None:
     """Takes back now what was changed for a time."""
-    said = _said(Verb.Revert, incident, reason, role)
-    _about_step(Asked(kubeconfig, context, namespace), said, step, yes, _manner(wait, output))
+    said = replace(_said(Verb.Revert, incident, reason, role), step=step)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
 
 
 def note(
@@ -130,14 +127,21 @@ def note(
     kubeconfig: args.Kubeconfig = "",
     context: args.Context = "",
 ) -> None:
-    """Writes a note into the timeline, under your name."""
-    _say(Asked(kubeconfig, context, namespace), _said(Verb.Note, incident, text, role), _manner(wait, output))
+    """Writes a note into the timeline, under your name. It decides nothing: nobody is asked."""
+
+    async def question(session: Session) -> None:
+        from stanch.cli.decide import decide
+
+        await decide(session, _said(Verb.Note, incident, text, role), _manner(wait, output))
+
+    ask(Asked(kubeconfig, context, namespace), question)
 
 
 def abort(
     incident: args.Incident,
     reason: args.Reason,
     role: args.Role = "",
+    yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
     output: args.Output = Format.text,
@@ -145,13 +149,14 @@ def abort(
     context: args.Context = "",
 ) -> None:
     """Stops an incident before its next change."""
-    _say(Asked(kubeconfig, context, namespace), _said(Verb.Abort, incident, reason, role), _manner(wait, output))
+    _speak(Asked(kubeconfig, context, namespace), _said(Verb.Abort, incident, reason, role), yes, _manner(wait, output))
 
 
 def resume(
     incident: args.Incident,
     reason: args.Reason,
     role: args.Role = "",
+    yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
     output: args.Output = Format.text,
@@ -159,13 +164,14 @@ def resume(
     context: args.Context = "",
 ) -> None:
     """Plans an incident anew that waits for people."""
-    _say(Asked(kubeconfig, context, namespace), _said(Verb.Resume, incident, reason, role), _manner(wait, output))
+    _speak(Asked(kubeconfig, context, namespace), _said(Verb.Resume, incident, reason, role), yes, _manner(wait, output))
 
 
 def close(
     incident: args.Incident,
     reason: args.Reason,
     role: args.Role = "",
+    yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
     output: args.Output = Format.text,
@@ -173,7 +179,7 @@ def close(
     context: args.Context = "",
 ) -> None:
     """Ends an incident that is resolved, or that people have taken over."""
-    _say(Asked(kubeconfig, context, namespace), _said(Verb.Close, incident, reason, role), _manner(wait, output))
+    _speak(Asked(kubeconfig, context, namespace), _said(Verb.Close, incident, reason, role), yes, _manner(wait, output))
 
 
 COMMANDS = (approve, reject, confirm, extend, revert, note, abort, resume, close)
@@ -191,28 +197,12 @@ def _manner(wait: bool, output: Format) -> Manner:
     return Manner(wait, output)
 
 
-def _say(asked: Asked, said: Said, manner: Manner) -> None:
+def _speak(asked: Asked, said: Said, yes: bool, manner: Manner, operator_namespace: str = OPERATOR_NAMESPACE) -> None:
+    """Shows what follows, asks, says it."""
+
     async def question(session: Session) -> None:
-        from stanch.cli.decide import decide
+        from stanch.cli.speaking import Asking, speak
 
-        await decide(session, said, manner)
-
-    ask(asked, question)
-
-
-def _judge(asked: Asked, said: Said, yes: bool, operator_namespace: str, manner: Manner) -> None:
-    async def question(session: Session) -> None:
-        from stanch.cli.judge import Asking, judge
-
-        await judge(session, said, Asking(yes, operator_namespace, typer.confirm), manner)
-
-    ask(asked, question)
-
-
-def _about_step(asked: Asked, said: Said, step: str, yes: bool, manner: Manner) -> None:
-    async def question(session: Session) -> None:
-        from stanch.cli.about_step import Asking, speak
-
-        await speak(session, said, Asking(step, yes, typer.confirm), manner)
+        await speak(session, said, Asking(yes, typer.confirm, operator_namespace), manner)
 
     ask(asked, question)

@@ -1,0 +1,83 @@
+"""What follows from `stanch abort`, `resume` and `close`: what is taken back, what stays, what is planned anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stanch.cli.about_step import now_taken_back
+from stanch.cli.decide import Said
+from stanch.cli.ending import Ending
+from stanch.cli.looking import Look, Way
+from stanch.cli.owed import opened
+from stanch.domain.decision import Verb
+from stanch.domain.duration import spell
+from stanch.domain.incident import Phase, Status, StepRecord, StepState
+from stanch.engine.transitions import Event, legal
+from stanch.packs.render import printable
+
+
+def aborting(said: Said, seen: Look) -> Iterator[str]:
+    refuse_unless(seen.status, Event.AbortAsked, "aborted")
+    yield "Nothing further is changed, and it ends Aborted"
+    yield from (under_way(record) for record in seen.status.steps if record.state in UNDER_WAY)
+    owed = opened(seen.status)
+    yield from (now_taken_back(record, seen.now) for record in owed)
+    if not owed:
+        yield "Nothing is to be taken back"
+    yield from what_stays(seen.status)
+
+
+def resuming(said: Said, seen: Look) -> Iterator[str]:
+    status = seen.status
+    refuse_unless(status, Event.ResumeAsked, "resumed")
+    yield f"It is planned anew (attempt {status.attempt + 1}), with playbook, policy and objects as they are then"
+    if status.options:
+        tried = ", ".join(f"{record.name} {record.state.lower()}" for record in status.options)
+        yield f"Every option may be run again; so far: {tried}"
+    if status.approvals:
+        people = ", ".join(f"{record.by} ({record.role}, {record.option})" for record in status.approvals)
+        yield printable(f"Approvals do not count any more: {people}")
+    yield from (f"Still to be taken back: the change to {record.ref} by {record.option}/{record.step}" for record in opened(status))
+
+
+def closing(said: Said, seen: Look) -> Iterator[str]:
+    status = seen.status
+    if status.close_role and said.role != status.close_role:
+        raise Ending(f"closing needs --role {status.close_role}, not {said.role or 'none'}")
+    if status.phase is Phase.Mitigated and status.close_role:
+        yield "It is released: it ends Resolved once its recovery is over"
+        return
+    refuse_unless(status, Event.CloseAsked, "closed")
+    if owed := opened(status):
+        names = ", ".join(f"{record.option}/{record.step}" for record in owed)
+        raise Ending(f"{names} is still to be taken back: stanch revert it, or stanch confirm what cannot be taken back")
+    yield "It ends for good: a recurrence is another incident"
+    yield from what_stays(status)
+    if status.retention is not None:
+        yield f"The object and its Decisions are deleted {spell(status.retention)} later; its pack stays"
+
+
+WAYS = {Verb.Abort: Way(aborting), Verb.Resume: Way(resuming), Verb.Close: Way(closing)}
+
+UNDER_WAY = frozenset({StepState.Intended, StepState.Waiting, StepState.Indeterminate})
+
+
+def refuse_unless(status: Status, event: Event, done: str) -> None:
+    if not legal(status.phase, event):
+        raise Ending(f"an incident that is {status.phase} cannot be {done}")
+
+
+def under_way(record: StepRecord) -> str:
+    if record.state is StepState.Intended:
+        return f"Step {record.option}/{record.name} is about to be written: whether it was is looked at first"
+    if record.state is StepState.Indeterminate:
+        return f"Whether step {record.option}/{record.name} took effect nobody knows: that stays so"
+    return f"Step {record.option}/{record.name} is under way: what runs already is not ended"
+
+
+def what_stays(status: Status) -> Iterator[str]:
+    """What was written and is not to be taken back."""
+    backs = {(record.option, record.step) for record in status.reverts}
+    for record in status.steps:
+        if record.written_at is not None and (record.option, record.name) not in backs:
+            yield printable(f"What {record.option}/{record.name} changed stays: {record.message}")
