@@ -95,6 +95,9 @@ class Play:
         baseline = {"health": NO} if effect.baseline else {}
         return moves.Captured(self.now, 3, 300, (), listing, baseline)
 
+    def _recognize(self, effect: moves.Recognize) -> Outcome:
+        return moves.Done()
+
     def _prepare(self, effect: moves.Prepare) -> Outcome:
         return moves.Prepared("41", "sha256:" + "b" * 64, f"{effect.step}: revision 3 -> 2")
 

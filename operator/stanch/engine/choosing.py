@@ -9,12 +9,14 @@ from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState
 from stanch.domain.plan import Option
 from stanch.engine.conditions import verdict
 from stanch.engine.expressions import Failed
-from stanch.engine.moves import Move
+from stanch.engine.moves import Denied, Done, Later, Move, Recognize, Replaced
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
 # Of eight options each still says why in the one sentence for the person on call.
 CAUSE = 110
+# How often it is looked, while approvals are gathered, whether the targets are still the same.
+LOOK_EVERY = timedelta(minutes=1)
 
 
 def choosing(turn: Turn) -> Move | None:
@@ -107,9 +109,17 @@ def missing(turn: Turn, option: Option) -> str:
 
 
 def awaiting_approval(turn: Turn) -> Move | None:
+    """Before it begins, and now and then before, it is looked whether what is approved is still there. Where that cannot be told
+    the option begins all the same: its steps write to no other object."""
     option, deadline = turn.option, turn.status.deadline
     assert deadline is not None
+    if replaced := turn.take(Recognize, Replaced):
+        ask_anew(turn, option, replaced)
+        return None
+    looked = turn.take(Recognize, Done, Later, Denied) is not None
     if not missing(turn, option):
+        if not looked:
+            return turn.move(Recognize(option.name))
         people = ", ".join(f"{record.by} ({record.role})" for record in granted(turn, option))
         turn.say(turn.key("option", option.name, "approved"), f"Option {option.name} approved", result=f"by {people}",
                  next=f"step {option.steps[0].name}")  # fmt: skip
@@ -119,7 +129,21 @@ def awaiting_approval(turn: Turn) -> Move | None:
         deny(turn, option, "approval expired: silence is a no")
         return None
     turn.set(waits_for=missing(turn, option))
-    return turn.move(wake_in=max(deadline - turn.now, timedelta(seconds=0)))
+    if not looked:
+        return turn.move(Recognize(option.name))
+    return turn.move(wake_in=min(deadline - turn.now, LOOK_EVERY))
+
+
+def ask_anew(turn: Turn, option: Option, replaced: Replaced) -> None:
+    """What was approved is not there any more: planned on what is, and approved again. The old approvals do not count."""
+    people = ", ".join(f"{record.by} ({record.role})" for record in granted(turn, option))
+    void = f"approvals that do not count any more: {people}" if people else "nobody had approved yet"
+    turn.say(turn.key("option", option.name, "replaced"), f"Look at the targets of option {option.name}",
+             expectation="the objects that the plan is about", result=f"{replaced.message}; {void}",
+             next="plan anew, on what is there then")  # fmt: skip
+    turn.go(Event.TargetReplaced, "TargetReplaced", f"{replaced.message}: planned anew; {void}")
+    turn.set(approvals=())
+    turn.anew()
 
 
 def deny(turn: Turn, option: Option, why: str) -> None:

@@ -7,10 +7,24 @@ from datetime import timedelta
 
 from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Step
-from stanch.engine import capturing, guards, reverting
+from stanch.engine import capturing, choosing, guards, reverting
 from stanch.engine.awaiting import await_end, begun, end
 from stanch.engine.conditions import holds
-from stanch.engine.moves import FROZEN, LOCKED, Denied, Held, Later, Move, Prepare, Prepared, Stale, Unknown, Write, Written
+from stanch.engine.moves import (
+    FROZEN,
+    LOCKED,
+    Denied,
+    Held,
+    Later,
+    Move,
+    Prepare,
+    Prepared,
+    Replaced,
+    Stale,
+    Unknown,
+    Write,
+    Written,
+)
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
@@ -96,6 +110,9 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
     if refused := turn.take(Prepare, Denied):
         refuse(turn, step, refused)
         return None
+    if replaced := turn.take(Prepare, Replaced):
+        ask_again(turn, step, replaced)
+        return None
     if held := turn.take(Prepare, Held):
         return hold(turn, step, held)
     if later := turn.take(Prepare, Later):
@@ -107,6 +124,15 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
         refuse(turn, step, Denied("TooManyReverts", "the incident owes as many reverts as its status can hold"))
         return None
     return make_way(turn) or turn.move(Prepare(turn.option.name, step.name, token(turn, step)))
+
+
+def ask_again(turn: Turn, step: Step, replaced: Replaced) -> None:
+    """An approval is for the object that was there: while nothing was done under it, people are asked about the new one."""
+    touched = any(record.option == turn.option.name and record.token for record in turn.status.steps)
+    if turn.option.approval and not touched:
+        choosing.ask_anew(turn, turn.option, replaced)
+    else:
+        refuse(turn, step, Denied("TargetReplaced", replaced.message))
 
 
 def begin(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared) -> Move | None:

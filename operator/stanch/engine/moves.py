@@ -48,6 +48,13 @@ class Capture:
 
 
 @dataclass(frozen=True)
+class Recognize:
+    """Look whether the targets of this option are still the objects that the plan is about."""
+
+    option: str
+
+
+@dataclass(frozen=True)
 class Prepare:
     """Finalizer, lock, guards, before-image: everything that must stand before the step's intent."""
 
@@ -138,7 +145,10 @@ class Mark:
     message: str
 
 
-Effect = Resolve | Bind | Capture | Prepare | Write | Settle | Read | PrepareRevert | WriteRevert | Release | Seal | Mark | Collect
+Effect = (
+    Resolve | Bind | Capture | Recognize | Prepare | Write | Settle | Read | PrepareRevert | WriteRevert | Release | Seal | Mark
+    | Collect
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -238,6 +248,13 @@ class Gone:
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """What the plan would change is gone, or another object bears its name: nobody has approved that one."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class Readings:
     """Check name -> what it saw."""
 
@@ -246,7 +263,7 @@ class Readings:
 
 @dataclass(frozen=True)
 class Done:
-    """Release, Mark and Collect worked."""
+    """Release, Mark and Collect worked; what Recognize looked at is the same."""
 
 
 @dataclass(frozen=True)
@@ -295,7 +312,7 @@ class Stale:
 
 
 Outcome = (
-    Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Readings | Done | Sealed
+    Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Replaced | Readings | Done | Sealed
     | Denied | Later | Held | Stale
 )  # fmt: skip
 

@@ -23,6 +23,7 @@ class Event(StrEnum):
     ApprovalNeeded = "ApprovalNeeded"
     Approved = "Approved"
     ApprovalDenied = "ApprovalDenied"
+    TargetReplaced = "TargetReplaced"
     StepsDone = "StepsDone"
     OptionFailed = "OptionFailed"
     OptionStopped = "OptionStopped"
@@ -68,12 +69,14 @@ TABLE: Mapping[tuple[Phase, Event], Phase] = {
     (P.Diagnosing, E.Broken): P.Failed,
     (P.AwaitingApproval, E.Approved): P.Mitigating,
     (P.AwaitingApproval, E.ApprovalDenied): P.Diagnosing,
+    (P.AwaitingApproval, E.TargetReplaced): P.Opened,
     (P.AwaitingApproval, E.AbortAsked): P.Aborting,
     (P.AwaitingApproval, E.Broken): P.Failed,
     (P.Mitigating, E.StepsDone): P.Verifying,
     (P.Mitigating, E.OptionFailed): P.Diagnosing,
     (P.Mitigating, E.OptionStopped): P.Escalated,
     (P.Mitigating, E.EvidenceBlocked): P.Escalated,
+    (P.Mitigating, E.TargetReplaced): P.Opened,
     (P.Mitigating, E.AbortAsked): P.Aborting,
     (P.Mitigating, E.Broken): P.Failed,
     (P.Verifying, E.ChecksConfirmed): P.Holding,

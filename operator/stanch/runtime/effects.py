@@ -22,6 +22,7 @@ from stanch.engine.moves import (
     Prepare,
     PrepareRevert,
     Read,
+    Recognize,
     Release,
     Resolve,
     Seal,
@@ -37,6 +38,7 @@ from stanch.runtime.collect import collect
 from stanch.runtime.finish import mark, release, seal
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.readings import read
+from stanch.runtime.recognize import recognize
 from stanch.runtime.resolve import resolve
 from stanch.runtime.revert import prepare_revert, write_revert
 from stanch.runtime.world import World
@@ -48,6 +50,7 @@ PERFORMERS: Mapping[type, Callable[[World, Case, Any], Awaitable[Outcome]]] = {
     Resolve: resolve,
     Bind: bind,
     Capture: capture,
+    Recognize: recognize,
     Prepare: prepare,
     Write: write,
     Settle: settle,

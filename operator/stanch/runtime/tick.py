@@ -24,6 +24,7 @@ from stanch.engine.moves import (
     Prepare,
     PrepareRevert,
     Read,
+    Recognize,
     Resolve,
     Seal,
     Settle,
@@ -48,7 +49,7 @@ MARK_RETRY = timedelta(seconds=10)
 # Entries that a status which is not stored yet may owe: what is decided next adds up to 20, and a status holds 24.
 WAITING = 4
 # What changes nothing and may take long: a person who watches sees what was decided before.
-LOOKS = (Resolve, Bind, Read, Settle)
+LOOKS = (Resolve, Bind, Recognize, Read, Settle)
 PATIENCE = 0.3
 
 
@@ -158,7 +159,7 @@ class Ticker:
             return False
         entries = len(case.decided(move.status).pack.pending)
         match move.effect:
-            case Resolve() | Bind() | Read() | Settle() | PrepareRevert():
+            case Resolve() | Bind() | Recognize() | Read() | Settle() | PrepareRevert():
                 return entries <= WAITING
             case Prepare():
                 # Whoever takes locks must be known to hold some: they are given back at the end.

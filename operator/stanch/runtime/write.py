@@ -14,7 +14,21 @@ from stanch.domain.plan import Plan, Ref, Step
 from stanch.engine.chain import canonical
 from stanch.engine.errors import Conflict, NotFound, Refused
 from stanch.engine.mitigating import ASK_AGAIN, ITS_TURN
-from stanch.engine.moves import FROZEN, LOCKED, Held, Later, Outcome, Prepare, Prepared, Settle, Stale, Unknown, Write, Written
+from stanch.engine.moves import (
+    FROZEN,
+    LOCKED,
+    Held,
+    Later,
+    Outcome,
+    Prepare,
+    Prepared,
+    Replaced,
+    Settle,
+    Stale,
+    Unknown,
+    Write,
+    Written,
+)
 from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.lease import target_lease
@@ -22,6 +36,7 @@ from stanch.runtime import case as cases
 from stanch.runtime.beside import both
 from stanch.runtime.case import Case
 from stanch.runtime.guarding import admit, of_target
+from stanch.runtime.recognize import replaced
 from stanch.runtime.world import World
 
 FINALIZER = "stanch.dev/incident"
@@ -81,7 +96,12 @@ async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
         return frozen
     if this.ref and (holder := await lock(world, case, this.ref)):
         return Later(LOCKED, f"{this.ref} is being changed by incident {holder.namespace}/{holder.name}", BUSY_RETRY)
-    before = await this.action.read(this.stage, this.ref, this.params)
+    try:
+        before = await this.action.read(this.stage, this.ref, this.params)
+    except NotFound:
+        if this.ref and (what := await replaced(this.stage.cluster, this.ref)):
+            return Replaced(what)
+        raise
     change = this.action.plan(before, this.params, effect.token)
     if block := await of_target(this.stage, case.plan.guards, this.action, before, change, world.clock.now()):
         return Held(block, ASK_AGAIN)
