@@ -110,6 +110,7 @@ def status() -> Status:
         message="Option undo needs approval",
         at="undo",
         waits_for="incident-commander 0/1",
+        waits_until=AT + timedelta(minutes=15),
         deadline=AT + timedelta(minutes=15),
         playbook=Pin("frontend-down", "u-2", 3),
         policy=Pin("standard", "u-3", 1),
@@ -148,9 +149,9 @@ def closed(cluster: Any, namespace: str, me: str) -> None:
 def test_a_tired_person_reads_the_columns(cluster: Any, namespace: str) -> None:
     header, line = cluster.kubectl("-n", namespace, "get", "inc").splitlines()
     assert header.replace("WAITS FOR", "WAITS-FOR").split() == [
-        "NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS-FOR", "REVERTS", "AGE",
+        "NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS-FOR", "UNTIL", "REVERTS", "AGE",
     ]  # fmt: skip
-    for shown in ("P0", "Closed", "frontend-down", "undo", "incident-commander 0/1"):
+    for shown in ("P0", "Closed", "frontend-down", "undo", "incident-commander 0/1", codec.status_to_json(status())["waitsUntil"]):
         assert shown in line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,8 +22,21 @@ class Stanch:
 
     def __call__(self, *arguments: str, timeout: float = 60) -> str:
         """What it prints. Raises with all that it said when it ends otherwise than well."""
+        return self._run(subprocess.DEVNULL, arguments, timeout)
+
+    def answering(self, answer: str, *arguments: str, timeout: float = 60) -> str:
+        """The same on a terminal, at which a person types that line."""
+        ours, theirs = os.openpty()
+        try:
+            os.write(ours, f"{answer}\n".encode())
+            return self._run(theirs, arguments, timeout)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+    def _run(self, stdin: int, arguments: tuple[str, ...], timeout: float) -> str:
         command = [str(Path(sys.executable).with_name("stanch")), *arguments, "--kubeconfig", str(self._kubeconfig())]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, stdin=stdin)
         if done.returncode:
             raise CommandError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout

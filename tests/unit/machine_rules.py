@@ -35,7 +35,8 @@ APPROVERS = {
     "one person approves twice": ("dave", "dave"),
     "who opened it approves": ("alice", "carol"),
 }
-OPENINGS = ("", "", "", "", "evidence", "frozen", "guarded", "lost", "a write is held up", "it is sealed",
+ANEW = "the target of an approved option is created anew"
+OPENINGS = (ANEW, "", "", "", "", "evidence", "frozen", "guarded", "lost", "a write is held up", "it is sealed",
             "what was changed is edited", "it dies with a change made", *APPROVERS)  # fmt: skip
 # Minutes in which a freeze window opens and closes; mostly there is none. What is owed within it is taken back all the same.
 FOCUSED = {"in a window": (0, 3), "a window opens": (1, 40)}
@@ -59,7 +60,7 @@ class Doings(RuleBasedStateMachine):
         self.faults: set[str] = set()
         self.clear_from: datetime | None = None
         self.said: set[Verb] = set()
-        self.pinned = False
+        self.pinned = self.anew = False
 
     @initialize(kept=st.booleans(), heals=st.booleans(), cause=st.sampled_from(["limit", "bypass", "bypass", "other", "gone"]),
                 approved=st.sampled_from(YES), opening=st.sampled_from(OPENINGS), window=st.sampled_from(WINDOWS))  # fmt: skip
@@ -86,6 +87,11 @@ class Doings(RuleBasedStateMachine):
             self.is_planned()
             self.site.cause = "bypass"
             self.somebody_approves(APPROVERS[opening])
+        elif opening == ANEW:
+            self.is_planned()
+            self.site.cause = "bypass"
+            self.somebody_creates_the_worker_anew(True)
+            self.somebody_approves(("carol", "dave"))
         elif opening == "what was changed is edited":
             self.comes_to("patch configmap/flags data", "nothing")
             self.goes_its_way(1, False)
@@ -235,8 +241,9 @@ class Doings(RuleBasedStateMachine):
         self.witness.meddle(ref, field)
 
     def playbook_changes(self) -> None:
-        """Once it is pinned this has no effect; it is pinned anew when somebody resumes, so that nobody does here."""
-        if not self.site.gone and self.site.status.plan_digest and Verb.Resume not in self.said:
+        """Once it is pinned this has no effect; it is pinned anew when somebody resumes, or a target is another one, so that
+        neither happens here."""
+        if not self.site.gone and self.site.status.plan_digest and Verb.Resume not in self.said and not self.anew:
             self.site.playbook_changes()
             self.pinned = True
 
@@ -245,6 +252,12 @@ class Doings(RuleBasedStateMachine):
         ref = self.site.worker if worker else self.site.flags
         if really and self.site.found(ref):
             self.site.server.remove(ref)
+
+    @rule(really=SELDOM)
+    def somebody_creates_the_worker_anew(self, really: bool) -> None:
+        if really and not self.pinned:
+            self.anew = True
+            self.site.worker_anew()
 
     # What people say.
 

@@ -175,6 +175,12 @@ class Ground(Site):
         if self.found(ref):
             self.server.patch(ref, patch, "", "", dry_run=False)
 
+    def worker_anew(self) -> None:
+        """Deleted, where it is there, and applied again: another object of the same name."""
+        if self.found(self.worker):
+            self.server.remove(self.worker)
+        self.worker = self.server.add(worker())
+
     def playbook_changes(self) -> None:
         (playbook,) = self.server.select(API_VERSION, "Playbook", NAMESPACE, "", "")
         for option in playbook["spec"]["options"]:

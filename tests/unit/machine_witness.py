@@ -188,10 +188,18 @@ class Witness:
         assert not held or since <= self.guarded_since, f"{change.token} takes pods that their budget does not let go"
         if change.option == "bypass":
             yes = {said["spec"]["by"] for said in self.site.said() if self._approves(said["spec"], status)} - {"alice"}
+            self._approved_what_is_there(change, status)
             assert len(yes) >= 2, f"{change.token} was written with the yes of {yes}"
         for other in self.changes:
             if other.option != change.option and other.attempt == change.attempt and other.step == "calm":
                 assert not self.open(other), f"{change.token} was written before {other.token} was taken back"
+
+    def _approved_what_is_there(self, change: Change, status: Status) -> None:
+        """Nobody's yes that was said after the worker was another one is taken for the one before. UIDs count upwards."""
+        planned, now = (next(target.ref.uid for target in status.targets if target.name == "worker"), self.site.worker.uid)
+        names = {record.decision for record in status.approvals if record.option == change.option}
+        last = max(said["metadata"]["uid"] for said in self.site.said() if said["metadata"]["name"] in names)
+        assert now == planned or now > last, f"{change.token} was written with approvals for a worker that was gone already"
 
     @staticmethod
     def _approves(spec: Object, status: Status) -> bool:

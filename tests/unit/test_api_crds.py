@@ -109,7 +109,7 @@ def test_what_people_type_and_see() -> None:
     assert all(said["categories"] == ["stanch"] for said in names.values())
     columns = crds.crd(KINDS[0])["spec"]["versions"][0]["additionalPrinterColumns"]
     shown = [column["name"] for column in columns if "priority" not in column]
-    assert shown == ["Sev", "Phase", "Playbook", "At", "Waits For", "Reverts", "Age"]
+    assert shown == ["Sev", "Phase", "Playbook", "At", "Waits For", "Until", "Reverts", "Age"]
 
 
 def test_columns_look_at_fields_that_exist() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -191,13 +192,22 @@ class TestList:
         play.status = replace(play.status, open_reverts=2)
         incident(server, play)
         server.time.move(150)
-        incident(server, name="database-down-with-a-name")
+        incident(server, name="database-is-down-now")
         server.time.move(30)
         assert await self.show(capsys, server) == (
-            "NAME                        SEV   PHASE       PLAYBOOK        AT          WAITS FOR                REVERTS   AGE\n"
-            "database-down-with-a-name   P0    Opened                                                                     30s\n"
-            "frontend-502                P0    Escalated   frontend-down   undo/undo   Resume, Close or Abort   2         3m\n"
+            "NAME                   SEV   PHASE       PLAYBOOK        AT          WAITS FOR                UNTIL   REVERTS   AGE\n"
+            "database-is-down-now   P0    Opened                                                                             30s\n"
+            "frontend-502           P0    Escalated   frontend-down   undo/undo   Resume, Close or Abort           2         3m\n"
         )
+
+    async def test_until_when_it_waits(self, capsys: pytest.CaptureFixture[str]) -> None:
+        server = MemoryServer()
+        play = ended(Phase.Escalated, readings={"health": NO})
+        play.status = replace(play.status, waits_for="sre 0/1", waits_until=server.time.now() + timedelta(minutes=15))
+        incident(server, play)
+        server.time.move(60)
+        heads, line = (await self.show(capsys, server)).splitlines()
+        assert line[heads.index("WAITS FOR") :].split() == ["sre", "0/1", "in", "14m", "1m"], "and how old it is"
 
     async def test_other_namespaces_only_when_asked(self, capsys: pytest.CaptureFixture[str]) -> None:
         server = MemoryServer()

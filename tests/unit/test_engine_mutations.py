@@ -112,6 +112,8 @@ MUTANTS = (
     Mutant("a freeze window is never open", "engine.guards:in_window", "if until is None:", "if True:", focus="in a window"),
     Mutant("what holds a step up is not looked at again", "engine.mitigating:hold",
            "block.until - turn.now if block.until else timedelta(seconds=held.after)", "None", focus="guarded"),
+    Mutant("a target that was created anew is not recognized", "runtime.recognize:replaced", 'return "" if uid == ref.uid',
+           'return "" if True', focus="the target of an approved option is created anew"),
     Mutant("reverts are held up by a freeze window", "runtime.revert:prepare_revert",
            "debt = await recall(world, case, effect)\n",
            "debt = await recall(world, case, effect)\n        from stanch.runtime.guarding import of_policy\n"

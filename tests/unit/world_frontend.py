@@ -54,6 +54,18 @@ class Frontend:
         self.server.patch(self.ref, patch, "", "", dry_run=False)
         self._template = template_of(self.deployment)
 
+    def recreate(self) -> None:
+        """Somebody deletes the Deployment with all that it owns, and applies it anew, as it was once."""
+        for replica_set in self._sets():
+            for pod in self._owned("v1", "Pod", replica_set["metadata"]["uid"]):
+                self.server.remove(self.server.ref(pod))
+            self.server.remove(self.server.ref(replica_set))
+        self.server.remove(self.ref)
+        (document,) = [one for one in read(ROOT / "tests" / "stage" / "frontend.yaml") if one["kind"] == "Deployment"]
+        self.ref = self.server.add({**document, "metadata": {**document["metadata"], "namespace": self.namespace}})
+        self.edit({"spec": {"replicas": 1}})
+        self.reconcile()
+
     def answer(self, _: HttpCall) -> HttpReply:
         """What runs answers, not what is asked for: it follows the template when the controller has."""
         pods = self._owned("v1", "Pod", self._running["metadata"]["uid"])

@@ -76,6 +76,7 @@ INCIDENT = Kind(
         Column("Playbook", ".status.playbook.name"),
         Column("At", ".status.at"),
         Column("Waits For", ".status.waitsFor"),
+        Column("Until", ".status.waitsUntil"),
         Column("Reverts", ".status.openReverts", "integer"),
         AGE,
         Column("Message", ".status.message", wide=True),

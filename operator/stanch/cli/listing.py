@@ -10,7 +10,7 @@ from stanch.cli.output import Format, ago, columns, say, say_json
 from stanch.cli.session import API_VERSION, Session
 from stanch.engine.ports import Object
 
-HEADS = ("NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS FOR", "REVERTS", "AGE")
+HEADS = ("NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS FOR", "UNTIL", "REVERTS", "AGE")
 # More than a person reads; what is beyond it is said.
 MAX_ROWS = 5000
 
@@ -56,7 +56,9 @@ def row(item: Object, now: datetime) -> tuple[str, ...]:
     age = ago(now - datetime.fromisoformat(metadata["creationTimestamp"]))
     said = (text(item, "spec", "severity"), text(status, "phase"), text(status, "playbook", "name"))
     owed = str(status.get("openReverts") or "")
-    return (metadata["namespace"], metadata["name"], *said, text(status, "at"), text(status, "waitsFor"), owed, age)
+    until = text(status, "waitsUntil")
+    left = f"in {ago(datetime.fromisoformat(until) - now)}" if until else ""
+    return (metadata["namespace"], metadata["name"], *said, text(status, "at"), text(status, "waitsFor"), left, owed, age)
 
 
 def text(value: Any, *path: str) -> str:

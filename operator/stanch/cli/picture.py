@@ -121,12 +121,13 @@ def evidence(status: Status) -> Text:
 
 
 def remaining(status: Status, now: datetime) -> str:
-    """How long the phase lasts yet. The hold's end counts before the option's."""
+    """How long the phase lasts yet. The end of a hold, or of a person's time to answer, counts before the option's."""
     if status.phase is Phase.Holding and status.hold_until:
         return f"must hold for another {ago(status.hold_until - now, exactly=True)}"
-    if status.deadline and status.deadline > now:
-        return f"{ago(status.deadline - now, exactly=True)} left, until {status.deadline:%H:%M:%S} UTC"
-    return f"was due at {status.deadline:%H:%M:%S} UTC, {ago(now - status.deadline)} ago" if status.deadline else ""
+    end = status.waits_until or status.deadline
+    if end and end > now:
+        return f"{ago(end - now, exactly=True)} left, until {end:%H:%M:%S} UTC"
+    return f"was due at {end:%H:%M:%S} UTC, {ago(now - end)} ago" if end else ""
 
 
 def recovery(status: Status, now: datetime) -> str:

@@ -235,6 +235,7 @@ class Status(Record):
     message: str = doc("One sentence for the person on call.", default="", max_length=TEXT)
     at: str = doc("Option and step under way, or tried last.", default="", max_length=SHORT)
     waits_for: str = doc("The person or event that the incident waits for.", default="", max_length=SHORT)
+    waits_until: datetime | None = doc("Until when whoever it waits for can answer; absent: as long as it takes.", default=None)
     wake_at: datetime | None = doc("When stanch looks again by itself.", default=None)
     deadline: datetime | None = doc("End of the current phase's patience.", default=None)
     hold_until: datetime | None = doc("End of the hold.", default=None)

@@ -36,4 +36,8 @@ def left(turn: Turn) -> str:
     """Who is waited for, but for reverts."""
     if turn.in_phase(Phase.Escalated):
         return "Resume, Close or Abort"
-    return "; ".join(part for part in turn.status.waits_for.split("; ") if not part.startswith(ASKED))
+    return beside(turn.status.waits_for)
+
+
+def beside(waits_for: str) -> str:
+    return "; ".join(part for part in waits_for.split("; ") if not part.startswith(ASKED))

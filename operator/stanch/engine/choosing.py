@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState
 from stanch.domain.plan import Option
@@ -109,29 +109,38 @@ def missing(turn: Turn, option: Option) -> str:
 
 
 def awaiting_approval(turn: Turn) -> Move | None:
-    """Before it begins, and now and then before, it is looked whether what is approved is still there. Where that cannot be told
-    the option begins all the same: its steps write to no other object."""
+    """Before it begins, and now and then before, it is looked whether what is approved is still there."""
     option, deadline = turn.option, turn.status.deadline
     assert deadline is not None
     if replaced := turn.take(Recognize, Replaced):
         ask_anew(turn, option, replaced)
         return None
-    looked = turn.take(Recognize, Done, Later, Denied) is not None
-    if not missing(turn, option):
-        if not looked:
-            return turn.move(Recognize(option.name))
-        people = ", ".join(f"{record.by} ({record.role})" for record in granted(turn, option))
-        turn.say(turn.key("option", option.name, "approved"), f"Option {option.name} approved", result=f"by {people}",
-                 next=f"step {option.steps[0].name}")  # fmt: skip
-        begin(turn, Event.Approved)
-        return None
-    if turn.now >= deadline:
-        deny(turn, option, "approval expired: silence is a no")
-        return None
-    turn.set(waits_for=missing(turn, option))
-    if not looked:
+    looked = turn.take(Recognize, Done, Later, Denied)
+    if missing(turn, option):
+        if turn.now >= deadline:
+            deny(turn, option, "approval expired: silence is a no")
+            return None
+        turn.set(waits_for=missing(turn, option))
+        return turn.move(wake_in=min(deadline - turn.now, LOOK_EVERY)) if looked else turn.move(Recognize(option.name))
+    if isinstance(looked, Later | Denied):
+        return unseen(turn, option, deadline, looked)
+    if looked is None:
         return turn.move(Recognize(option.name))
-    return turn.move(wake_in=min(deadline - turn.now, LOOK_EVERY))
+    people = ", ".join(f"{record.by} ({record.role})" for record in granted(turn, option))
+    turn.say(turn.key("option", option.name, "approved"), f"Option {option.name} approved", result=f"by {people}",
+             next=f"step {option.steps[0].name}")  # fmt: skip
+    begin(turn, Event.Approved)
+    return None
+
+
+def unseen(turn: Turn, option: Option, deadline: datetime, why: Later | Denied) -> Move | None:
+    """Approved, and nobody can tell whether it is still there: tried until the approval would have expired."""
+    if turn.now >= deadline:
+        deny(turn, option, f"its targets cannot be looked at: {why.message}")
+        return None
+    turn.set(reason=why.reason, message=clip(f"Option {option.name} is approved; its targets cannot be looked at: {why.message}"),
+             waits_for="")  # fmt: skip
+    return turn.move(wake_in=min(deadline - turn.now, turn.after(why)))
 
 
 def ask_anew(turn: Turn, option: Option, replaced: Replaced) -> None:

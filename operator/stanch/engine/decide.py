@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from stanch.domain.incident import FORMAT_VERSION, SETTLED, Phase, Status
-from stanch.engine import calling, choosing, closing, decisions, mitigating, opening, reverting, summary, verifying
+from stanch.engine import calling, choosing, closing, decisions, mitigating, opening, patience, reverting, summary, verifying
 from stanch.engine.capturing import capturing
 from stanch.engine.diagnosing import diagnosing
 from stanch.engine.moves import Move, Snapshot
@@ -109,7 +109,8 @@ def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     generation = snapshot.facts.generation
     counted = replace(move.status, open_reverts=len(reverting.open_in(move.status)), rests=rests(move.status))
     known = known_by(snapshot.trust, snapshot.status.vouched)
-    status = named(replace(counted, observed_generation=generation, vouched=known))
+    waits_until = patience.until(counted, snapshot.plan)
+    status = named(replace(counted, observed_generation=generation, vouched=known, waits_until=waits_until))
     wake_at = move.wake_at if move.effect or snapshot.store_error else earliest(move.wake_at, reverting.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)

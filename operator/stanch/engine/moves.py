@@ -312,8 +312,8 @@ class Stale:
 
 
 Outcome = (
-    Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Replaced | Readings | Done | Sealed
-    | Denied | Later | Held | Stale
+    Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Replaced | Readings
+    | Done | Sealed | Denied | Later | Held | Stale
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from stanch.domain.conditions import Condition, merge
 from stanch.domain.incident import SETTLED, Phase, RevertState, Status
 from stanch.engine.guards import NAMES
-from stanch.engine.turn import clip
+from stanch.engine.turn import MESSAGE, clip
 from stanch.engine.vouching import NotVouched, Trust
 
 TRUSTED = "DecisionsTrusted"
@@ -25,7 +25,7 @@ def conditions(status: Status, generation: int, now: datetime, trust: Trust, sto
         return Condition(kind, "True" if value else "False", reason, message, generation)
 
     reason = PACK_UNAVAILABLE if store_error else status.reason or str(status.phase)
-    message = store_error or status.message
+    message = store_error or sentence(status)
     new = (
         condition("Ready", settled and not stalled, reason, message),
         condition("Reconciling", not settled and not stalled, str(status.phase), message),
@@ -37,6 +37,13 @@ def conditions(status: Status, generation: int, now: datetime, trust: Trust, sto
         condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
     )
     return merge(status.conditions, new, now)
+
+
+def sentence(status: Status) -> str:
+    """What happened, and last, never cut, who is waited for and until when."""
+    until = f" until {status.waits_until:%Y-%m-%d %H:%M:%S} UTC" if status.waits_until else ""
+    waits = f"; waits for {status.waits_for}{until}" if status.waits_for else ""
+    return clip(status.message, MESSAGE - len(waits)) + waits
 
 
 def reverts(status: Status, condition) -> Condition:

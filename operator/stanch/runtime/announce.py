@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -13,8 +14,7 @@ from stanch.engine.calling import CONFLICT
 from stanch.engine.chain import time_text
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
-from stanch.engine.summary import distrusted
-from stanch.engine.turn import MESSAGE, clip
+from stanch.engine.summary import distrusted, sentence
 from stanch.runtime.case import Case
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.world import World
@@ -34,6 +34,8 @@ class Announcer:
     async def announce(self, case: Case, before: Status, after: Status) -> None:
         if moved(before, after):
             await self.tell(case, before, after)
+        elif newly_waits(before, after):
+            await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()))
         if distrust := newly_distrusted(before, after):
             why = {"reason": distrust.reason, "type": "Warning", "message": distrust.message}
             await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()) | why)
@@ -59,6 +61,15 @@ def moved(before: Status, after: Status) -> bool:
     return before.phase is not after.phase or before.reason != after.reason
 
 
+def newly_waits(before: Status, after: Status) -> bool:
+    """Whether somebody else is waited for than before, in the same phase: the second of two who must approve, who must close."""
+    return bool(after.waits_for) and before.waits_for != after.waits_for
+
+
+def newsworthy(before: Status, after: Status) -> bool:
+    return moved(before, after) or newly_waits(before, after) or newly_distrusted(before, after) is not None
+
+
 def newly_distrusted(before: Status, after: Status) -> Condition | None:
     """Why Decisions are not accepted any more, or now for another reason."""
     was, now = distrusted(before), distrusted(after)
@@ -79,7 +90,7 @@ def event(ref: Ref, case: Case, status: Status, instance: str, now: datetime) ->
         "apiVersion": "v1", "kind": "Event",
         "metadata": {"generateName": ordered_name(ref, now), "namespace": ref.namespace},
         "involvedObject": involved, **kind_of(status),
-        "message": sentence(case, status), "firstTimestamp": at, "lastTimestamp": at, "count": 1,
+        "message": told(case, status), "firstTimestamp": at, "lastTimestamp": at, "count": 1,
         "source": {"component": "stanch"}, "reportingComponent": "stanch.dev/operator", "reportingInstance": instance,
     }  # fmt: skip
 
@@ -99,7 +110,5 @@ def ordered_name(ref: Ref, now: datetime) -> str:
     return f"{ref.name[:42]}.{int(now.timestamp() * 1_000_000):x}-"
 
 
-def sentence(case: Case, status: Status) -> str:
-    """What happened, and last, never cut, who is waited for."""
-    waits = f"; waits for {status.waits_for}" if status.waits_for else ""
-    return clip(f"Incident {case.ref.name}: {status.message}", MESSAGE - len(waits)) + waits
+def told(case: Case, status: Status) -> str:
+    return sentence(replace(status, message=f"Incident {case.ref.name}: {status.message}"))

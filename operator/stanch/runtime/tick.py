@@ -34,7 +34,7 @@ from stanch.engine.moves import (
 )
 from stanch.engine.parts import EffectClass
 from stanch.engine.recovering import watched
-from stanch.runtime.announce import moved, newly_distrusted
+from stanch.runtime.announce import newsworthy
 from stanch.runtime.case import Case, plan_name
 from stanch.runtime.queue import Key
 from stanch.runtime.world import World
@@ -116,7 +116,7 @@ class Ticker:
                 case.hold(move.status)
             elif not await self.store(case, move.status, outcome):
                 continue
-            if moved(before, move.status) or newly_distrusted(before, move.status):
+            if newsworthy(before, move.status):
                 case.news.append((before, move.status))
             if bool(case.problem) != bool(knew):
                 # Decided without knowing how the pack stands: the intent is kept, its effect is not performed.
