@@ -18,7 +18,7 @@ BYPASS = {"POLICY_BYPASS_MODE": "true", "POLICY_BYPASS_APPROVER": "Carol C."}
 
 
 def quick(document: dict[str, Any]) -> None:
-    """The shipped playbook with a short hold. The new pods may not have logs yet when it is planned anew: that is not tested here."""
+    """The shipped playbook with a short hold. New pods may have no logs yet when it is planned anew: that is not tested here."""
     document["spec"]["evidence"]["onFailure"] = "Proceed"
     document["spec"]["options"][0]["verify"][1]["holdFor"] = "1s"
 
@@ -86,7 +86,7 @@ def test_a_deployment_that_was_only_changed_keeps_its_approvals(scene: Scene) ->
     scene.kubectl("annotate", "deployment/frontend", "team=shop")
     second_yes(scene, incident)
     incident = scene.until(name, "Mitigated")
-    assert incident["status"]["attempt"] == 1 and bypass(scene) == BYPASS
+    assert incident["status"].get("attempt", 1) == 1 and bypass(scene) == BYPASS
 
 
 def test_column_condition_and_event_say_who_is_waited_for_and_until_when(scene: Scene) -> None:
