@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Step
@@ -20,7 +18,6 @@ def asking(**changes: timedelta) -> Play:
     return Play(plan=plan(option("undo", steps=(ASK,), **changes)))
 
 
-@pytest.mark.requirement("A-18")
 def test_approvals_are_waited_for_until_silence_is_a_no() -> None:
     play = Play(plan=plan(option("undo", approval=approval(sre=1))))
     play.tick()

@@ -72,6 +72,19 @@ def test_an_approval_of_what_is_gone_is_void_and_asked_again() -> None:
     assert play.written == ["uid-inc/2/undo/undo"]
 
 
+def test_a_yes_that_comes_while_it_is_looked_is_looked_at_for_itself() -> None:
+    play = awaiting(sre=1)
+
+    def look(_: moves.Recognize) -> moves.Outcome:
+        recreated(play)
+        play.say(Verb.Approve, role="sre", option="undo")
+        return moves.Done()
+
+    play.answers[moves.Recognize] = look
+    play.tick()
+    assert (play.status.phase, play.status.attempt, play.written) == (Phase.AwaitingApproval, 2, [])
+
+
 def test_evidence_is_captured_again_of_what_is_there_now() -> None:
     play = awaiting(sre=1)
     recreated(play)

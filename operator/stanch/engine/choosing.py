@@ -115,17 +115,18 @@ def awaiting_approval(turn: Turn) -> Move | None:
     if replaced := turn.take(Recognize, Replaced):
         ask_anew(turn, option, replaced)
         return None
-    looked = turn.take(Recognize, Done, Later, Denied)
+    look = Recognize(option.name, len(granted(turn, option)))
+    looked = turn.take(Recognize, Done, Later, Denied) if turn.effect == look else None
     if missing(turn, option):
         if turn.now >= deadline:
             deny(turn, option, "approval expired: silence is a no")
             return None
         turn.set(waits_for=missing(turn, option))
-        return turn.move(wake_in=min(deadline - turn.now, LOOK_EVERY)) if looked else turn.move(Recognize(option.name))
+        return turn.move(wake_in=min(deadline - turn.now, LOOK_EVERY)) if looked else turn.move(look)
     if isinstance(looked, Later | Denied):
         return unseen(turn, option, deadline, looked)
     if looked is None:
-        return turn.move(Recognize(option.name))
+        return turn.move(look)
     people = ", ".join(f"{record.by} ({record.role})" for record in granted(turn, option))
     turn.say(turn.key("option", option.name, "approved"), f"Option {option.name} approved", result=f"by {people}",
              next=f"step {option.steps[0].name}")  # fmt: skip

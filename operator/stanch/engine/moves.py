@@ -49,9 +49,11 @@ class Capture:
 
 @dataclass(frozen=True)
 class Recognize:
-    """Look whether the targets of this option are still the objects that the plan is about."""
+    """Look whether the targets of this option are still the objects that the plan is about. `approvals`: so many there were; what
+    was seen before another one says nothing about what that one is for."""
 
     option: str
+    approvals: int = 0
 
 
 @dataclass(frozen=True)
