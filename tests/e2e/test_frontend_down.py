@@ -267,7 +267,7 @@ def test_story_in_one_line_and_events_on_what_was_changed(scene: Scene) -> None:
     name = scene.open()
     sealed(scene, name)
     header, line = scene.kubectl("get", "inc", name).splitlines()
-    assert header.split() == ["NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS", "FOR", "REVERTS", "AGE"]
+    assert header.split() == ["NAME", "SEV", "PHASE", "PLAYBOOK", "AT", "WAITS", "FOR", "UNTIL", "REVERTS", "AGE"]
     assert line.split()[:5] == [name, "P0", "Resolved", "frontend-down", "undo/undo"]
     events = scene.kubectl(
         "get", "events", "--field-selector", "involvedObject.kind=Deployment", "-o", "jsonpath={.items[*].message}"
