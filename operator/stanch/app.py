@@ -41,11 +41,11 @@ from stanch.runtime.decisions import DecisionIndex, about, legible
 from stanch.runtime.effects import Effects
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.overdue import Overdue
+from stanch.runtime.prime import prime
 from stanch.runtime.queue import KeyQueue
 from stanch.runtime.settings import LEADER, Settings
 from stanch.runtime.sweeper import Sweeper, deleted_at, key_of, wants_tick
 from stanch.runtime.tick import Ticker
-from stanch.runtime.underway import prime as prime_underway
 from stanch.runtime.vouching import Vouching
 from stanch.runtime.workers import Workers
 from stanch.runtime.world import World
@@ -225,13 +225,13 @@ class Operator:
 
     async def prime(self, world: World) -> None:
         """Knows every unrecorded Decision before the first tick: an Abort must not come after the write that it stops. And
-        every incident that is being mitigated, for the guards."""
+        what all incidents do and did, for the guards."""
         assert self.vouching is not None
         for namespace in self.settings.namespaces or ("",):
             async for obj in world.clusters.own.list(API_VERSION, "Decision", namespace):
                 if (decision := legible(obj)) and not decision.recorded:
                     self.vouching.hear(decision)
-        await prime_underway(world.clusters.own, self.settings.namespaces, world.underway)
+        await prime(world, self.settings.namespaces)
 
     def sink_incident(self, obj: Object, gone: bool) -> None:
         assert self.sweeper is not None and self.ticker is not None and self.overdue is not None
@@ -240,7 +240,9 @@ class Operator:
         key, due = key_of(obj), deleted_at(obj)
         if gone:
             self.ticker.forget(key)
-        elif self.ticker.wrote(key, obj["metadata"]["resourceVersion"]):
+            return
+        self.ticker.world.past.heard(obj)
+        if self.ticker.wrote(key, obj["metadata"]["resourceVersion"]):
             return
         elif wants_tick(obj):
             self.queue.add(key)

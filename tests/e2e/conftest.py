@@ -11,7 +11,7 @@ import pytest
 from tests.stage.install import install_operator, install_types, uninstall_operator
 from tests.stage.kubectl import Kubectl, documents
 from tests.stage.operator import OperatorProcess
-from tests.stage.scene import AUREUS, Scene
+from tests.stage.scene import AUREUS, Scene, calm
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def installed(cluster: Any) -> Kubectl:
     with cluster.installing():
         install_types(kubectl)
         # Scenes apply it, too, at the same time.
-        kubectl.apply(documents(AUREUS / "policy.yaml"))
+        kubectl.apply(documents(AUREUS / "policy.yaml", calm))
     return kubectl
 
 

@@ -10,7 +10,7 @@ import pytest
 from stanch.packs.verify import verify
 from tests.e2e.test_frontend_down import options, pack_of, quick, sealed
 from tests.stage.kubectl import documents
-from tests.stage.scene import AUREUS, Scene
+from tests.stage.scene import AUREUS, Scene, calm
 
 
 @pytest.fixture
@@ -21,6 +21,7 @@ def policy(scene: Scene) -> Iterator[str]:
     def own(document: dict[str, Any]) -> None:
         document["metadata"]["name"] = name
         document["spec"]["default"] = False
+        calm(document)
 
     scene.kubectl.apply(documents(AUREUS / "policy.yaml", own))
     yield name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.stage.kubectl import documents
-from tests.stage.scene import AUREUS, HERE, ON_CALL, ROLES, Edit, Scene, person
+from tests.stage.scene import AUREUS, HERE, ON_CALL, ROLES, Edit, Scene, calm, person
 
 COUNT = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
@@ -16,7 +16,7 @@ class DatabaseScene(Scene):
     def set(self, playbook: Edit = lambda _: None, access: Edit = lambda _: None) -> None:
         """The database with three clients; the shipped playbook and its access, each edited; the people."""
         self.kubectl.apply(documents(HERE / "database.yaml"))
-        self.kubectl.apply(documents(AUREUS / "policy.yaml"))
+        self.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
         self.kubectl.apply(documents(AUREUS / "database-connections-access.yaml", self._here(access)))
         self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
         self.kubectl.apply(documents(AUREUS / "database-connections.yaml", self._here(playbook)))

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from stanch.api.kinds import PlaybookSpec
 from stanch.cli.rbac import Subject, objects
 from tests.stage.kubectl import documents
-from tests.stage.scene import AUREUS, HERE, ROLES, Edit, Scene, person
+from tests.stage.scene import AUREUS, HERE, ROLES, Edit, Scene, calm, person
 
 Document = dict[str, Any]
 NAME = "rate-limiting"
@@ -36,7 +36,7 @@ class LimitsScene(Scene):
     def play(self, *options: Document, access: Edit = lambda _: None, **incident: Any) -> str:
         """The application, the playbook, exactly the access that `stanch rbac` prints for it (edited); opens the Incident."""
         self.kubectl.apply(documents(HERE / "limits.yaml"))
-        self.kubectl.apply(documents(AUREUS / "policy.yaml"))
+        self.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
         self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
         playbook = self._playbook(list(options))
         subject = Subject(NAME, self.namespace, PlaybookSpec.model_validate(playbook["spec"]), self.operator_namespace)

@@ -10,7 +10,7 @@ from stanch.actions.registry import ACTIONS
 from stanch.api.kinds import PlaybookSpec
 from stanch.cli.rbac import Subject, objects
 from tests.stage.kubectl import documents
-from tests.stage.scene import AUREUS, HERE, ROLES, Edit, Scene, person
+from tests.stage.scene import AUREUS, HERE, ROLES, Edit, Scene, calm, person
 
 Document = dict[str, Any]
 NAME, SETTINGS = "trial", "frontend-settings"
@@ -27,7 +27,7 @@ class TrialScene(Scene):
         """The frontend, edited, its settings, what stands beside it, the people."""
         settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SETTINGS}, "data": {"read-only": "false"}}
         self.kubectl.apply([settings, *beside, *documents(HERE / "frontend.yaml", frontend)])
-        self.kubectl.apply(documents(AUREUS / "policy.yaml"))
+        self.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
         self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
         self.rolled_out()
 

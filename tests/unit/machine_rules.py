@@ -41,6 +41,8 @@ OPENINGS = (ANEW, "", "", "", "", "evidence", "frozen", "guarded", "lost", "a wr
 # Minutes in which a freeze window opens and closes; mostly there is none. What is owed within it is taken back all the same.
 FOCUSED = {"in a window": (0, 3), "a window opens": (1, 40)}
 WINDOWS = ((0, 0), (0, 0), (0, 0), (0, 0), *FOCUSED.values())
+# Another incident has changed the flags just before; a search of its own, so that others stay as they are.
+TOUCHED = "touched"
 YES = ((), (), ("carol", "dave"), ("carol", "dave"), ("alice", "carol"), ("dave", "dave"))
 PLACES = (("shed", "limit"), ("shed", "calm"), ("bypass", "bypass"), ("bypass", "more"))
 # After what went wrong is mended, the next try comes within this.
@@ -65,7 +67,7 @@ class Doings(RuleBasedStateMachine):
     @initialize(kept=st.booleans(), heals=st.booleans(), cause=st.sampled_from(["limit", "bypass", "bypass", "other", "gone"]),
                 approved=st.sampled_from(YES), opening=st.sampled_from(OPENINGS), window=st.sampled_from(WINDOWS))  # fmt: skip
     def begin(self, kept: bool, heals: bool, cause: str, approved: tuple[str, ...], opening: str, window: tuple[int, int]) -> None:
-        self.site = Ground(kept=kept, heals=heals, window=FOCUSED.get(self.focus, window))
+        self.site = Ground(kept=kept, heals=heals, window=FOCUSED.get(self.focus, window), touched=self.focus == TOUCHED)
         self.site.cause = cause
         self.witness = self.site.witness
         self.new = self.run(self._leader(1))
@@ -96,7 +98,7 @@ class Doings(RuleBasedStateMachine):
             self.comes_to("patch configmap/flags data", "nothing")
             self.goes_its_way(1, False)
             self.somebody_edits("mode")
-        elif opening and opening not in FOCUSED:
+        elif opening and opening not in (*FOCUSED, TOUCHED):
             self.something_breaks(opening)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

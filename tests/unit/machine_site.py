@@ -12,7 +12,9 @@ from typing import Any
 
 import yaml
 
-from stanch.domain.plan import Ref
+from stanch.api import codec
+from stanch.domain.incident import ChangeRecord, Phase, Status
+from stanch.domain.plan import Pin, Ref
 from stanch.domain.timeline import Entry
 from stanch.engine.errors import NotFound, Refused, Retryable
 from stanch.engine.ports import HttpCall, HttpReply, Object
@@ -26,6 +28,8 @@ USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 WATCH = 60
 # Answers in a row after which the cause is gone, where it heals.
 HEALED = 5
+# As the policy has it without a word.
+COOLDOWN = timedelta(minutes=5)
 
 SPEC = yaml.safe_load("""
 summary: The frontend answers 502 under load
@@ -106,7 +110,7 @@ class BreakablePacks(MemoryPacks):
 class Ground(Site):
     """`kept`: the first option stays as it is when it did not help. `heals`: what was held back for a while is gone for good."""
 
-    def __init__(self, *, kept: bool = False, heals: bool = False, window: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, *, kept: bool = False, heals: bool = False, window: tuple[int, int] = (0, 0), touched: bool = False) -> None:
         self.witness = Witness(self)
         super().__init__(lambda playbook: playbook.update(spec=self._spec(kept)))
         self.memory = self.packs = BreakablePacks()
@@ -117,6 +121,7 @@ class Ground(Site):
         self.budget = self.server.add(budget())
         self.lets_pods_go(True)
         self.window = self._frozen_from(*window)
+        self.rested_at = self._rested_at() if touched else self.server.time.now()
         self.server.backends[NAMESPACE, "frontend", "8080"] = self._answers
         self.server.before_write.append(self.witness.before)
         self._chain: list[Entry] = []
@@ -205,6 +210,14 @@ class Ground(Site):
             windows = {"freezeWindows": [{"name": "soon", "timeZone": "UTC", "once": once}]}
             self.server.patch(self.server.ref(policy), {"spec": windows}, "", "", dry_run=False)
         return start, end
+
+    def _rested_at(self) -> datetime:
+        """Another incident, which is over, has changed the flags just now: until when they are left alone."""
+        now, other = self.server.time.now(), copy.deepcopy(self.incident)
+        other["metadata"] = {"name": "other", "namespace": NAMESPACE}
+        status = Status(phase=Phase.Closed, rests=True, policy=Pin("aureus"), changes=(ChangeRecord("t", self.flags.uid, now),))
+        self.server.set_status(self.server.add(other), codec.status_to_json(status))
+        return now + COOLDOWN
 
     def lets_pods_go(self, yes: bool) -> None:
         """What the worker's PodDisruptionBudget says."""

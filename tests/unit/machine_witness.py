@@ -184,6 +184,9 @@ class Witness:
         assert self.frozen_since is None or since <= self.frozen_since, f"{change.token} was begun while the policy is suspended"
         begin, end = self.site.window
         assert not begin <= since < end, f"{change.token} was begun at {since}, in the freeze window from {begin} to {end}"
+        rests = change.step == "limit" and since < self.site.rested_at and not any(map(self._resumes, self.site.said()))
+        assert not rests, f"{change.token} was begun at {since}, its target rests until {self.site.rested_at}"
+        assert any(r.token == change.token and r.target == change.ref.uid for r in status.changes), f"{change.token} is not noted"
         held = change.step == "calm" and self.guarded_since is not None
         assert not held or since <= self.guarded_since, f"{change.token} takes pods that their budget does not let go"
         if change.option == "bypass":
@@ -200,6 +203,10 @@ class Witness:
         names = {record.decision for record in status.approvals if record.option == change.option}
         last = max(said["metadata"]["uid"] for said in self.site.said() if said["metadata"]["name"] in names)
         assert now == planned or now > last, f"{change.token} was written with approvals for a worker that was gone already"
+
+    @staticmethod
+    def _resumes(said: Object) -> bool:
+        return said["spec"]["verb"] == "Resume"
 
     @staticmethod
     def _approves(spec: Object, status: Status) -> bool:

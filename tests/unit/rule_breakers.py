@@ -135,6 +135,7 @@ INCIDENT: dict[str, Spoil] = {
 
 POLICY: dict[str, Spoil] = {
     "expected a duration from 1s": put("retention", value={"incidents": "0s"}),
+    "expected a duration from 0s to 24h": put("limits", value={"cooldown": "25h"}),
     "expected a duration from 1m to 168h": put(
         "freezeWindows", value=[{**WEEKEND, "weekly": {**WEEKEND["weekly"], "duration": "169h"}}]
     ),

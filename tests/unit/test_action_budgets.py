@@ -9,7 +9,7 @@ import pytest
 from stanch.actions.budgets import RULE, fits, read_budgets, selects
 from stanch.domain.plan import Pin
 from stanch.engine.availability import Unknown
-from stanch.engine.guards import Budget
+from stanch.engine.figures import Budget
 from tests.unit.memory import MemoryClusters, MemoryServer
 
 LABELS = {"app": "db", "tier": "data"}

@@ -13,7 +13,7 @@ from stanch.domain.guards import Day, FreezeWindow, Guards
 from stanch.domain.incident import Mode, OptionState, Phase, RevertState
 from stanch.domain.plan import Revert
 from stanch.engine import moves
-from stanch.engine.guards import Block
+from stanch.engine.figures import Block
 from tests.unit.play import DIGEST, REVERSIBLE, T0, Play, facts, option, plan
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

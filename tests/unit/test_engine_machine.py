@@ -10,6 +10,7 @@ from hypothesis import settings
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from tests.unit.machine import Incidents
+from tests.unit.machine_rules import TOUCHED
 from tests.unit.world import Life, Site, lean
 
 # STANCH_MACHINE_EXAMPLES=2000 and -o timeout=3600 search for minutes.
@@ -17,6 +18,14 @@ EXAMPLES = int(os.environ.get("STANCH_MACHINE_EXAMPLES", "24"))
 
 TestIncidents = pytest.mark.long(Incidents.TestCase)
 TestIncidents.settings = settings(max_examples=EXAMPLES, stateful_step_count=25, deadline=None)
+
+
+class Touched(Incidents):
+    focus = TOUCHED
+
+
+TestTouched = pytest.mark.long(Touched.TestCase)
+TestTouched.settings = settings(TestIncidents.settings, max_examples=EXAMPLES // 4)
 
 
 async def test_incident_that_came_back_with_its_finalizer_can_be_deleted() -> None:

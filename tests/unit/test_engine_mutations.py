@@ -108,6 +108,9 @@ MUTANTS = (
     Mutant("guards of the target are not asked", "runtime.guarding:of_target", "if not action.takes_pods:", "if True:",
            focus="guarded", early=True),
     Mutant("a budget lets every pod go", "engine.guards:beyond", "if pods.taken <= allowed:", "if True:", focus="guarded"),
+    Mutant("a target need not rest", "engine.pace:cooldown", "touched is None or", "True or", focus="touched", early=True),
+    Mutant("a change is not noted before it is made", "engine.mitigating:intend",
+           "turn.changed(intent.token, turn.uid(step))", "pass"),
     # It is asked twice, before the target is locked and when the intent is written: what both ask is what is spoilt.
     Mutant("a freeze window is never open", "engine.guards:in_window", "if until is None:", "if True:", focus="in a window"),
     Mutant("what holds a step up is not looked at again", "engine.mitigating:hold",

@@ -10,12 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanch.domain.guards import Budgets, Day, FreezeWindow, Guards
-from stanch.engine import guards
+from stanch.engine import guards, pace
 from stanch.engine.availability import Pods, Unknown, Unseen
-from stanch.engine.guards import Block, Budget, Input, Underway, judge
+from stanch.engine.figures import Block, Budget, Input, Past, Touched, Underway
+from stanch.engine.guards import judge
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)  # a Saturday
 DARK = Unknown("forbidden")
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+# What each guard on pace holds up at its limit as it stands without a word.
+PACED = {
+    pace.storm: Past(opened=(NOW - MINUTE,) * 31),
+    pace.consecutive_failures: Past(failures=3),
+    pace.change_budget: Past(changes=(NOW - MINUTE,) * 60),
+    pace.cooldown: Past(Touched("shop/other", NOW - MINUTE)),
+}
 EVERY_DAY = FreezeWindow("always", "UTC", days=tuple(Day), start_time="00:00", duration=timedelta(days=1))
 
 
@@ -95,6 +104,69 @@ def test_concurrent_incidents(underway: Underway | Unknown, held: bool) -> None:
     assert word(block) == ("ConcurrentIncidents" if held else "")
 
 
+@pytest.mark.parametrize("guard", PACED)
+def test_what_people_stand_behind_passes_and_what_is_unknown_does_not(guard: guards.Guard) -> None:
+    assert guard(seen(past=PACED[guard])) and guard(seen(past=DARK))
+    assert guard(seen(past=PACED[guard], attended=True)) is None and guard(seen(past=DARK, attended=True)) is None
+    assert guard(seen()) is None
+
+
+def ago(*minutes: float) -> tuple[datetime, ...]:
+    return tuple(NOW - minute * MINUTE for minute in minutes)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "until"),
+    [
+        ((1, 2), None),
+        ((1, 2, 9), NOW + MINUTE),
+        ((9, 2, 1), NOW + MINUTE),
+        ((1, 2, 3, 9), NOW + 7 * MINUTE),
+        ((1, 2, 10), None),
+        ((0, -1, 2), NOW + 8 * MINUTE),
+    ],
+)
+def test_storm(minutes: tuple[float, ...], until: datetime | None) -> None:
+    """Over when no more than the most are left within the time; a clock that was set back makes none of them younger."""
+    block = pace.storm(seen(Guards("aureus", storm_incidents=2), past=Past(opened=ago(*minutes))))
+    assert (block.until if block else None) == until
+
+
+@pytest.mark.parametrize(
+    ("minutes", "until"),
+    [((1,), None), ((1, 20), NOW + 40 * MINUTE), ((1, 2, 3), NOW + 58 * MINUTE), ((1, 60), None), ((1, 59.5), NOW + MINUTE / 2)],
+)
+def test_change_budget(minutes: tuple[float, ...], until: datetime | None) -> None:
+    block = pace.change_budget(seen(Guards("aureus", changes_per_hour=2), past=Past(changes=ago(*minutes))))
+    assert (block.until if block else None) == until
+
+
+@pytest.mark.parametrize(
+    ("rest", "since", "until"),
+    [
+        (5 * MINUTE, 5 * MINUTE, None),
+        (5 * MINUTE, 5 * MINUTE - SECOND, NOW + SECOND),
+        (5 * MINUTE, -MINUTE, NOW + 6 * MINUTE),
+        (timedelta(), timedelta(), None),
+    ],
+)
+def test_cooldown(rest: timedelta, since: timedelta, until: datetime | None) -> None:
+    block = pace.cooldown(seen(Guards("aureus", cooldown=rest), past=Past(Touched("shop/other", NOW - since))))
+    assert (block.until if block else None) == until
+    assert block is None or "incident shop/other changed deployment/app at 2026-11-21" in str(block)
+
+
+@pytest.mark.parametrize(("failures", "held"), [(0, False), (1, False), (2, True), (9, True)])
+def test_consecutive_failures_are_lifted_by_people_alone(failures: int, held: bool) -> None:
+    block = pace.consecutive_failures(seen(Guards("aureus", consecutive_failures=2), past=Past(failures=failures)))
+    assert (block is not None) is held
+    assert block is None or (block.people and block.until is None and f"did not help: {failures};" in str(block))
+
+
+def test_without_a_cooldown_nobody_need_know_of_the_past() -> None:
+    assert pace.cooldown(seen(Guards("aureus", cooldown=timedelta()), past=DARK)) is None
+
+
 def test_a_block_names_guard_figure_limit_and_what_would_lift_it() -> None:
     block = judge(seen(Guards("aureus", "2"), pods=Pods(3, 3, 1)))
     assert str(block) == (
@@ -124,6 +196,12 @@ def test_of_two_windows_the_later_end_counts_and_an_unknown_zone_is_no_leave() -
 def test_the_chain_has_an_order_and_ends_at_the_first() -> None:
     everything = {"underway": DARK, "pods": Pods(3, 3, 0), "budgets": DARK}
     assert word(judge(seen(Guards("aureus", freeze_windows=(EVERY_DAY,)), **everything))) == "FreezeWindow"
+    assert [word(judge(seen(past=past, **everything))) for past in PACED.values()] == [
+        "Storm",
+        "ConsecutiveFailures",
+        "ChangeBudget",
+        "Cooldown",
+    ]
     assert word(judge(seen(**everything))) == "ConcurrentIncidents"
     assert word(judge(seen(**everything | {"underway": Underway()}))) == "MinAvailable"
     assert word(judge(seen(Guards("aureus", "0"), **everything | {"underway": Underway()}))) == "DisruptionBudget"
@@ -133,6 +211,7 @@ def test_the_chain_has_an_order_and_ends_at_the_first() -> None:
 def test_every_name_is_known_to_those_who_wait_for_it() -> None:
     blocks = [
         judge(seen(Guards("aureus", freeze_windows=(EVERY_DAY,)))),
+        *(judge(seen(past=past), chain=(guard,)) for guard, past in PACED.items()),
         judge(seen(underway=DARK)),
         judge(seen(pods=Pods(3, 3, 0))),
         judge(seen(pods=Pods(3, 3, 2), budgets=DARK)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from stanch.api import codec
 from stanch.api.base import API_VERSION
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Ref
-from stanch.engine.guards import Underway
+from stanch.engine.figures import Underway
 from stanch.engine.ports import Object
-from stanch.runtime.underway import UnderwayIndex, mitigated, prime
-from tests.unit.memory import MemoryClusters, Write
+from stanch.runtime.past import PastIndex
+from stanch.runtime.prime import prime
+from stanch.runtime.underway import UnderwayIndex, mitigated
+from tests.unit.memory import Write
 from tests.unit.test_action_budgets import served
 from tests.unit.world import KEY, NAMESPACE, Life, Site, quick
 
@@ -145,11 +148,13 @@ async def test_before_all_incidents_were_looked_at_nothing_is_changed() -> None:
 async def test_after_a_crash_who_is_being_mitigated_is_known_from_the_cluster() -> None:
     site = Site()
     await Life(site).live(until=Phase.Verifying)
-    index = UnderwayIndex()
+    world = Life(site).world
+    world = replace(world, underway=UnderwayIndex(), past=PastIndex())
+    index = world.underway
     other = copy.deepcopy(site.incident)
     other["metadata"] = {"name": "unreadable", "namespace": NAMESPACE}
     site.server.set_status(site.server.add(other), {"formatVersion": 99})
-    await prime(MemoryClusters(site.server).own, (), index)
+    await prime(world, ())
     assert index.complete and index.beside((NAMESPACE, "x"), "aureus") == Underway(1)
     assert index.beside(KEY, "aureus") == Underway(0, mine=True) and index.beside(KEY, "other") == Underway(0)
     assert mitigated(codec.status_of(site.incident))

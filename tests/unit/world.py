@@ -204,8 +204,8 @@ class Life:
         """As at the operator's start."""
         for obj in self.site.server.select(API_VERSION, "Incident", "", "", ""):
             with suppress(Refused):
-                self.world.underway.told((obj["metadata"]["namespace"], obj["metadata"]["name"]), codec.status_of(obj))
-        self.world.underway.complete = True
+                self.world.told(codec.facts_of(obj), codec.status_of(obj))
+        self.world.underway.complete = self.world.past.complete = True
 
     def _world(self) -> World:
         clusters, clock = GatedClusters(self.site.server, self.passage), self.site.server.time

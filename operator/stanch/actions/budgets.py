@@ -11,7 +11,7 @@ from typing import Any
 from stanch.domain.access import Rule
 from stanch.engine.availability import Unknown
 from stanch.engine.errors import Refused
-from stanch.engine.guards import Budget
+from stanch.engine.figures import Budget
 from stanch.engine.ports import Cluster, Object
 
 API, KIND = "policy/v1", "PodDisruptionBudget"

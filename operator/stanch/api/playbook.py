@@ -223,6 +223,11 @@ class Playbook(Spec, Generic[S, K, Q, E]):
         "Who writes the playbook must be allowed to impersonate it."
     )
     suspend: bool = Field(default=False, description="When true, no Incident is planned with it.")
+    automatic: bool = Field(
+        default=False,
+        description="Whether an Incident that a machine (a ServiceAccount) opened may change something that nobody approved; when "
+        "false, each of its options asks for an approval.",
+    )
     guards: Guards | None = Field(default=None, description="What holds steps up; left out: every guard is on.")
     evidence: Evidence[E] = Field(description="What is stored before the first change.")
     diagnosis: list[Q] = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
@@ -116,8 +116,16 @@ class FreezeWindow(Spec):
         return self
 
 
+class Storm(Spec):
+    """When incidents come so fast that people should look first."""
+
+    incidents: int = Field(default=30, ge=1, le=10_000, description="Most incidents opened within that time that are no storm.")
+    within: between("1s", "24h") = Field(default=timedelta(minutes=10), description="The time that is looked back.")
+
+
 class Limits(Spec):
-    """How much may go on at a time under the policy. Left out, every limit is on."""
+    """How much may go on under the policy. Left out, every limit is on. All but concurrentIncidents are for what stanch does by
+    itself: an option that people approved and an incident that they resumed pass."""
 
     concurrent_incidents: int = Field(
         default=10,
@@ -125,6 +133,21 @@ class Limits(Spec):
         le=10_000,
         description="Most incidents that are mitigated at a time; the others wait before their first change.",
     )
+    cooldown: between("0s", "24h") = Field(
+        default=timedelta(minutes=5),
+        description="How long after the change of one incident another one leaves the same object alone; 0s: it need not.",
+    )
+    consecutive_failures: int = Field(
+        default=3,
+        ge=1,
+        le=1_000,
+        description="After so many incidents in a row that a playbook changed something for and did not help, it changes nothing "
+        "more by itself, until one helps or the playbook is edited.",
+    )
+    changes_per_hour: int = Field(
+        default=60, ge=1, le=100_000, description="Most changes within an hour; what is taken back counts, and is never held up."
+    )
+    storm: Storm = Field(default=Storm(), description="When incidents come so fast that nothing is changed without a person.")
 
 
 class ResponsePolicy(Spec):
@@ -149,6 +172,11 @@ class ResponsePolicy(Spec):
     close_role: Name | None = Field(
         default=None,
         description="Role without whose Close decision a mitigated incident is not resolved; left out: it is resolved by itself.",
+    )
+    approval_role: Name = Field(
+        default="incident-commander",
+        description="Role that approves what a machine asks for: an Incident that a ServiceAccount opened, under a playbook that "
+        "is not automatic, where the option names no approval of its own.",
     )
     http: Http | None = Field(default=None, description="Limits of HTTP checks and steps.")
     freeze_windows: list[FreezeWindow] = Field(

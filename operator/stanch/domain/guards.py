@@ -50,3 +50,9 @@ class Guards(Record):
     budgets: Budgets = doc("Whether PodDisruptionBudgets hold steps up.", default=Budgets.Respect)
     freeze_windows: tuple[FreezeWindow, ...] = doc("When nothing is changed.", default=())
     concurrent_incidents: int = doc("Most incidents that are mitigated at a time.", default=10, ge=1)
+    cooldown: timedelta = doc("How long after another incident's change a target is not changed; none: at once.",
+                              default=timedelta(minutes=5))  # fmt: skip
+    consecutive_failures: int = doc("Incidents in a row that a playbook may fail.", default=3, ge=1)
+    changes_per_hour: int = doc("Most changes within an hour.", default=60, ge=1)
+    storm_incidents: int = doc("Most incidents that may be opened within `storm_within`.", default=30, ge=1)
+    storm_within: timedelta = doc("What counts as a storm when more are opened.", default=timedelta(minutes=10))

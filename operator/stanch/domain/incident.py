@@ -173,6 +173,15 @@ class RevertRecord(Record):
 
 
 @dataclass(frozen=True)
+class ChangeRecord(Record):
+    """A change, or its taking back, of any attempt: what the pace of further changes is judged by."""
+
+    token: str = doc("Marks the write.", max_length=SHORT)
+    target: str = doc("UID of the object; empty: it was about none.", default="", max_length=63)
+    at: datetime | None = doc("When it was intended; once it is over, its end.", default=None)
+
+
+@dataclass(frozen=True)
 class CheckRecord(Record):
     name: str = doc("Name of the check.", max_length=63)
     verdict: Verdict = doc("Latest reading.")
@@ -252,6 +261,8 @@ class Status(Record):
     steps: tuple[StepRecord, ...] = doc("What became of each step so far.", default=(), max_length=64)
     reverts: tuple[RevertRecord, ...] = doc("Changes to take back, and the latest that were.", default=(), max_length=64)
     open_reverts: int = doc("How many changes are still to be taken back.", default=0, ge=0)
+    changes: tuple[ChangeRecord, ...] = doc("The latest changes.", default=(), max_length=32)
+    resumed: bool = doc("Whether a person's Resume began this attempt.", default=False)
     diagnosed: bool = doc("Whether the diagnosis of this attempt has ended.", default=False)
     recovery: RecoveryStage | None = doc("How far recovery has come.", default=None)
     recovery_since: datetime | None = doc("Since when.", default=None)

@@ -151,6 +151,7 @@ class Option(Record):
     on_failure: OnFailure = doc("What follows when it did not help.", default=OnFailure.Next)
     revert_on_failure: bool = doc("Whether its reversible steps are taken back when it did not help.", default=False)
     timeout: timedelta = doc("Longest time from its first step to the end of its verification.", default=timedelta(minutes=30))
+    last_resort: bool = doc("Whether it is only for when every other one was tried.", default=False)
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def resume(turn: Turn, decision: Decision) -> Taken:
     ):
         return Taken(False, "it was said before the incident came back without its status: look at its pack, and say it again")
     turn.go(Event.ResumeAsked, "Resumed", f"Resumed by {decision.by}: planned anew")
-    turn.anew()
+    turn.anew(resumed=True)
     return Taken(True, "planned anew")
 
 

@@ -8,57 +8,13 @@ planned, to tell people early, and again before each step's intent is stored, to
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from stanch.domain.guards import Budgets, FreezeWindow
-from stanch.domain.guards import Guards as Limits
 from stanch.engine.availability import Pods, Unknown, Unseen, share
+from stanch.engine.figures import Block, Budget, Input
+from stanch.engine.pace import change_budget, consecutive_failures, cooldown, storm
 from stanch.engine.windows import closed_until
-
-
-@dataclass(frozen=True)
-class Budget:
-    """A PodDisruptionBudget over the target's pods, and how many more of them it lets go."""
-
-    name: str
-    allowed: int | Unknown
-
-
-@dataclass(frozen=True)
-class Underway:
-    """How many other incidents of the policy are being mitigated; `mine`: this one is one of them already."""
-
-    others: int = 0
-    mine: bool = False
-
-
-@dataclass(frozen=True)
-class Input:
-    """All that guards judge by. `pods` None: the step takes none; `target` is what it changes, for people."""
-
-    limits: Limits
-    now: datetime
-    target: str = ""
-    underway: Underway | Unknown = field(default_factory=Underway)
-    pods: Pods | Unseen | None = None
-    budgets: tuple[Budget, ...] | Unknown = ()
-
-
-@dataclass(frozen=True)
-class Block:
-    """Why a step is held up: which guard, what it saw, what it lets pass, what would lift it. `until`: when time alone does."""
-
-    guard: str
-    figure: str
-    limit: str
-    lifts: str
-    until: datetime | None = None
-
-    def __str__(self) -> str:
-        return f"{self.guard}: {self.figure}; {self.limit}; lifted by {self.lifts}"
-
 
 Guard = Callable[[Input], Block | None]
 
@@ -90,7 +46,7 @@ def clock_fault(window: FreezeWindow, error: Exception) -> str:
 
 
 def concurrent_incidents(seen: Input) -> Block | None:
-    """Who began already goes on: to stop in the middle helps nobody."""
+    """Who began already goes on, here too."""
     most, underway = seen.limits.concurrent_incidents, seen.underway
     limit = f"ResponsePolicy {seen.limits.policy} lets {most} be mitigated at a time"
     lifts = "the end of another one's mitigation, or a higher limits.concurrentIncidents for incidents planned from then on"
@@ -155,12 +111,21 @@ def named(budget: Budget) -> str:
     return f"PodDisruptionBudget {budget.name}"
 
 
+def last_resort(untried: list[str]) -> Block | None:
+    if not untried:
+        return None
+    limit = "a last resort is run when each other option was tried or does not fit"
+    lifts = f"a try of {untried[0]} once people Resume it, or an approval of the last resort where it asks for one"
+    return Block("LastResort", f"options that were not tried: {', '.join(untried)}", limit, lifts, people=True)
+
+
 # Those of the policy need nothing of the target: they are asked before it is locked.
-OF_POLICY: tuple[Guard, ...] = (freeze_window, concurrent_incidents)
+OF_POLICY: tuple[Guard, ...] = (freeze_window, storm, consecutive_failures, change_budget, cooldown, concurrent_incidents)
 OF_TARGET: tuple[Guard, ...] = (min_available, disruption_budgets)
 CHAIN = (*OF_POLICY, *OF_TARGET)
 # As they stand in `reason` of a status.
-NAMES = frozenset({"FreezeWindow", "ConcurrentIncidents", "MinAvailable", "DisruptionBudget"})
+NAMES = frozenset({"FreezeWindow", "Storm", "ConsecutiveFailures", "ChangeBudget", "Cooldown", "ConcurrentIncidents",
+                   "MinAvailable", "DisruptionBudget"})  # fmt: skip
 
 
 def judge(seen: Input, chain: tuple[Guard, ...] = CHAIN) -> Block | None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
-from stanch.domain.plan import OnFailure, Step
+from stanch.domain.plan import OnFailure, Option, Step
 from stanch.engine import capturing, choosing, guards, reverting
 from stanch.engine.awaiting import await_end, begun, end
-from stanch.engine.conditions import holds
+from stanch.engine.conditions import holds, verdict
+from stanch.engine.figures import Block, Input
 from stanch.engine.moves import (
     FROZEN,
     LOCKED,
@@ -120,6 +121,8 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
     if record and record.attempts >= ATTEMPTS:
         fail(turn, OptionState.Failed, f"step {step.name} met {record.attempts} conflicts: {record.message}")
         return None
+    if block := last_resort(turn):
+        return hold(turn, step, Held(block, ASK_AGAIN))
     if step.reversible and reverting.full(turn):
         refuse(turn, step, Denied("TooManyReverts", "the incident owes as many reverts as its status can hold"))
         return None
@@ -137,10 +140,27 @@ def ask_again(turn: Turn, step: Step, replaced: Replaced) -> None:
 
 def begin(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared) -> Move | None:
     """A freeze window may have opened since the guards were asked: no intent bears a time that lies in it."""
-    if block := guards.freeze_window(guards.Input(turn.plan.guards, turn.now)):
+    if block := guards.freeze_window(Input(turn.plan.guards, turn.now)):
         return hold(turn, step, Held(block, ASK_AGAIN))
     intend(turn, step, record, outcome)
     return None
+
+
+def last_resort(turn: Turn) -> Block | None:
+    """Only after the others. Who approved it knows what was not tried."""
+    option = turn.option
+    if not option.last_resort or choosing.granted(turn, option):
+        return None
+    left = [other.name for other in turn.plan.options if not other.last_resort and not tried(turn, other)]
+    return guards.last_resort(left)
+
+
+def tried(turn: Turn, option: Option) -> bool:
+    """Something of it was written, or its condition is known not to hold. One that was held up, refused, rejected or that nobody
+    answered for was not."""
+    if any(record.option == option.name and record.written_at for record in turn.status.steps):
+        return True
+    return bool(option.when) and verdict(turn, option.when) is False
 
 
 def go_on(turn: Turn) -> None:
@@ -171,6 +191,7 @@ def intend(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared)
         message=clip(outcome.summary), intended_at=turn.now,
     )  # fmt: skip
     turn.put_step(intent)
+    turn.changed(intent.token, turn.uid(step))
     owed = reverting.owe(turn, step, intent, outcome)
     key = turn.key("step", turn.option.name, step.name, "intent", str(attempts))
     turn.say(key, f"{step.action} {turn.about(step)}", expectation=step.expect,
@@ -228,11 +249,11 @@ def refuse(turn: Turn, step: Step, refused: Denied) -> None:
 
 
 def hold(turn: Turn, step: Step, held: Held) -> Move | None:
-    """A guard is against it: looked at again until the guard lets it pass or the option's time is over. Where nobody but time
-    lifts it, and that too late for this option, nobody is left to wait in vain."""
+    """A guard is against it: looked at again until the guard lets it pass or the option's time is over. Where only people lift it,
+    or only time and that too late for this option, nobody is left to wait in vain."""
     block = held.block
     why, deadline = f"step {step.name} held up by {block}", turn.status.deadline
-    if block.until and deadline and block.until >= deadline:
+    if block.people or (block.until and deadline and block.until >= deadline):
         fail(turn, OptionState.Failed, why)
         return None
     if turn.status.reason != block.guard:

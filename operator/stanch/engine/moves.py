@@ -11,7 +11,7 @@ from stanch.domain.decision import Decision
 from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Pin, Plan, Ref
 from stanch.domain.timeline import File, Head
-from stanch.engine.guards import Block
+from stanch.engine.figures import Block
 from stanch.engine.parts import Reading, Value
 from stanch.engine.vouching import Trust
 

@@ -253,6 +253,7 @@ def evidence(turn: Turn) -> Move | None:
 
 def intend(turn: Turn, record: RevertRecord, outcome: Prepared) -> None:
     attempts = record.attempts + 1
+    turn.changed(f"{record.token}/revert", record.ref.uid)
     put(turn, replace(record, state=RevertState.Intended, epoch=turn.epoch, attempts=attempts, retry_at=None,
                       resource_version=outcome.resource_version, message=clip(outcome.summary, MESSAGE)))  # fmt: skip
     turn.say(f"{key(turn, record)}/intent/{attempts}", f"Take back {record.step} on {record.ref}",
@@ -261,6 +262,7 @@ def intend(turn: Turn, record: RevertRecord, outcome: Prepared) -> None:
 
 def write(turn: Turn, record: RevertRecord) -> Move | None:
     if outcome := turn.take(WriteRevert, Written):
+        turn.changed(f"{record.token}/revert", record.ref.uid)
         settle(turn, record, RevertState.Done, record.message if outcome.found else outcome.summary)
     elif gone := turn.take(WriteRevert, Gone):
         settle(turn, record, RevertState.Abandoned, gone.message)

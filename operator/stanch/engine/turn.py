@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from stanch.domain.incident import OptionRecord, Phase, StepRecord
+from stanch.domain.incident import ChangeRecord, OptionRecord, Phase, StepRecord
 from stanch.domain.plan import Option, Plan, Step
 from stanch.domain.timeline import Entry, File, Line
 from stanch.engine.chain import link
@@ -19,6 +19,7 @@ from stanch.engine.transitions import Event, after
 
 T = TypeVar("T")
 MESSAGE = 1024
+CHANGES = 32
 
 
 def clip(text: str, limit: int = MESSAGE) -> str:
@@ -114,6 +115,9 @@ class Turn:
         """What a step is about, for a person: its target, where it has one."""
         return str(self.plan.target(step.target)) if step.target else self.facts.namespace
 
+    def uid(self, step: Step) -> str:
+        return self.plan.target(step.target).uid if step.target else ""
+
     @property
     def option_record(self) -> OptionRecord:
         return next(record for record in self.status.options if record.name == self.status.option)
@@ -136,10 +140,15 @@ class Turn:
         """A timeline key of this attempt."""
         return "/".join((str(self.status.attempt), *parts))
 
-    def anew(self) -> None:
+    def changed(self, token: str, target: str) -> None:
+        """Something was changed until now, or is about to be."""
+        others = tuple(other for other in self.status.changes if other.token != token)
+        self.set(changes=(*others, ChangeRecord(token, target, self.now))[-CHANGES:])
+
+    def anew(self, *, resumed: bool = False) -> None:
         """Another attempt: planned from the beginning, on what there is then. What is owed stays owed."""
-        self.set(attempt=self.status.attempt + 1, plan_digest="", diagnosed=False, recovery=None, recovery_since=None,
-                 watch_until=None, close_granted=False)  # fmt: skip
+        self.set(attempt=self.status.attempt + 1, resumed=resumed, plan_digest="", diagnosed=False, recovery=None,
+                 recovery_since=None, watch_until=None, close_granted=False)  # fmt: skip
 
     def in_phase(self, *phases: Phase) -> bool:
         return self.status.phase in phases

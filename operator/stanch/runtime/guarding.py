@@ -16,12 +16,14 @@ from stanch.api.playbook import AnyPlaybook
 from stanch.api.policy import Limits, ResponsePolicy
 from stanch.domain.guards import Budgets, FreezeWindow
 from stanch.domain.guards import Guards as Held
-from stanch.domain.incident import Facts
-from stanch.domain.plan import Plan
+from stanch.domain.incident import Facts, Status
+from stanch.domain.plan import Plan, Ref
 from stanch.engine.availability import Pods, pods_after
-from stanch.engine.guards import OF_POLICY, OF_TARGET, Block, Input, judge
+from stanch.engine.figures import Block, Input
+from stanch.engine.guards import OF_POLICY, OF_TARGET, judge
 from stanch.engine.parts import Action, Before, Change, Stage
 from stanch.runtime.case import Case
+from stanch.runtime.past import recipe_of
 from stanch.runtime.world import World
 
 
@@ -31,7 +33,10 @@ def limits_of(under: tuple[str, ResponsePolicy], by: tuple[str, AnyPlaybook], fa
     guards, limits = playbook.guards or Guards(), said.limits or Limits()
     windows = (window for window in said.freeze_windows if not exempt(window, f"{facts.namespace}/{name}", facts.severity))
     least = "" if guards.min_available is None else str(guards.min_available)
-    return Held(policy, least, guards.pod_disruption_budgets, tuple(map(window_of, windows)), limits.concurrent_incidents)
+    return Held(
+        policy, least, guards.pod_disruption_budgets, tuple(map(window_of, windows)), limits.concurrent_incidents, limits.cooldown,
+        limits.consecutive_failures, limits.changes_per_hour, limits.storm.incidents, limits.storm.within,
+    )  # fmt: skip
 
 
 def exempt(window: policies.FreezeWindow, playbook: str, severity: str) -> bool:
@@ -48,16 +53,31 @@ def window_of(window: policies.FreezeWindow) -> FreezeWindow:
     return FreezeWindow(window.name, window.time_zone, **said)
 
 
-def of_policy(world: World, case: Case, plan: Plan) -> Block | None:
-    beside = world.underway.beside((case.facts.namespace, case.facts.name), plan.guards.policy)
-    return judge(Input(plan.guards, world.clock.now(), underway=beside), OF_POLICY)
+def of_policy(world: World, case: Case, plan: Plan, *targets: Ref) -> Block | None:
+    """What speaks against a change of any of these objects."""
+    key, policy = (case.facts.namespace, case.facts.name), plan.guards.policy
+    past = world.past.of(key, policy, recipe_of(plan.namespace, plan.playbook), frozenset(target.uid for target in targets))
+    names, begun = ", ".join(map(str, targets)), attended(case.status, plan)
+    seen = Input(plan.guards, world.clock.now(), names, world.underway.beside(key, policy), past, begun)
+    return judge(seen, OF_POLICY)
 
 
-def admit(world: World, case: Case, plan: Plan) -> Block | None:
+def attended(status: Status, plan: Plan) -> bool:
+    """Whether a person said yes to what is about to be changed, or its option has begun. Of a plan that is made only now nothing
+    was approved or begun."""
+    if status.plan_digest == "" or status.resumed:
+        return status.resumed
+    approved = any(record.option == status.option for record in status.approvals)
+    return approved or any(step.option == status.option and step.written_at for step in status.steps)
+
+
+def admit(world: World, case: Case, plan: Plan, *targets: Ref) -> Block | None:
     """As `of_policy`; who is let through is counted from now on. Nothing may be awaited between the two."""
-    block = of_policy(world, case, plan)
+    block = of_policy(world, case, plan, *targets)
     if block is None:
-        world.underway.begin((case.facts.namespace, case.facts.name), plan.guards.policy)
+        key, policy = (case.facts.namespace, case.facts.name), plan.guards.policy
+        world.underway.begin(key, policy)
+        world.past.begin(key, policy, world.clock.now())
     return block
 
 

@@ -155,7 +155,7 @@ def option_of(spec: Any, brief: Brief) -> Option:
     return Option(
         name=spec.name, steps=steps, verify=tuple(verification(spec.verify, brief, f"option {spec.name}")), when=spec.when or "",
         risk=spec.risk, approval=approval, on_failure=spec.on_failure, revert_on_failure=spec.revert_on_failure,
-        timeout=spec.timeout,
+        timeout=spec.timeout, last_resort=spec.last_resort,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from stanch.engine.summary import PACK_UNAVAILABLE
 from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
 from stanch.evidence.workload import ROLLED_OUT
+from stanch.runtime.asking import asked
 from stanch.runtime.beside import beside
 from stanch.runtime.case import Case
 from stanch.runtime.guarding import limits_of, of_policy
@@ -62,14 +63,14 @@ async def planned(
         allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
         guards=limits_of((policy_pin.name, policy), (playbook_pin.name, playbook), facts),
     )  # fmt: skip
-    plan = filled(bare, Brief(world, found, scope), playbook)
+    plan = asked(filled(bare, Brief(world, found, scope), playbook), facts, playbook, policy)
     fits(plan)
     async with beside(diagnose(cluster, targets)) as deploys:
         plan = await prove_plan(world, stage_of(world, case, plan, ""), plan)
         digest = await keep(world, case, plan)
         case.plans[digest] = plan
         close_role, kept = policy.close_role or "", retention_of(policy)
-        blocked = str(of_policy(world, case, plan) or "")
+        blocked = str(of_policy(world, case, plan, *(target.ref for target in targets)) or "")
         return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept, blocked)
 
 

@@ -93,7 +93,7 @@ class Ticker:
     def forget(self, key: Key) -> None:
         """The Incident is gone: the watch tells of none of its versions any more."""
         self._written.pop(key, None)
-        self.world.underway.forget(key)
+        self.world.forget(key)
 
     def wrote(self, key: Key, version: str) -> bool:
         """Whether that version of the Incident is one that was written here, and decided on: asked once for each."""
@@ -106,7 +106,7 @@ class Ticker:
     async def walk(self, case: Case) -> datetime | None:
         effect: Effect | None = None
         outcome: Outcome | None = None
-        self.world.underway.told((case.facts.namespace, case.facts.name), case.stored)
+        self.world.told(case.facts, case.stored)
         await self.flush(case)
         for _ in range(EFFECTS):
             await self.recall(case)
@@ -195,7 +195,7 @@ class Ticker:
         own, before = self.world.clusters.own, case.raw.get("status")
         try:
             await case.write_status(own, case.decided(status))
-            self.world.underway.told((case.facts.namespace, case.facts.name), case.stored)
+            self.world.told(case.facts, case.stored)
         except Conflict:
             case.raw = await own.get(case.ref)
             if outcome is None or case.raw.get("status") != before:

@@ -8,19 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import structlog
-
-from stanch.api import codec
-from stanch.api.base import API_VERSION
 from stanch.domain.incident import Phase, Status
 from stanch.engine.availability import Unknown
-from stanch.engine.errors import Refused
-from stanch.engine.guards import Underway
-from stanch.engine.ports import Cluster
+from stanch.engine.figures import Underway
 from stanch.runtime.queue import Key
-from stanch.runtime.sweeper import OPEN, key_of
-
-log = structlog.get_logger()
 
 MITIGATED = frozenset({Phase.Mitigating, Phase.Verifying, Phase.Holding})
 
@@ -56,13 +47,3 @@ class UnderwayIndex:
 def mitigated(status: Status) -> bool:
     """Whether its option has begun to change something, and is not over."""
     return status.phase in MITIGATED and any(step.intended_at for step in status.steps)
-
-
-async def prime(own: Cluster, namespaces: tuple[str, ...], index: UnderwayIndex) -> None:
-    for namespace in namespaces or ("",):
-        async for obj in own.list(API_VERSION, "Incident", namespace, fields=OPEN):
-            try:
-                index.told(key_of(obj), codec.status_of(obj))
-            except Refused as failure:
-                log.error("incident.illegible", reason=failure.reason, message=failure.message)
-    index.complete = True

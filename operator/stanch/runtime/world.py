@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from stanch.domain.incident import Facts, Status
 from stanch.engine.parts import Action, CheckKind
 from stanch.engine.ports import Clock, Clusters, Locks, Packs, Vault, Web
 from stanch.engine.vouching import Trust
 from stanch.runtime.decisions import DecisionIndex
+from stanch.runtime.past import PastIndex
+from stanch.runtime.queue import Key
 from stanch.runtime.underway import UnderwayIndex
 
 
@@ -28,3 +31,13 @@ class World:
     # Raises Retryable when this process does not lead any more.
     epoch: Callable[[], int]
     underway: UnderwayIndex = field(default_factory=UnderwayIndex)
+    past: PastIndex = field(default_factory=PastIndex)
+
+    def told(self, facts: Facts, status: Status) -> None:
+        """How an incident stands in the cluster, for the guards."""
+        self.underway.told((facts.namespace, facts.name), status)
+        self.past.told(facts, status)
+
+    def forget(self, incident: Key) -> None:
+        self.underway.forget(incident)
+        self.past.forget(incident)

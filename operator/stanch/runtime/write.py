@@ -89,7 +89,7 @@ async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
     assert case.plan is not None
     this = doing(world, case, effect.option, effect.step)
     # First, for it needs no request: a storm of incidents that wait for their turn asks nobody.
-    if block := admit(world, case, case.plan):
+    if block := admit(world, case, case.plan, *((this.ref,) if this.ref else ())):
         return Held(block, ITS_TURN)
     frozen, _ = await both(freeze(world, case), hold_back_deletion(world, case))
     if frozen:

@@ -1,0 +1,153 @@
+"""What incidents did until now, told one by one as they stand in the cluster."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from stanch.domain.incident import ChangeRecord, Facts, Mode, OptionRecord, OptionState, Phase, Status, StepRecord, StepState
+from stanch.domain.plan import Pin
+from stanch.engine.availability import Unknown
+from stanch.engine.figures import Past, Touched
+from stanch.runtime.past import PastIndex
+from tests.unit.play import T0, facts
+
+MINUTE = timedelta(minutes=1)
+ME, RECIPE = ("aureus", "me"), ("aureus", "frontend-down", 3)
+APP = frozenset({"uid-app"})
+
+
+def index() -> PastIndex:
+    return PastIndex(complete=True)
+
+
+def named(name: str, **changes: object) -> Facts:
+    return facts(name=name, **changes)
+
+
+def status(at: datetime = T0, state: OptionState = OptionState.Failed, phase: Phase = Phase.Escalated, **changes: object) -> Status:
+    """Of one that changed the app, and came to this end."""
+    base = Status(
+        policy=Pin("standard"), playbook=Pin("frontend-down", generation=3), phase=phase,
+        options=(OptionRecord("undo", state),), changes=(ChangeRecord("t", "uid-app", at),),
+        steps=(StepRecord("undo", "undo", StepState.Done, "t", written_at=at),),
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def seen(past: PastIndex) -> Past:
+    found = past.of(ME, "standard", RECIPE, APP)
+    assert isinstance(found, Past)
+    return found
+
+
+def test_before_every_incident_was_looked_at_nothing_is_known() -> None:
+    assert isinstance(PastIndex().of(ME, "standard", RECIPE, APP), Unknown)
+
+
+def test_who_changed_it_last_but_for_oneself() -> None:
+    past = index()
+    past.told(named("a"), status(T0))
+    past.told(named("b"), status(T0 - MINUTE))
+    past.told(named("me"), status(T0 + MINUTE))
+    assert seen(past).touched == Touched("aureus/a", T0)
+    past.told(named("a"), status(T0, changes=()))
+    assert seen(past).touched == Touched("aureus/b", T0 - MINUTE)
+    past.forget(("aureus", "b"))
+    assert seen(past).touched is None
+
+
+def test_of_one_object_the_latest_change_of_an_incident_counts() -> None:
+    past = index()
+    both = (ChangeRecord("t", "uid-app", T0), ChangeRecord("u", "uid-db", T0), ChangeRecord("v", "uid-app", T0 + MINUTE))
+    past.told(named("a"), status(changes=both))
+    assert seen(past).touched == Touched("aureus/a", T0 + MINUTE) and seen(past).changes == (T0, T0, T0 + MINUTE)
+
+
+def test_openings_and_changes_are_those_of_the_policy() -> None:
+    past = index()
+    past.told(named("a"), status())
+    past.told(named("b", created_at=T0 - MINUTE), status(policy=Pin("other")))
+    past.told(named("c", created_at=T0 + MINUTE), Status())
+    assert set(seen(past).opened) == {T0, T0 + MINUTE}, "one whose policy nobody knows yet counts under each"
+    assert seen(past).changes == (T0,)
+
+
+def test_dry_runs_do_not_count() -> None:
+    past = index()
+    past.told(named("a", mode=Mode.DryRun), status())
+    assert seen(past) == Past()
+
+
+def heard(name: str) -> dict:
+    return {"metadata": {"namespace": "aureus", "name": name, "creationTimestamp": "2026-11-21T03:00:00Z"}}
+
+
+def test_what_the_watch_tells_first_counts_at_once_and_what_is_known_stays() -> None:
+    past = index()
+    past.heard(heard("a"))
+    assert seen(past).opened == (T0,)
+    past.told(named("a"), status())
+    past.heard(heard("a"))
+    assert seen(past).opened == (T0,) and seen(past).changes == (T0,)
+    past.told(named("b", mode=Mode.DryRun), Status())
+    past.heard(heard("b"))
+    assert seen(past).opened == (T0,)
+
+
+def test_a_change_about_to_be_made_counts_until_it_is_known() -> None:
+    past = index()
+    past.told(named("a"), status(changes=()))
+    past.begin(("aureus", "a"), "standard", T0 + MINUTE)
+    assert seen(past).changes == (T0 + MINUTE,)
+    past.told(named("a"), status())
+    assert seen(past).changes == (T0,)
+
+
+def test_failures_in_a_row_end_with_one_that_helped() -> None:
+    past = index()
+    for minute, state in enumerate([OptionState.Failed, OptionState.Confirmed, OptionState.Denied, OptionState.Inconclusive]):
+        phase = Phase.Resolved if state is OptionState.Confirmed else Phase.Escalated
+        past.told(named(f"i{minute}"), status(T0 + minute * MINUTE, state, phase))
+    assert seen(past).failures == 2
+    past.told(named("i9"), status(T0 + 9 * MINUTE, OptionState.Confirmed, Phase.Mitigated))
+    assert seen(past).failures == 0
+    past.forget(("aureus", "i9"))
+    past.forget(("aureus", "i1"))
+    assert seen(past).failures == 3
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        status(phase=Phase.Verifying),
+        status(steps=()),
+        status(options=()),
+        status(options=(OptionRecord("undo", OptionState.Skipped),)),
+        status(options=(OptionRecord("undo", OptionState.Running),), phase=Phase.Aborted),
+        status(playbook=Pin("frontend-down", generation=4)),
+        status(playbook=Pin("other", generation=3)),
+        status(playbook=None),
+    ],
+)
+def test_what_is_no_failure_of_the_playbook_as_it_is(one: Status) -> None:
+    """Under way, nothing changed, aborted by people, or of a playbook that was edited since."""
+    past = index()
+    past.told(named("a"), one)
+    assert seen(past).failures == 0
+
+
+def test_one_that_failed_after_another_option_helped_for_a_while_is_a_failure() -> None:
+    past = index()
+    options = (OptionRecord("restart", OptionState.Confirmed), OptionRecord("undo", OptionState.Failed))
+    past.told(named("a"), status(options=options, phase=Phase.Closed))
+    assert seen(past).failures == 1
+
+
+def test_what_is_forgotten_leaves_nothing_behind() -> None:
+    past = index()
+    past.told(named("a"), status())
+    past.forget(("aureus", "a"))
+    assert past == index()
