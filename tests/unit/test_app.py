@@ -17,6 +17,7 @@ from aiohttp import web
 
 from stanch.app import HANGS_AFTER, Operator, legible
 from stanch.engine.errors import Refused, Retryable
+from stanch.engine.figures import Past
 from stanch.runtime.overdue import Overdue
 from stanch.runtime.settings import Settings
 from stanch.runtime.sweeper import Sweeper
@@ -153,6 +154,18 @@ async def test_an_incident_that_the_watch_tells_of_is_counted_where_it_is_late(t
     for obj, gone, overdue in ((late, False, 1), (site.incident, False, 0), (late, False, 1), (late, True, 0)):
         operator.sink_incident(obj, gone)
         assert operator.metrics.registry.get_sample_value("stanch_reverts_overdue") == overdue
+
+
+async def test_an_incident_counts_for_a_storm_from_when_the_watch_tells_of_it_until_it_is_gone(tmp_path: Path) -> None:
+    site = Site()
+    operator, life = Operator(settings(tmp_path, "http://127.0.0.1:1")), Life(site)
+    operator.sweeper = Sweeper(life.world.clusters.own, site.server.time, operator.queue, operator.metrics, (), hear=lambda _: None)
+    operator.ticker, operator.overdue = life.ticker, Overdue(site.server.time, operator.metrics)
+    new = site.incident | {"metadata": {**site.incident["metadata"], "name": "new"}}
+    for gone, opened in ((False, 2), (False, 2), (True, 1)):
+        operator.sink_incident(new, gone)
+        past = life.world.past.of(("x", "y"), "aureus", None, frozenset())
+        assert isinstance(past, Past) and len(past.opened) == opened
 
 
 @pytest.mark.long

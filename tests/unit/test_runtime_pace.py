@@ -18,6 +18,7 @@ from stanch.runtime.guarding import attended
 from stanch.runtime.past import PastIndex
 from stanch.runtime.prime import prime
 from tests.unit import play
+from tests.unit.memory import Write
 from tests.unit.test_runtime_guards import under
 from tests.unit.world import API_VERSION, NAMESPACE, Life, Site, needs_commander, quick
 
@@ -133,6 +134,21 @@ async def test_what_is_about_to_be_changed_counts_before_its_intent_is_stored() 
     life.world.past.begin((NAMESPACE, "other"), "aureus", site.server.time.now())
     await life.live(until=Phase.Escalated)
     assert site.frontend.mitigations == [] and "ChangeBudget" in site.status.message
+
+
+async def test_a_change_counts_before_its_intent_is_stored() -> None:
+    """Or two that ask in the same moment would both make the last one."""
+    site = Site()
+    life, seen = Life(site), []
+
+    def look(write: Write) -> None:
+        if write.ref.name.startswith("stanch-before-"):
+            seen.append(life.world.past.of((NAMESPACE, "third"), "aureus", None, frozenset()))
+            assert not any(step.intended_at for step in site.status.steps)
+
+    site.server.after_write.append(look)
+    await life.tick()
+    assert [len(past.changes) for past in seen] == [1]
 
 
 async def test_before_every_incident_was_looked_at_nothing_is_changed() -> None:
