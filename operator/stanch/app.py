@@ -244,7 +244,7 @@ class Operator:
         self.ticker.world.past.heard(obj)
         if self.ticker.wrote(key, obj["metadata"]["resourceVersion"]):
             return
-        elif wants_tick(obj):
+        if wants_tick(obj):
             self.queue.add(key)
         elif due:
             self.queue.add_after(key, (due - self.sweeper.clock.now()).total_seconds())

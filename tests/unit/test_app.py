@@ -156,13 +156,13 @@ async def test_an_incident_that_the_watch_tells_of_is_counted_where_it_is_late(t
         assert operator.metrics.registry.get_sample_value("stanch_reverts_overdue") == overdue
 
 
-async def test_an_incident_counts_for_a_storm_from_when_the_watch_tells_of_it_until_it_is_gone(tmp_path: Path) -> None:
+async def test_an_incident_counts_for_a_storm_from_when_the_watch_tells_of_it_also_once_it_is_gone(tmp_path: Path) -> None:
     site = Site()
     operator, life = Operator(settings(tmp_path, "http://127.0.0.1:1")), Life(site)
     operator.sweeper = Sweeper(life.world.clusters.own, site.server.time, operator.queue, operator.metrics, (), hear=lambda _: None)
     operator.ticker, operator.overdue = life.ticker, Overdue(site.server.time, operator.metrics)
     new = site.incident | {"metadata": {**site.incident["metadata"], "name": "new"}}
-    for gone, opened in ((False, 2), (False, 2), (True, 1)):
+    for gone, opened in ((False, 2), (False, 2), (True, 2), (False, 3)):
         operator.sink_incident(new, gone)
         past = life.world.past.of(("x", "y"), "aureus", None, frozenset())
         assert isinstance(past, Past) and len(past.opened) == opened

@@ -146,6 +146,21 @@ def test_one_that_failed_after_another_option_helped_for_a_while_is_a_failure() 
     assert seen(past).failures == 1
 
 
+def test_what_was_deleted_counts_for_a_day_also_beside_one_of_its_name() -> None:
+    past = index()
+    past.told(named("a"), status())
+    past.gone(("aureus", "a"), T0)
+    past.gone(("aureus", "a"), T0)
+    past.told(named("a", created_at=T0 + MINUTE), Status())
+    found = seen(past)
+    assert found.touched == Touched("aureus/a (deleted, 1)", T0) and (found.changes, found.failures) == ((T0,), 1)
+    assert set(found.opened) == {T0, T0 + MINUTE}
+    past.gone(("aureus", "a"), T0 + timedelta(days=1))
+    assert len(seen(past).opened) == 2
+    past.gone(("aureus", "x"), T0 + timedelta(days=1, seconds=1))
+    assert seen(past) == Past(opened=(T0 + MINUTE,))
+
+
 def test_what_is_forgotten_leaves_nothing_behind() -> None:
     past = index()
     past.told(named("a"), status())

@@ -57,12 +57,12 @@ def of_policy(world: World, case: Case, plan: Plan, *targets: Ref) -> Block | No
     """What speaks against a change of any of these objects."""
     key, policy = (case.facts.namespace, case.facts.name), plan.guards.policy
     past = world.past.of(key, policy, recipe_of(plan.namespace, plan.playbook), frozenset(target.uid for target in targets))
-    names, begun = ", ".join(map(str, targets)), attended(case.status, plan)
+    names, begun = ", ".join(map(str, targets)), attended(case.status)
     seen = Input(plan.guards, world.clock.now(), names, world.underway.beside(key, policy), past, begun)
     return judge(seen, OF_POLICY)
 
 
-def attended(status: Status, plan: Plan) -> bool:
+def attended(status: Status) -> bool:
     """Whether a person said yes to what is about to be changed, or its option has begun. Of a plan that is made only now nothing
     was approved or begun."""
     if status.plan_digest == "" or status.resumed:

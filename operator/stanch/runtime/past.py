@@ -1,12 +1,14 @@
 """What incidents did until now, for the guards on pace: known from what is stored of them, without a request of their own.
 
-Filled by the list before the first tick, then as `underway`. What the cluster no longer holds of an incident is forgotten with it.
+Filled by the list before the first tick, then as `underway`.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stanch.domain.incident import SETTLED, Facts, Mode, OptionState, Phase, Status
 from stanch.domain.plan import Pin
@@ -18,6 +20,8 @@ from stanch.runtime.sweeper import key_of
 
 ENDED = SETTLED | {Phase.Mitigated, Phase.Escalated}
 UNHELPFUL = frozenset({OptionState.Failed, OptionState.Denied, OptionState.Inconclusive})
+# The furthest that a policy lets a guard look back.
+LONGEST = timedelta(days=1)
 # Namespace, name, generation: one that people edited begins anew.
 Recipe = tuple[str, str, int]
 
@@ -36,6 +40,12 @@ class Told:
     recipe: Recipe | None
     targets: frozenset[str]
 
+    def places(self, index: PastIndex) -> Iterator[tuple[dict, object]]:
+        yield index._opened, self.policy
+        yield index._changes, self.policy
+        yield from ((index._touched, target) for target in self.targets)
+        yield index._ended, self.recipe
+
 
 NOTHING = Told("", None, frozenset())
 
@@ -51,6 +61,9 @@ class PastIndex:
     _changes: dict[str, dict[Key, tuple[datetime, ...]]] = field(default_factory=dict)
     _touched: dict[str, dict[Key, datetime]] = field(default_factory=dict)
     _ended: dict[Recipe, dict[Key, Ended]] = field(default_factory=dict)
+    # Deleted ones, the first to go first; how many there were names them.
+    _gone: deque[tuple[datetime, Key]] = field(default_factory=deque)
+    _number: int = 0
 
     def told(self, facts: Facts, status: Status) -> None:
         """How it stands in the cluster. One whose policy is not known yet counts under each."""
@@ -81,16 +94,25 @@ class PastIndex:
         made = self._changes.setdefault(policy, {})
         made[incident] = (*made.get(incident, ()), now)
 
-    def forget(self, incident: Key) -> None:
+    def gone(self, incident: Key, now: datetime) -> None:
+        """Who deletes an Incident does not undo what it did: until the next start it counts for as long as any guard looks back."""
+        while self._gone and self._gone[0][0] < now - LONGEST:
+            self.forget(self._gone.popleft()[1])
         was = self._told.pop(incident, None)
         if was is None:
             return
-        drop(self._opened, was.policy, incident)
-        drop(self._changes, was.policy, incident)
-        for target in was.targets:
-            drop(self._touched, target, incident)
-        if was.recipe:
-            drop(self._ended, was.recipe, incident)
+        self._number += 1
+        kept = incident[0], f"{incident[1]} (deleted, {self._number})"
+        for index, name in was.places(self):
+            if incident in (among := index.get(name, {})):
+                among[kept] = among.pop(incident)
+        self._told[kept] = was
+        self._gone.append((now, kept))
+
+    def forget(self, incident: Key) -> None:
+        was = self._told.pop(incident, None)
+        for index, name in was.places(self) if was else ():
+            drop(index, name, incident)
 
     def of(self, incident: Key, policy: str, recipe: Recipe | None, targets: frozenset[str]) -> Past | Unknown:
         if not self.complete:

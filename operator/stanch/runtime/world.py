@@ -40,4 +40,4 @@ class World:
 
     def forget(self, incident: Key) -> None:
         self.underway.forget(incident)
-        self.past.forget(incident)
+        self.past.gone(incident, self.clock.now())
