@@ -7,11 +7,9 @@ and begins anew, instead of trying to know what of its memory still holds.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import cache
@@ -32,14 +30,19 @@ from stanch.engine.ports import Object, Web
 from stanch.engine.vouching import NotVouched
 from stanch.kube.client import ApiServer, connect
 from stanch.kube.identity import ApiClusters
-from stanch.kube.lease import Election, TargetLocks, Term
+from stanch.kube.lease import Election, Term
+from stanch.kube.locks import TargetLocks
 from stanch.kube.secrets import SecretStore
 from stanch.kube.web import AllowedWeb
-from stanch.packs.store import open_packs
+from stanch.packs.identity import store_id
+from stanch.packs.objects import Store
+from stanch.packs.store import StoredPacks, open_store
 from stanch.runtime.announce import Announcer
 from stanch.runtime.decisions import DecisionIndex, about, legible
 from stanch.runtime.effects import Effects
+from stanch.runtime.logs import configure_logging
 from stanch.runtime.metrics import Metrics
+from stanch.runtime.one_store import OneStore
 from stanch.runtime.overdue import Overdue
 from stanch.runtime.prime import prime
 from stanch.runtime.queue import KeyQueue
@@ -69,28 +72,6 @@ def run(settings: Settings) -> int:
         return 1
 
 
-def configure_logging(log_format: str) -> None:
-    console = log_format == "console"
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    said = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
-    ]
-    structlog.configure(processors=[*said, renderer], logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    # Libraries speak through logging; their lines have the same form.
-    formatter = structlog.stdlib.ProcessorFormatter(
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        foreign_pre_chain=[structlog.stdlib.add_logger_name, *said],
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # kopf logs every event of every object; what matters of it stanch says itself.
-    logging.getLogger("kopf").setLevel(logging.ERROR)
-
-
 class Operator:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -98,6 +79,7 @@ class Operator:
         self.queue = KeyQueue()
         self.stop = asyncio.Event()
         self.identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
+        self.store: Store | None = None
         self.term: Term | None = None
         self.sweeper: Sweeper | None = None
         self.overdue: Overdue | None = None
@@ -149,7 +131,9 @@ class Operator:
     async def lead(self, api: ApiServer) -> int:
         clusters = ApiClusters(api)
         lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, LEADER)
-        election = Election(clusters.own, lease, self.identity, api.clock, told=self.follows)
+        self.store = open_store(self.settings.packs, self.settings.reach)
+        terms = OneStore(clusters.own, self.settings.namespaces, self.settings.packs, await self.known(self.store))
+        election = Election(clusters.own, lease, self.identity, api.clock, told=self.follows, terms=terms)
         async with AsyncExitStack() as stack:
             self.term = await self.unless(stack.enter_async_context(election.lead()), self.stop)
             if self.term is None:
@@ -157,6 +141,14 @@ class Operator:
             self.metrics.leader.set(1)
             log.info("operator.leading", epoch=self.term.epoch)
             return await self.work(api, clusters, self.term)
+
+    async def known(self, store: Store) -> str:
+        """The id of the store; empty where it does not answer."""
+        try:
+            return await self.unless(store_id(store), self.stop) or ""
+        except Retryable as failure:
+            log.warning("packs.unknown", reason=failure.reason, message=failure.message)
+            return ""
 
     def follows(self, why: str) -> None:
         log.info("operator.following", waits_for=why)
@@ -196,6 +188,7 @@ class Operator:
         return 1 if lost else 0
 
     def world(self, api: ApiServer, clusters: ApiClusters, term: Term) -> World:
+        assert self.store is not None
         own, namespace = clusters.own, self.settings.operator_namespace
 
         def epoch() -> int:
@@ -207,7 +200,7 @@ class Operator:
         vouching = Vouching(own, api.clock, namespace, self.metrics, lambda one: self.take(decisions, one), self.look_again)
         self.vouching = vouching
         return World(
-            clusters=clusters, packs=open_packs(self.settings.packs, epoch), vault=SecretStore(own, namespace),
+            clusters=clusters, packs=StoredPacks(self.store, epoch), vault=SecretStore(own, namespace),
             locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock, actions=ACTIONS, checks=CHECKS,
             decisions=decisions, trust=lambda: vouching.trust, epoch=epoch,
         )  # fmt: skip

@@ -9,7 +9,8 @@ import pytest
 
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, NotFound, Refused
-from stanch.kube.lease import Election, Holder, Pace, TargetLocks, target_lease
+from stanch.kube.lease import Election, Pace
+from stanch.kube.locks import Holder, TargetLocks, target_lease
 from stanch.kube.secrets import SecretStore, digest
 from tests.contract.suite_cluster import World
 

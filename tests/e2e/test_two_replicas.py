@@ -160,3 +160,20 @@ def taken_over(replicas: Replicas, stopped: datetime, leading: Document) -> None
     acted = (datetime.fromisoformat(progress["timestamp"]) - stopped).total_seconds()
     print(f"taken over after {led:.1f} s, first progress after {acted:.1f} s, of {TAKEN_OVER} s")
     assert acted <= TAKEN_OVER
+
+
+def test_beside_a_leader_nobody_starts_with_packs_of_its_own(replicas: Replicas, tmp_path: Path) -> None:
+    """As a second pod would whose volume is not the first one's, on the same path."""
+    replicas.first.start()
+    replicas.second.packs = tmp_path / "private"
+    replicas.second.begin()
+    assert replicas.second.ended() == 1
+    said = replicas.second.until_it_says("operator.failed")
+    assert said["reason"] == "PacksNotShared" and "first, which leads" in said["message"], said
+    assert not any(line["event"] == "operator.leading" for line in replicas.second.lines())
+    # With the packs of the first one it follows it.
+    replicas.second.packs = replicas.first.packs
+    replicas.second.begin()
+    replicas.second.started()
+    assert replicas.first.stop() == 0
+    replicas.second.until_it_says("operator.leading")

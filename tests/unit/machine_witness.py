@@ -16,7 +16,7 @@ from stanch.actions.effects import TOKEN
 from stanch.domain.incident import OptionState, Phase, RevertState, Status, StepState
 from stanch.domain.plan import Ref
 from stanch.engine.ports import Object
-from stanch.kube.lease import target_lease
+from stanch.kube.locks import target_lease
 from tests.unit.memory import Write
 from tests.unit.world import OPERATOR
 

@@ -171,7 +171,7 @@ async def test_an_incident_counts_for_a_storm_from_when_the_watch_tells_of_it_al
 @pytest.mark.long
 def test_every_line_of_the_log_is_json_whoever_speaks() -> None:
     code = (
-        "import logging, structlog; from stanch.app import configure_logging; configure_logging('json');"
+        "import logging, structlog; from stanch.runtime.logs import configure_logging; configure_logging('json');"
         "logging.getLogger('kopf').error('line one\\nline two %s', 3); structlog.get_logger().info('ours', title='a\\nb')"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stderr

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from stanch.cli import run as running
 from stanch.cli.ending import Code
 from stanch.cli.main import app, main
+from stanch.packs.reach import Reach
 from stanch.runtime.settings import LogFormat, Settings
 from tests.unit.api_examples import PLAYBOOK
 from tests.unit.cli_kit import ESCAPE
@@ -145,7 +146,7 @@ def test_rbac_needs_to_know_which_playbook(stanch: Command) -> None:
 
 EVERYTHING = Settings(
     operator_namespace="ops", packs="s3://x", namespaces=("a", "b"), kubeconfig="k", context="c", http_port=0, workers=3,
-    identity="me", log_format=LogFormat.console,
+    identity="me", log_format=LogFormat.console, reach=Reach("https://s3", "eu", "ca.crt"),
 )  # fmt: skip
 
 
@@ -165,12 +166,14 @@ class TestRun:
     def test_options(self, told: list[Settings]) -> None:
         options = ["-n", "a", "-n", "b", "-n", "a", "--operator-namespace", "ops", "--packs", "s3://x", "--kubeconfig", "k"]
         options += ["--context", "c", "--http-port", "0", "--workers", "3", "--identity", "me", "--log-format", "console"]
+        options += ["--packs-endpoint", "https://s3", "--packs-region", "eu", "--packs-ca", "ca.crt"]
         assert CliRunner().invoke(app, ["run", *options]).exit_code == 0
         assert told == [EVERYTHING]
 
     def test_environment(self, told: list[Settings]) -> None:
         env = {"OPERATOR_NAMESPACE": "ops", "PACKS": "s3://x", "NAMESPACES": "a b", "KUBECONFIG": "k", "CONTEXT": "c"}
         env |= {"HTTP_PORT": "0", "WORKERS": "3", "IDENTITY": "me", "LOG_FORMAT": "console"}
+        env |= {"PACKS_ENDPOINT": "https://s3", "PACKS_REGION": "eu", "PACKS_CA": "ca.crt"}
         assert CliRunner().invoke(app, ["run"], env={f"STANCH_{name}": value for name, value in env.items()}).exit_code == 0
         assert told == [EVERYTHING]
 

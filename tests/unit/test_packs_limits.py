@@ -12,8 +12,9 @@ import pytest
 from obstore.store import S3Store
 
 from stanch.engine.errors import Retryable
+from stanch.packs.bucket import Bucket
 from stanch.packs.folder import STAGING
-from stanch.packs.objects import CHUNK, Bucket
+from stanch.packs.objects import CHUNK
 from stanch.packs.settled import settled
 from stanch.packs.store import StoredPack
 from tests.unit.packs_kit import contents
@@ -122,7 +123,7 @@ TORN = """
 import asyncio, os, resource, signal, sys
 from obstore.store import LocalStore
 from stanch.engine.errors import Retryable
-from stanch.packs.objects import Bucket
+from stanch.packs.bucket import Bucket
 from stanch.packs.store import StoredPack
 
 async def main():

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from obstore.store import MemoryStore
 
-from stanch.domain.timeline import Head
-from stanch.engine.chain import encode, link
-from stanch.engine.errors import NotFound, Refused
+from stanch.engine.errors import Refused
+from stanch.packs.bucket import Bucket
 from stanch.packs.folder import STAGING, Folder
-from stanch.packs.objects import CHUNK, Bucket, Store
-from stanch.packs.store import StoredPack, local_path, open_packs
-from tests.unit.packs_kit import AT, folder_of, line, linked, pack_in
+from stanch.packs.objects import CHUNK, Store
+from stanch.packs.store import local_path, open_packs
+from tests.contract.suite_packs import PacksContract
+from tests.unit.packs_kit import folder_of, linked, pack_in
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -24,80 +22,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Folder(tmp_path) if request.param == "folder" else Bucket(MemoryStore(), "memory://")
 
 
-@pytest.fixture
-def pack(store: Store) -> StoredPack:
-    return StoredPack(store, "aureus/frontend-502-a1b2c3d4/")
-
-
-async def stored(store: Store, path: str) -> bytes:
-    return await store.read(f"aureus/frontend-502-a1b2c3d4/{path}", 1 << 30)
-
-
-async def paths(store: Store) -> list[str]:
-    return sorted([key async for key, _ in store.list("aureus/frontend-502-a1b2c3d4")])
-
-
-async def test_an_entry_lies_under_its_number(store: Store, pack: StoredPack) -> None:
-    (entry,) = linked(1)
-    await pack.append(entry)
-    assert await stored(store, "chain/000001.json") == encode(entry)
-
-
-async def test_two_writers_of_the_same_entry_both_succeed(store: Store, pack: StoredPack) -> None:
-    (entry,) = linked(1)
-    await asyncio.gather(*(pack.append(entry) for _ in range(8)))
-    assert await paths(store) == ["aureus/frontend-502-a1b2c3d4/chain/000001.json"]
-
-
-async def test_of_two_different_entries_of_one_number_one_is_refused(store: Store, pack: StoredPack) -> None:
-    ours, theirs = linked(1)[0], link(Head(), line(9), AT)
-    results = await asyncio.gather(pack.append(ours), pack.append(theirs), return_exceptions=True)
-    (failure,) = [result for result in results if result]
-    assert isinstance(failure, Refused) and failure.reason == "ChainForked"
-    assert await stored(store, "chain/000001.json") in (encode(ours), encode(theirs))
-
-
-async def test_an_entry_that_does_not_bear_its_hash_is_refused(store: Store, pack: StoredPack) -> None:
-    (entry,) = linked(1)
-    with pytest.raises(Refused, match="BadEntry"):
-        await pack.append(replace(entry, at=entry.at.replace(year=2020)))
-    assert await paths(store) == []
-
-
-async def test_an_entry_beyond_all_bounds_is_refused(pack: StoredPack) -> None:
-    with pytest.raises(Refused, match="BadEntry"):
-        await pack.append(link(Head(), replace(line(1), action="x" * 200_000), AT))
-
-
-async def test_nothing_is_overwritten(store: Store, pack: StoredPack) -> None:
-    first = await pack.put("objects/app.yaml", b"one")
-    assert await pack.put("objects/app.yaml", b"one") == first
-    assert (await pack.put("objects/app.yaml", b"two")).path == "objects/app+2.yaml"
-    assert (await pack.put("objects/app.yaml", b"longer than one")).path == "objects/app+3.yaml"
-    async with pack.open("objects/app.yaml") as log:
-        await log.write(b"four")
-    assert log.file.path == "objects/app+4.yaml"
-    assert [await stored(store, f"objects/app{end}.yaml") for end in ("", "+2", "+3", "+4")] == [
-        b"one",
-        b"two",
-        b"longer than one",
-        b"four",
-    ]
-
-
-@pytest.mark.parametrize(
-    "path", ["../x", "/x", "a/../../x", "a\0", "chain/000001.json", "manifest.json", "timeline.md", "changes-0002.json"]
-)
-async def test_paths_outside_and_those_of_the_chain_are_refused(pack: StoredPack, path: str) -> None:
-    with pytest.raises(Refused, match="BadPath"):
-        await pack.put(path, b"x")
-    with pytest.raises(Refused, match="BadPath"):
-        pack.open(path)
-
-
-async def test_a_missing_object_is_not_found(store: Store) -> None:
-    with pytest.raises(NotFound):
-        await store.read("nothing", 10)
+class TestPacks(PacksContract):
+    pass
 
 
 def test_packs_of_two_incidents_of_one_name_lie_apart(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ NONE: Mapping[tuple[str, str, str], str] = {
     ("tests/unit/test_check_http.py", "Basic Auth Credentials", "d74ff0ee8da3"): "'pass', of a URL that is refused",
     ("tests/unit/test_kube_web.py", "Basic Auth Credentials", "98309a99d6f3"): "'{port}', of a URL that is refused",
     ("tests/unit/test_kube_web.py", "Basic Auth Credentials", "2bb80d537b1d"): "'secret', of a URL that is refused",
+    ("tests/contract/test_s3.py", "Basic Auth Credentials", "98c1eb4ee934"): "'word', of a URL that is refused",
     ("tests/unit/test_demo.py", "folder of a machine", "6e566212d936"): "a made-up home is shown as ~",
     ("tests/unit/test_demo.py", "folder of a machine", "5bb40e1544ce"): "a made-up home of another is not",
 }  # fmt: skip

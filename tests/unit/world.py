@@ -28,7 +28,7 @@ from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
 from stanch.engine.ports import Object
 from stanch.engine.recovering import rests
 from stanch.engine.vouching import Trust
-from stanch.kube.lease import TargetLocks
+from stanch.kube.locks import TargetLocks
 from stanch.kube.secrets import SecretStore
 from stanch.packs.folder import Folder
 from stanch.packs.store import StoredPacks, local_path

@@ -15,6 +15,11 @@ Context = Annotated[str, typer.Option(help="Context of the kubeconfig; left out:
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Incidents of all namespaces.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")]
 OperatorNamespace = Annotated[str, typer.Option(envvar="STANCH_OPERATOR_NAMESPACE", help="Namespace of the operator.")]
+PacksEndpoint = Annotated[
+    str, typer.Option(envvar="STANCH_PACKS_ENDPOINT", help="S3 server, as https://host:port; left out: Amazon's.")
+]
+PacksRegion = Annotated[str, typer.Option(envvar="STANCH_PACKS_REGION", help="Region of the S3 bucket.")]
+PacksCa = Annotated[str, typer.Option(envvar="STANCH_PACKS_CA", help="File with the CA of the S3 server, beside the system's.")]
 
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it stands in the timeline.")]
 Role = Annotated[str, typer.Option("--role", help="Role under which you say it, e.g. incident-commander.")]

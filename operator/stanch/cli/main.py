@@ -14,6 +14,7 @@ from stanch.cli.ending import Code, Ending
 from stanch.cli.kubeconfig import Asked
 from stanch.cli.output import Format, console, warn
 from stanch.cli.uninstall import uninstall
+from stanch.packs.reach import Reach
 from stanch.runtime.settings import LogFormat, Settings
 
 if TYPE_CHECKING:
@@ -135,33 +136,39 @@ def watch(
 
 @app.command()
 def timeline(
-    what: Annotated[str, typer.Argument(help="Name of an incident, or the folder of a pack.", metavar="INCIDENT|PACK")],
+    what: Annotated[str, typer.Argument(help="Name of an incident, or folder or URL of a pack.", metavar="INCIDENT|PACK")],
     namespace: args.Namespace = "",
     output: args.Output = Format.text,
     kubeconfig: args.Kubeconfig = "",
     context: args.Context = "",
+    packs_endpoint: args.PacksEndpoint = "",
+    packs_region: args.PacksRegion = "",
+    packs_ca: args.PacksCa = "",
 ) -> None:
     """Shows the decision log: [HH:MM] action, expectation, result, next."""
     from stanch.cli import timeline as lines
 
     if lines.is_pack(what):
-        lines.of_pack(what, output)
+        lines.of_pack(what, output, Reach(packs_endpoint, packs_region, packs_ca))
     else:
         ask(Asked(kubeconfig, context, namespace), lambda session: lines.of_incident(session, what, output))
 
 
 @app.command()
 def verify(
-    pack: Annotated[str, typer.Argument(help="Folder of the pack.", metavar="PACK")],
+    pack: Annotated[str, typer.Argument(help="Folder of the pack, or its URL.", metavar="PACK")],
     head: Annotated[str, typer.Option(help="The Incident's status.pack.head.hash.")] = "",
     manifest: Annotated[str, typer.Option(help="The Incident's status.pack.manifest.")] = "",
     unsealed: Annotated[bool, typer.Option("--unsealed", help="Accept entries that are not sealed yet.")] = False,
     output: args.Output = Format.text,
+    packs_endpoint: args.PacksEndpoint = "",
+    packs_region: args.PacksRegion = "",
+    packs_ca: args.PacksCa = "",
 ) -> None:
     """Verifies a pack offline. Exit codes: 0 whole, 1 changed (the first bad entry is named), 2 cannot be read."""
     from stanch.cli.verify import Known, check
 
-    check(pack, Known(head, manifest, unsealed), output)
+    check(pack, Known(head, manifest, unsealed), output, Reach(packs_endpoint, packs_region, packs_ca))
 
 
 @app.command()
@@ -253,6 +260,9 @@ def run(
     ] = None,
     operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
     packs: Annotated[str, typer.Option(envvar="STANCH_PACKS", help="Folder or URL of the evidence.")] = Settings.packs,
+    packs_endpoint: args.PacksEndpoint = "",
+    packs_region: args.PacksRegion = "",
+    packs_ca: args.PacksCa = "",
     kubeconfig: Annotated[str, typer.Option(envvar="STANCH_KUBECONFIG", help="Left out: in-cluster.")] = "",
     context: Annotated[str, typer.Option(envvar="STANCH_CONTEXT", help="Left out: the file's current one.")] = "",
     http_port: Annotated[int, typer.Option(envvar="STANCH_HTTP_PORT", min=0, max=65535)] = Settings.http_port,
@@ -266,7 +276,8 @@ def run(
     from stanch.cli.run import run as operate
 
     settings = Settings(
-        operator_namespace=operator_namespace, packs=packs, namespaces=tuple(dict.fromkeys(namespace or ())),
+        operator_namespace=operator_namespace, packs=packs, reach=Reach(packs_endpoint, packs_region, packs_ca),
+        namespaces=tuple(dict.fromkeys(namespace or ())),
         kubeconfig=kubeconfig, context=context, http_port=http_port, workers=workers, identity=identity, log_format=log_format,
     )  # fmt: skip
     operate(settings)

@@ -8,10 +8,12 @@ from typing import Any
 
 from stanch.cli.ending import Code, Ending
 from stanch.cli.output import Format, say, say_json
-from stanch.cli.packed import folder_of, pack_folder
+from stanch.cli.packed import folder_of, pack_at
 from stanch.cli.session import Session
 from stanch.domain.timeline import Entry
 from stanch.engine.chain import plain
+from stanch.packs.reach import Reach
+from stanch.packs.store import HERE
 from stanch.packs.timeline import Gap, read_entries, render
 
 
@@ -33,8 +35,9 @@ async def of_incident(session: Session, name: str, output: Format) -> None:
     show(folder, output)
 
 
-def of_pack(path: str, output: Format) -> None:
-    show(pack_folder(path), output)
+def of_pack(path: str, output: Format, reach: Reach = HERE) -> None:
+    with pack_at(path, reach) as folder:
+        show(folder, output)
 
 
 def show(folder: Path, output: Format) -> None:

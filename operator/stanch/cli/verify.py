@@ -1,4 +1,4 @@
-"""`stanch verify`: whether a pack is whole and unchanged, offline.
+"""`stanch verify`: whether a pack is whole and unchanged, offline; one in an object store is copied here first.
 
 Exit codes: 0 it is; 1 it is not, the first bad entry is named; 2 it could not be read, so that nothing is known.
 """
@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass
 
 from stanch.cli.ending import Code, Ending
 from stanch.cli.output import Format, say, say_json, size
-from stanch.cli.packed import pack_folder
+from stanch.cli.packed import pack_at
 from stanch.packs.findings import ProblemKind, Verification
+from stanch.packs.reach import Reach
 from stanch.packs.render import printable
+from stanch.packs.store import HERE
 from stanch.packs.verify import verify
 
 
@@ -24,13 +26,13 @@ class Known:
     unsealed: bool = False
 
 
-def check(path: str, known: Known, output: Format) -> None:
-    folder = pack_folder(path)
-    found = verify(folder, known.head or None, known.manifest or None, allow_unsealed=known.unsealed)
+def check(path: str, known: Known, output: Format, reach: Reach = HERE) -> None:
+    with pack_at(path, reach) as folder:
+        found = verify(folder, known.head or None, known.manifest or None, allow_unsealed=known.unsealed)
     if output is Format.json:
-        say_json({"pack": str(folder), "firstBadEntry": found.first_bad_entry, **asdict(found)})
+        say_json({"pack": path, "firstBadEntry": found.first_bad_entry, **asdict(found)})
     else:
-        tell(str(folder), found, known)
+        tell(path, found, known)
     if not found.ok:
         raise Ending(code=code(found))
 

@@ -1,21 +1,21 @@
-"""Leases (coordination.k8s.io/v1) in the operator's namespace: who leads, which incident may change which target."""
+"""Who leads: a Lease (coordination.k8s.io/v1) in the operator's namespace."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Conflict, Failure, NotFound, Refused, Retryable
+from stanch.engine.errors import Conflict, Failure, NotFound, Retryable
 from stanch.engine.ports import Clock, Cluster, Object
 from stanch.kube.clock import SystemTicks, Ticks
 
-_API = "coordination.k8s.io/v1"
-_INCIDENT = "stanch.dev/incident"
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,24 @@ class _Sighting:
     transitions: int
 
 
+class Terms(Protocol):
+    """On what one may lead: what the Lease says of it, and who does not fit it."""
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """What a leader writes on the Lease, in the write that makes it the leader."""
+
+    async def admits(self, lease: Object, *, held: bool) -> None:
+        """`Refused` for who must not lead after, or (`held`) wait beside, the leader whose Lease this is."""
+
+
+class AnyTerms:
+    annotations = NONE
+
+    async def admits(self, lease: Object, *, held: bool) -> None:
+        return
+
+
 class Election:
     """Leader election as client-go does it, and stricter about a Lease that somebody deletes.
 
@@ -81,9 +99,11 @@ class Election:
         pace: Pace | None = None,
         ticks: Ticks | None = None,
         told: Callable[[str], None] = lambda why: None,
+        terms: Terms | None = None,
     ) -> None:
         """`ref` is the Lease. `identity` is borne by one process at a time: a Lease in its name is from an earlier life of it
-        that has ended (a restarted container), and is taken over at once. `told` hears what keeps `lead` from beginning."""
+        that has ended (a restarted container), and is taken over at once. `told` hears what keeps `lead` from beginning. `terms`
+        are asked at each look at the Lease."""
         self._own = own
         self._ref = ref
         self._identity = identity
@@ -92,6 +112,7 @@ class Election:
         self._ticks = ticks or SystemTicks()
         self._seen = _Sighting("", 0.0, 0)
         self._told = told
+        self._terms = terms or AnyTerms()
         self.waits_for = ""
 
     @asynccontextmanager
@@ -99,7 +120,7 @@ class Election:
         """Waits until this process leads; renews while the block runs; gives the Lease back at its end.
 
         When leadership is lost, `Term.lost` is set and the block is expected to end by itself. `Refused` when this
-        identity may not have Leases: waiting would not help.
+        identity may not have Leases, or `terms` do not admit it: waiting would not help.
         """
         lease, term = await self._acquired()
         renewal = asyncio.create_task(self._renew(lease, term))
@@ -132,9 +153,12 @@ class Election:
         try:
             lease = await self._own.get(self._ref)
         except NotFound:
-            return await self._own.create(_lease(self._ref, self._next())) if self._is_over() else None
+            made = lease_object(self._ref, self._next(), dict(self._terms.annotations))
+            return await self._own.create(made) if self._is_over() else None
         self._look(lease)
-        return await self._written(lease, self._next()) if self._is_over() else None
+        over = self._is_over()
+        await self._terms.admits(lease, held=not over)
+        return await self._written(lease, self._next(), self._terms.annotations) if over else None
 
     def _look(self, lease: Object) -> None:
         version, spec = lease["metadata"]["resourceVersion"], lease.get("spec", {})
@@ -195,8 +219,9 @@ class Election:
             if lease["spec"].get("holderIdentity") == self._identity and _transitions(lease) == term.epoch:
                 await self._written(lease, {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": self._time()})
 
-    async def _written(self, lease: Object, spec: dict[str, Any]) -> Object:
-        return await self._own.patch(self._ref, {"spec": spec}, resource_version=lease["metadata"]["resourceVersion"])
+    async def _written(self, lease: Object, spec: dict[str, Any], annotations: Mapping[str, str] = NONE) -> Object:
+        metadata = {"metadata": {"annotations": dict(annotations)}} if annotations else {}
+        return await self._own.patch(self._ref, {"spec": spec, **metadata}, resource_version=lease["metadata"]["resourceVersion"])
 
     def _spec(self, transitions: int) -> dict[str, Any]:
         now = self._time()
@@ -209,78 +234,10 @@ class Election:
         }
 
     def _time(self) -> str:
-        return _micro(self._clock.now())
+        return micro_time(self._clock.now())
 
 
-@dataclass(frozen=True)
-class Holder:
-    """The incident that holds a target. Namespace and name are what its Lease says, for people."""
-
-    uid: str
-    namespace: str
-    name: str
-
-
-class TargetLocks:
-    """One incident changes a target at a time (design, invariant 6). A lock does not expire: its incident frees it."""
-
-    def __init__(self, own: Cluster, namespace: str, clock: Clock) -> None:
-        self._own = own
-        self._namespace = namespace
-        self._clock = clock
-
-    async def lock(self, lease_name: str, incident: Holder) -> Holder | None:
-        """None once `incident` holds it (also when it did already), else who does. `Conflict`: freed this moment."""
-        try:
-            await self._own.create(self._lease(lease_name, incident))
-        except Conflict:
-            holder = await self.holder(lease_name)
-            if holder is None:
-                raise
-            return None if holder.uid == incident.uid else holder
-        return None
-
-    async def holder(self, lease_name: str) -> Holder | None:
-        """Who holds it; None when it is free."""
-        try:
-            return _holder(await self._own.get(self._ref(lease_name)))
-        except NotFound:
-            return None
-
-    async def unlock(self, lease_name: str, incident_uid: str) -> bool:
-        """Whether it was held by that incident, and now is free. Another's lock is left alone."""
-        with suppress(NotFound):
-            lease = await self._own.get(self._ref(lease_name))
-            if _holder(lease).uid == incident_uid:
-                await self._own.delete(self._ref(lease_name), resource_version=lease["metadata"]["resourceVersion"])
-                return True
-        return False
-
-    async def takeover(self, lease_name: str, held_by: str, incident: Holder) -> None:
-        """From the incident with UID `held_by`, which the caller knows to be over. `Conflict`: another holds it now."""
-        lease = await self._own.get(self._ref(lease_name))
-        if _holder(lease).uid != held_by:
-            raise Conflict("HolderChanged", f"lease/{lease_name} is held by {_holder(lease)}, expected {held_by}")
-        wanted = self._lease(lease_name, incident)
-        patch = {"metadata": {"annotations": wanted["metadata"]["annotations"]}, "spec": wanted["spec"]}
-        await self._own.patch(self._ref(lease_name), patch, resource_version=lease["metadata"]["resourceVersion"])
-
-    def _ref(self, lease_name: str) -> Ref:
-        return Ref(_API, "Lease", self._namespace, lease_name)
-
-    def _lease(self, lease_name: str, incident: Holder) -> Object:
-        spec = {"holderIdentity": incident.uid, "acquireTime": _micro(self._clock.now())}
-        return _lease(self._ref(lease_name), spec, {_INCIDENT: f"{incident.namespace}/{incident.name}"})
-
-
-def target_lease(uid: str) -> str:
-    """Name of the Lease that locks the object with this UID."""
-    if not uid:
-        raise Refused("Invalid", "a target without a UID cannot be locked: resolve it first")
-    return f"stanch-target-{uid}"
-
-
-def _lease(ref: Ref, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> Object:
+def lease_object(ref: Ref, spec: dict[str, Any], annotations: dict[str, str] | None = None) -> Object:
     metadata = {"name": ref.name, "namespace": ref.namespace, "labels": {"app.kubernetes.io/managed-by": "stanch"}}
     if annotations:
         metadata["annotations"] = annotations
@@ -291,11 +248,6 @@ def _transitions(lease: Object) -> int:
     return lease.get("spec", {}).get("leaseTransitions", 0)
 
 
-def _holder(lease: Object) -> Holder:
-    namespace, _, name = lease["metadata"].get("annotations", {}).get(_INCIDENT, "").partition("/")
-    return Holder(lease.get("spec", {}).get("holderIdentity", ""), namespace, name)
-
-
-def _micro(time: datetime) -> str:
+def micro_time(time: datetime) -> str:
     """MicroTime, the format of Lease times; informative only, nothing here reads them back."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

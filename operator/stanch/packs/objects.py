@@ -1,20 +1,16 @@
-"""What a pack needs from a store of objects, and the stores that acknowledge it: S3, GCS, Azure, memory."""
+"""What a pack needs from a store of objects, and how every one of them is read."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
-from stanch.engine.errors import Refused, Retryable
-from stanch.engine.paths import alternatives
+from stanch.engine.errors import NotFound, Refused
 from stanch.packs.failures import translated
-
-if TYPE_CHECKING:
-    from obstore import AsyncWritableFile
+from stanch.packs.settled import settled
 
 CHUNK = 256 * 1024
 
@@ -51,6 +47,18 @@ class Store(Protocol):
     def uri(self, prefix: str) -> str: ...
 
 
+async def holds(store: Store, key: str, data: bytes) -> bool:
+    """Writes it, when nothing is there; whether it then stands there with exactly this content."""
+    if await settled(store.create(key, data), key):
+        return True
+    try:
+        return await store.read(key, len(data)) == data
+    except Refused as refused:
+        if refused.reason == "TooLarge":
+            return False
+        raise
+
+
 class Reader:
     """Reading is the same everywhere."""
 
@@ -79,78 +87,8 @@ class Reader:
 
     async def exists(self, key: str) -> bool:
         try:
-            await obstore.head_async(self._store, key)
-        except FileNotFoundError:
+            with translated(key):
+                await obstore.head_async(self._store, key)
+        except NotFound:
             return False
         return True
-
-
-class Bucket(Reader):
-    """An object store: a put is durable when acknowledged, and seen whole or not at all."""
-
-    def __init__(self, store: ObjectStore, url: str) -> None:
-        super().__init__(store)
-        self._url = url.rstrip("/")
-
-    def uri(self, prefix: str) -> str:
-        return f"{self._url}/{prefix}"
-
-    async def create(self, key: str, data: bytes) -> bool:
-        with translated(key):
-            try:
-                await obstore.put_async(self._store, key, data, mode="create", use_multipart=False)
-            except AlreadyExistsError:
-                return False
-            return True
-
-    def upload(self, key: str, *, replace: bool = False) -> Upload:
-        return _Multipart(self, self._store, key, replace)
-
-
-class _Multipart:
-    """Object stores cannot complete a multipart upload only-if-absent through obstore: the free name is looked for
-    first.
-
-    Two writers of one path at the same moment could therefore meet, which the time stamps in the names rule out.
-    """
-
-    PART = 5 * 1024 * 1024  # the least that S3 takes
-
-    def __init__(self, reader: Reader, store: ObjectStore, key: str, replace: bool) -> None:
-        self._reader = reader
-        self._store = store
-        self._key = key
-        self._replace = replace
-        self._path = key
-        self._writer: AsyncWritableFile | None = None
-        self._failed = False
-
-    async def write(self, chunk: bytes) -> None:
-        with translated(self._key):
-            writer = await self._open()
-            self._failed = True  # what obstore sent of a chunk that failed is not known: until it is through, it is lost
-            await writer.write(chunk)
-            self._failed = False
-
-    async def publish(self) -> str:
-        if self._failed:
-            raise Retryable("StoreFailed", f"{self._key}: a part was not acknowledged, the file was not stored", after=5)
-        with translated(self._key):
-            writer = await self._open()
-            await writer.close()
-        return self._path
-
-    async def discard(self) -> None:
-        self._writer = None  # dropping it aborts the upload
-
-    async def _open(self) -> AsyncWritableFile:
-        if self._writer is None:
-            self._path = self._key if self._replace else await self._free()
-            self._writer = obstore.open_writer_async(self._store, self._path, buffer_size=self.PART, max_concurrency=1)
-        return self._writer
-
-    async def _free(self) -> str:
-        for path in alternatives(self._key):
-            if not await self._reader.exists(path):
-                return path
-        raise Refused("FileExists", f"{self._key}: the name and all its alternatives are taken")

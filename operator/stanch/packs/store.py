@@ -17,19 +17,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from obstore.exceptions import BaseError
-from obstore.store import MemoryStore, from_url
+from obstore.store import MemoryStore
 
 from stanch.domain.timeline import Entry, File, Head
 from stanch.engine.chain import decode, encode, entry_hash
 from stanch.engine.errors import Refused
 from stanch.engine.paths import alternatives, check_path, safe_name
 from stanch.engine.ports import Past, Writer
+from stanch.packs.bucket import Bucket, open_bucket
 from stanch.packs.chain import FOLDER, MAX_ENTRY, entry_path, entry_seq
 from stanch.packs.folder import Folder
 from stanch.packs.led import Leads, Led
 from stanch.packs.manifest import is_derived
-from stanch.packs.objects import Bucket, Store
+from stanch.packs.objects import Store, holds
+from stanch.packs.reach import Reach
 from stanch.packs.seal import seal
 from stanch.packs.settled import settled
 from stanch.packs.strays import capture_number
@@ -39,6 +40,7 @@ from stanch.packs.stream import Stream
 CLAIMS = "_names"
 MAX_UID = 128
 _A_DAY = 86400.0
+HERE = Reach()
 
 
 class StoredPack:
@@ -85,16 +87,7 @@ class StoredPack:
         return await seal(self._store, self._prefix, head, facts, at)
 
     async def _holds(self, path: str, data: bytes) -> bool:
-        """Writes it, when nothing is there; whether it then stands there with exactly this content."""
-        key = self._prefix + path
-        if await settled(self._store.create(key, data), key):
-            return True
-        try:
-            return await self._store.read(key, len(data)) == data
-        except Refused as refused:
-            if refused.reason == "TooLarge":
-                return False
-            raise
+        return await holds(self._store, self._prefix + path, data)
 
 
 class StoredPacks:
@@ -114,22 +107,19 @@ class StoredPacks:
         return (await self._store.read(key, MAX_UID)).decode("utf-8", "replace")
 
 
-def open_packs(url: str, leads: Leads = lambda: None) -> StoredPacks:
-    """The packs at a path, `file://`, `memory://`, or what obstore knows (`s3://bucket/prefix`, `gs://`, `az://`).
+def open_packs(url: str, leads: Leads = lambda: None, reach: Reach = HERE) -> StoredPacks:
+    return StoredPacks(open_store(url, reach), leads)
 
-    `Refused` (BadStore) for any other URL.
-    """
+
+def open_store(url: str, reach: Reach = HERE) -> Store:
+    """The store at a path, `file://`, `memory://`, or of `open_bucket`. `Refused` (BadStore) for any other URL."""
     if (folder := local_path(url)) is not None:
         store = Folder(folder)
         store.sweep(older_than=_A_DAY)
-        return StoredPacks(store, leads)
+        return store
     if url.startswith("memory:"):
-        return StoredPacks(Bucket(MemoryStore(), "memory://"), leads)
-    try:
-        return StoredPacks(Bucket(from_url(url), url), leads)
-    except (BaseError, ValueError) as error:
-        hint = "expected a folder, file://, s3://, gs:// or az://"
-        raise Refused("BadStore", f"{url}: {str(error).splitlines()[0]}; {hint}") from error
+        return Bucket(MemoryStore(), "memory://")
+    return open_bucket(url, reach)
 
 
 def local_path(uri: str) -> Path | None:

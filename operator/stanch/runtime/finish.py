@@ -10,7 +10,7 @@ from stanch.domain.incident import StepRecord
 from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Ref
 from stanch.engine.moves import Done, Mark, Outcome, Release, Seal, Sealed
-from stanch.kube.lease import target_lease
+from stanch.kube.locks import target_lease
 from stanch.packs.manifest import CAPTURES_BEGUN
 from stanch.runtime.case import Case
 from stanch.runtime.revert import owed_refs

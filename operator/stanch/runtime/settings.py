@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from stanch.packs.reach import Reach
 
 # The Lease in the operator's namespace whose holder leads.
 LEADER = "stanch-leader"
@@ -16,7 +18,7 @@ class LogFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """`namespaces` empty: all. `packs` is a URL (`s3://bucket/prefix`, `file:///packs`) or a folder.
+    """`namespaces` empty: all. `packs` is a URL (`s3://bucket/prefix`, `file:///packs`) or a folder, `reach` how it is reached.
 
     `kubeconfig` empty: the cluster that the process runs in; `context` empty: that file's current one. `operator_namespace`
     is where leases, plans and before-images lie. `workers` incidents are worked on at the same time.
@@ -24,6 +26,7 @@ class Settings:
 
     operator_namespace: str = "stanch-system"
     packs: str = "/var/lib/stanch/packs"
+    reach: Reach = field(default_factory=Reach)
     namespaces: tuple[str, ...] = ()
     kubeconfig: str = ""
     context: str = ""

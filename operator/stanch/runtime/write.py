@@ -31,7 +31,7 @@ from stanch.engine.moves import (
 )
 from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
-from stanch.kube.lease import target_lease
+from stanch.kube.locks import target_lease
 from stanch.runtime import case as cases
 from stanch.runtime.beside import both
 from stanch.runtime.case import Case

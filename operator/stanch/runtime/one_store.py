@@ -1,0 +1,68 @@
+"""Every replica must have the packs of the others: who leads next writes on where the last one stopped.
+
+What a leader writes to says its Lease, by the store's id (`packs.identity`), not by its path, which a volume of each pod's own
+has too. Beside a leader with another store nobody waits. After one, somebody may begin with another store while no open Incident
+has its evidence in the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from stanch.api.base import API_VERSION
+from stanch.domain.incident import TERMINAL
+from stanch.engine.errors import Refused
+from stanch.engine.ports import Cluster, Object
+from stanch.runtime.sweeper import key_of, wants_tick
+
+ANNOTATION = "stanch.dev/packs"
+# Of the incidents, in what a person is told.
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class OneStore:
+    """`Terms` of the election. `url` and `store` are this process's own; `store` empty: it could not be asked for its id, which
+    keeps nobody from leading, for what is owed is taken back without a pack, too."""
+
+    own: Cluster
+    namespaces: tuple[str, ...]
+    url: str
+    store: str
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return {ANNOTATION: self.store} if self.store else {}
+
+    async def admits(self, lease: Object, *, held: bool) -> None:
+        metadata = lease["metadata"]
+        other = (metadata.get("annotations") or {}).get(ANNOTATION, "")
+        if not (self.store and other) or other == self.store:
+            return
+        if held:
+            raise Refused("PacksNotShared", self._beside(lease["spec"].get("holderIdentity", "")))
+        if left := [key async for key in self._left()]:
+            raise Refused("PacksElsewhere", self._after(left, f"lease -n {metadata['namespace']} {metadata['name']}"))
+
+    def _beside(self, leader: str) -> str:
+        return (
+            f"{self.url} is another evidence store than the one that {leader}, which leads, writes to: several replicas need one"
+            " store for all, an object store (--packs s3://bucket/prefix) or a volume that is ReadWriteMany; one replica alone may"
+            " have a volume of its own. To change the store, scale to 0 replicas first"
+        )
+
+    def _after(self, left: list[str], lease: str) -> str:
+        named = ", ".join(left[:NAMED]) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
+        return (
+            f"{self.url} is not the evidence store that stanch had before, and there lies what {named} began: give it that store"
+            f" back. If it is lost, go on without it: kubectl annotate {lease} {ANNOTATION}-"
+        )
+
+    async def _left(self) -> AsyncIterator[str]:
+        """Incidents that are not over, or not sealed, and have a pack."""
+        for namespace in self.namespaces or ("",):
+            async for obj in self.own.list(API_VERSION, "Incident", namespace):
+                status = obj.get("status") or {}
+                if (status.get("pack") or {}).get("uri") and (wants_tick(obj) or status.get("phase") not in TERMINAL):
+                    yield "/".join(key_of(obj))
