@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from tests.chart import places
+from tests.chart import places, replicas
 from tests.chart.namespaces import COMPONENT, ENV, VALUE, watched
 from tests.chart.source import ROOT, File, Object, every, files, identity, place
-from tests.chart.template import Inline, template, when
+from tests.chart.template import Inline, Lines, template, when
 
 # Folders of the checkout that hold a kustomization, and what their files are called in the chart.
 FOLDERS = {
@@ -82,10 +82,13 @@ def text_of_one(document: Object, objects: Mapping[str, Object]) -> str:
         holder[key][lines] = None
     if name in (places.OPERATOR, places.LEAVING):
         holder, key = place(made, ENV)
-        holder[key][:0] = watched().variables
+        also = replicas.variables() if name == places.OPERATOR else ()
+        holder[key][:0] = (*watched().variables, *also)
     if told := places.annotations(document):
         made["metadata"]["annotations"] = {**made["metadata"].get("annotations", {}), **told}
     text = "---\n" + in_release(made)
+    if name == places.OPERATOR:
+        text = replicas.refused() + text
     for condition in conditions(document):
         text = when(condition, text)
     return text
@@ -95,11 +98,13 @@ def conditions(document: Object) -> Iterator[str]:
     for key in (document["kind"], identity(document)):
         if key in places.SWITCHES:
             yield f"$.Values.{places.SWITCHES[key]}"
+    if identity(document) == places.CLAIM:
+        yield f"not {replicas.URL}"
     if identity(document) in watched().without:
         yield f"not {VALUE}"
 
 
-def put(document: Object, path: str, inline: Inline) -> None:
+def put(document: Object, path: str, inline: Inline | Lines) -> None:
     holder, key = place(document, path)
     holder[key] = inline
 

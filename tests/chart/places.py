@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.chart import replicas
 from tests.chart.source import Object, at
 from tests.chart.template import Inline, Lines
 
@@ -46,6 +47,7 @@ TEXT = {"type": "string"}
 GIVEN = {"type": "string", "minLength": 1}
 YES_OR_NO = {"type": "boolean"}
 NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}
+MODES = {"enum": ["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]}
 QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
 LABELS = {"type": "object", "additionalProperties": TEXT}
 
@@ -79,6 +81,16 @@ def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
         Value("image.pullPolicy", policy, {"enum": ["Always", "IfNotPresent", "Never"]}, ""),
         Value("image.pullSecrets", [], listed(closed({"name": GIVEN})), "For a registry that asks who you are: [{name: …}]."),
         Value("watch.namespaces", [], listed(NAME), "Whose Incidents it works on; they must be there. Empty: all."),
+        Value(
+            "replicas", at(operator, "spec.replicas"), {"enum": [1, 2, 3]}, "One leads. Several need packs.url, or ReadWriteMany."
+        ),
+        Value("packs.url", "", TEXT, "s3://bucket/prefix: the evidence in a bucket, and no volume."),
+        Value("packs.region", "", TEXT, "Of the bucket."),
+        Value("packs.endpoint", "", TEXT, "https://host:port of an S3 server of your own."),
+        Value(
+            "packs.secret", "", TEXT, "With AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Empty: stanch-packs, where it is there."
+        ),
+        Value("packs.accessMode", at(claim, "spec.accessModes.0"), MODES, "Of the volume."),
         Value("packs.size", at(claim, "spec.resources.requests.storage"), GIVEN, "Of the volume with the evidence."),
         Value("packs.storageClass", "", TEXT, "Empty: the cluster's default. Let its volumes be retained."),
         Value("resources", at(operator, f"{CONTAINER}.resources"), closed({"requests": QUANTITIES, "limits": QUANTITIES}), ""),
@@ -97,8 +109,9 @@ def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
     )
 
 
-def changes(objects: Mapping[str, Object]) -> dict[str, dict[str, Inline]]:
+def changes(objects: Mapping[str, Object]) -> dict[str, dict[str, Inline | Lines]]:
     """By object and path, what stands there instead."""
+    operator = objects[OPERATOR]
     reference = 'printf "%s%s%s" .repository (ternary "@" ":" (hasPrefix "sha256:" .tag)) .tag | quote'
     image = {
         f"{CONTAINER}.image": Inline(f"{{{{ with $.Values.image }}}}{{{{ {reference} }}}}{{{{ end }}}}"),
@@ -110,9 +123,17 @@ def changes(objects: Mapping[str, Object]) -> dict[str, dict[str, Inline]]:
             f"{POD}.priorityClassName": value("priorityClass.name"),
             **image,
             f"{CONTAINER}.resources": value("resources"),
+            "spec.replicas": value("replicas"),
+            "spec.strategy": replicas.strategy(at(operator, "spec.strategy")),
+            f"{CONTAINER}.env.2.value": replicas.url(at(operator, f"{CONTAINER}.env.2.value")),
+            f"{CONTAINER}.volumeMounts.0": replicas.on_a_volume(at(operator, f"{CONTAINER}.volumeMounts.0")),
+            f"{POD}.volumes.0": replicas.on_a_volume(at(operator, f"{POD}.volumes.0")),
+        },
+        CLAIM: {
+            "spec.accessModes.0": value("packs.accessMode"),
+            "spec.resources.requests.storage": value("packs.size"),
         },
         LEAVING: {**image, f"{CONTAINER}.args.3": value("uninstall.timeout")},
-        CLAIM: {"spec.resources.requests.storage": value("packs.size")},
         SCRAPE: {"metadata.labels": labels(objects[SCRAPE], "serviceMonitor.labels")},
         ALERTS: {"metadata.labels": labels(objects[ALERTS], "prometheusRule.labels")},
     }
@@ -121,7 +142,11 @@ def changes(objects: Mapping[str, Object]) -> dict[str, dict[str, Inline]]:
 def additions() -> dict[str, dict[str, Lines]]:
     """By object and path of a map, what is added to it where a value is given."""
     return {
-        OPERATOR: {POD: given("image.pullSecrets", "imagePullSecrets")},
+        OPERATOR: {
+            "spec": replicas.ready_seconds(),
+            POD: Lines(f"{given('image.pullSecrets', 'imagePullSecrets').text}\n{replicas.spread()}"),
+            CONTAINER: replicas.credentials(),
+        },
         LEAVING: {POD: given("image.pullSecrets", "imagePullSecrets")},
         CLAIM: {"spec": given("packs.storageClass", "storageClassName")},
     }

@@ -26,6 +26,7 @@ HOOK = "helm.sh/hook"
 # What the chart adds to objects, and nothing else.
 ADDED = {POLICY, HOOK, *(f"{HOOK}-{what}" for what in ("weight", "delete-policy", "output-log-policy"))}
 WATCH = f"watch.namespaces={{{EXAMPLE}}}"
+HA = ("replicas=2", "packs.url=s3://aureus-evidence/stanch", "packs.region=eu-central-1")
 MONITORING = "serviceMonitor.create=true,prometheusRule.create=true"
 ALERTS = ("ServiceMonitor", "PrometheusRule")
 Helm = Callable[..., str]
@@ -90,7 +91,32 @@ def test_with_monitoring_it_is_the_overlay_with_that_component(cluster: Any, cha
     assert found == kustomized(cluster, tmp_path)
 
 
-@pytest.mark.parametrize(("values", "golden"), [((), "cluster-wide"), ((WATCH,), "single-namespace")])
+def in_order(found: dict[tuple[str, str, str], Object]) -> dict[tuple[str, str, str], Object]:
+    """With the operator's variables by name: kustomize moves those that a patch touches to the front."""
+    container(found)["env"].sort(key=lambda variable: variable["name"])
+    return found
+
+
+def test_with_two_replicas_and_a_bucket_it_is_the_overlay_high_availability(cluster: Any, chart: Any) -> None:
+    overlay = kustomized(cluster, MANIFESTS / "overlays" / "high-availability")
+    assert in_order(by_name(chart(*HA))) == in_order(overlay)
+
+
+def test_with_two_replicas_and_a_shared_volume_it_is_the_overlay_with_those_components(
+    cluster: Any, chart: Any, tmp_path: Path
+) -> None:
+    names = ("overlays/cluster-wide", "components/high-availability", "components/shared-volume")
+    base, *parts = (os.path.relpath(MANIFESTS / name, tmp_path.resolve()) for name in names)
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": parts}))
+    assert by_name(chart("replicas=2", "packs.accessMode=ReadWriteMany")) == kustomized(cluster, tmp_path)
+
+
+def test_several_replicas_with_a_volume_each_are_refused(chart: Any) -> None:
+    with pytest.raises(ClusterError, match=r"several need one place for the evidence: packs\.url"):
+        chart("replicas=2")
+
+
+@pytest.mark.parametrize(("values", "golden"), [((), "cluster-wide"), ((WATCH,), "single-namespace"), (HA, "high-availability")])
 def test_it_grants_what_was_reviewed_and_nothing_else(chart: Any, values: tuple[str, ...], golden: str) -> None:
     assert rights(chart(*values)) == reviewed(golden)
 
@@ -160,7 +186,8 @@ def test_every_other_value_stands_where_it_belongs(chart: Any) -> None:
     found = by_name(chart(
         "image.repository=registry.example.org/stanch", "image.tag=sha256:ab", "image.pullPolicy=Always",
         "image.pullSecrets[0].name=mine", "packs.size=1Ti", "packs.storageClass=fast", "priorityClass.name=urgent",
-        "resources.limits.memory=2Gi", MONITORING, "serviceMonitor.labels.release=a", "prometheusRule.labels.release=b",
+        "resources.limits.memory=2Gi",
+        "packs.accessMode=ReadWriteOncePod", MONITORING, "serviceMonitor.labels.release=a", "prometheusRule.labels.release=b",
         namespace="123",
     ))  # fmt: skip
     pod = found["Deployment", "123", "stanch"]["spec"]["template"]["spec"]
@@ -168,16 +195,28 @@ def test_every_other_value_stands_where_it_belongs(chart: Any) -> None:
     assert container(found)["image"] == "registry.example.org/stanch@sha256:ab"
     assert container(found)["imagePullPolicy"] == "Always" and container(found)["resources"]["limits"]["memory"] == "2Gi"
     claim = found["PersistentVolumeClaim", "123", "stanch-packs"]["spec"]
-    assert claim["storageClassName"] == "fast" and claim["resources"]["requests"] == {"storage": "1Ti"}
+    assert (
+        claim["accessModes"] == ["ReadWriteOncePod"]
+        and claim["storageClassName"] == "fast"
+        and claim["resources"]["requests"] == {"storage": "1Ti"}
+    )
     assert ("PriorityClass", "", "urgent") in found
     labels = [found[kind, "123", "stanch"]["metadata"]["labels"] for kind in ALERTS]
     assert labels == [{"app.kubernetes.io/part-of": "stanch", "release": value} for value in ("a", "b")]
     assert NAMESPACE not in yaml.safe_dump(list(found.values())), "everything is in the namespace of the release"
 
 
+def test_a_server_of_one_s_own_and_its_secret_are_told_to_the_operator(chart: Any) -> None:
+    made = by_name(chart(*HA, "packs.endpoint=https://s3.example.org:9000", "packs.secret=mine"))
+    assert {"name": "STANCH_PACKS_ENDPOINT", "value": "https://s3.example.org:9000"} in container(made)["env"]
+    assert container(made)["envFrom"] == [{"secretRef": {"name": "mine", "optional": True}}]
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
+        ("replicas=0", "/replicas"),
+        ("packs.accessMode=ReadOnlyMany", "/packs/accessMode"),
         ("image.tga=1", "tga"),
         ("networkpolicy.create=false", "networkpolicy"),
         ("image.tag=1", "/image/tag"),
