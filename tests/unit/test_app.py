@@ -18,6 +18,9 @@ from aiohttp import web
 from stanch.app import HANGS_AFTER, Operator, legible
 from stanch.engine.errors import Refused, Retryable
 from stanch.engine.figures import Past
+from stanch.packs.reach import Reach
+from stanch.packs.store import open_store
+from stanch.runtime.one_store import ANNOTATION
 from stanch.runtime.overdue import Overdue
 from stanch.runtime.settings import Settings
 from stanch.runtime.sweeper import Sweeper
@@ -105,6 +108,31 @@ async def test_a_new_leader_that_cannot_read_the_decisions_tries_until_it_can(tm
     assert not faults
     # The incidents that are being mitigated are read after them, for the guards, and after these the sweeper and the watch read.
     assert seen.count("decisions") == 4 and "incidents" not in seen[: seen.index("decisions") + 4]
+
+
+async def test_who_has_other_packs_than_the_leader_ends(tmp_path: Path) -> None:
+    kinds = [{"name": "leases", "kind": "Lease", "namespaced": True}]
+    spec = {"holderIdentity": "another", "leaseDurationSeconds": 15, "leaseTransitions": 1}
+    metadata = {"name": "stanch-leader", "namespace": "stanch-system", "resourceVersion": "1", "uid": "u"}
+    lease = {"metadata": {**metadata, "annotations": {ANNOTATION: "of another folder"}}, "spec": spec}
+
+    async def handle(request: web.Request) -> web.Response:
+        assert request.method == "GET", "it writes nothing"
+        return web.json_response(lease if "/leases/" in request.path else {"resources": kinds})
+
+    async with serving(handle) as server:
+        operator = Operator(settings(tmp_path, server))
+        with pytest.raises(Refused, match=r"PacksNotShared: .*/packs is another .* than the one that another, which leads"):
+            await asyncio.wait_for(operator.run(), 20)
+
+
+async def test_packs_that_cannot_be_asked_for_their_id_keep_nobody_from_leading(tmp_path: Path) -> None:
+    operator = Operator(settings(tmp_path, "http://127.0.0.1:1"))
+    reach = Reach(endpoint="http://127.0.0.1:1", region="eu")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_SKIP_SIGNATURE", "true")
+        assert await operator.known(open_store("s3://bucket/packs", reach)) == ""
+    assert await operator.known(open_store(str(tmp_path / "packs"))) != ""
 
 
 async def test_who_loses_the_lease_before_the_decisions_were_read_ends(tmp_path: Path) -> None:
