@@ -13,6 +13,7 @@ from tests.unit.api_examples import playbook
 
 SETTINGS = {"name": "settings", "kind": "ConfigMap", "objectName": "settings"}
 WEB = {"name": "web", "kind": "Deployment", "objectName": "web"}
+BINDING = {"name": "deployers", "kind": "RoleBinding", "objectName": "deployers"}
 JOBS = {"name": "worker", "kind": "StatefulSet", "objectName": "worker"}
 
 
@@ -24,7 +25,8 @@ def granted(**action: Any) -> dict[tuple[str, str], list[Grant]]:
         "steps": [{"name": "step", "expect": "it helps", **action}],
         "verify": [{"rollout": {"target": "web"}}],
     }
-    spec |= {"targets": [SETTINGS, WEB, JOBS], "options": [option], "evidence": {"collect": [{"describe": {"target": "web"}}]}}
+    targets = [SETTINGS, WEB, JOBS, BINDING]
+    spec |= {"targets": targets, "options": [option], "evidence": {"collect": [{"describe": {"target": "web"}}]}}
     found: dict[tuple[str, str], list[Grant]] = {}
     for grant in grants(PlaybookSpec.model_validate(spec), "shop"):
         found.setdefault((grant.group, grant.resource), []).append(grant)
@@ -89,3 +91,14 @@ def test_what_does_nothing_needs_nothing(action: Any) -> None:
     bare = granted(setConfig={"target": "settings", "data": {"a": "b"}})
     found = granted(**action)
     assert not patched(found, "configmaps") and found.keys() <= bare.keys()
+
+
+@pytest.mark.requirement("A-12")
+@pytest.mark.parametrize(("kind", "read"), [("Role", ("bind", "get")), ("ClusterRole", ("bind",))])
+def test_access_is_given_back_by_bind_on_its_one_role(kind: str, read: tuple[str, ...]) -> None:
+    found = granted(revokeAccess={"target": "deployers", "role": {"kind": kind, "name": "deployer"}})
+    group = "rbac.authorization.k8s.io"
+    assert found[group, f"{kind.lower()}s"] == [Grant(group, f"{kind.lower()}s", read, ("deployer",), ())]
+    wide, single = found[group, "rolebindings"]
+    assert (wide.verbs, wide.names) == (("create",), ()) and "of roles that it may bind only" in wide.why[0]
+    assert (single.verbs, single.names) == (("delete", "get", "patch"), ("deployers",))

@@ -10,6 +10,7 @@ from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound, Refused, Retryable
 from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object
+from tests.contract.suite_bindings import BindingContract
 from tests.contract.suite_cluster import THING, ClusterContract, deployment, ref, thing
 from tests.contract.suite_exec import FILL, IGNORE, SPEAK, ZEROES, ExecContract, ExecRefusals
 from tests.unit.memory import Crash, MemoryClusters, MemoryServer, NotModelled, custom
@@ -76,7 +77,7 @@ def world() -> MemoryWorld:
     return MemoryWorld()
 
 
-class TestMemoryCluster(ClusterContract, ExecRefusals):
+class TestMemoryCluster(ClusterContract, ExecRefusals, BindingContract):
     pass
 
 

@@ -120,8 +120,9 @@ class GatedCluster:
         op = Op("read", f"dry-run create {named(body)}") if dry_run else Op("write", f"create {named(body)}")
         return await self._passage.do(op, lambda: self._cluster.create(body, dry_run=dry_run))
 
-    async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
-        await self._passage.do(Op("write", f"delete {ref}"), lambda: self._cluster.delete(ref, resource_version=resource_version))
+    async def delete(self, ref: Ref, *, dry_run: bool = False, **how: str) -> None:
+        op = Op("read", f"dry-run delete {ref}") if dry_run else Op("write", f"delete {ref}")
+        await self._passage.do(op, lambda: self._cluster.delete(ref, dry_run=dry_run, **how))
 
     async def log(self, pod: Ref, container: str, **how: Any) -> AsyncIterator[bytes]:
         await self._passage.do(Op("read", f"log {pod}"), _nothing)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from stanch.actions.ask_person import ASK_PERSON
 from stanch.actions.exec import EXEC
 from stanch.actions.http import HTTP
+from stanch.actions.revoke_access import REVOKE_ACCESS
 from stanch.actions.rollout_pause import ROLLOUT_PAUSE
 from stanch.actions.rollout_restart import ROLLOUT_RESTART
 from stanch.actions.rollout_resume import ROLLOUT_RESUME
@@ -37,6 +38,7 @@ ACTIONS = by_name(
     SCALE,
     SET_CONFIG,
     SET_ENV,
+    REVOKE_ACCESS,
     EXEC,
     HTTP,
     RUN_JOB,

@@ -32,7 +32,7 @@ from stanch.engine.parts import Action, CheckKind, SourceKind
 ONE_WAY = "a target has exactly one of objectName, nameFrom, selector"
 ONE_OBJECT = "maxCount above 1 needs a selector"
 
-WRONG_GROUP = "apiVersion is apps/v1, for a ConfigMap v1"
+WRONG_GROUP = "apiVersion is apps/v1, for a ConfigMap v1, for a RoleBinding rbac.authorization.k8s.io/v1"
 UNIQUE = "the names of an option's checks are unique"
 DEPLOY = "lastDeploy is a fact that stanch finds by itself"
 LAST = "options that are a last resort stand after all others"
@@ -43,7 +43,9 @@ LAST_STAND_LAST = (
 
 # `${…}` with plain text around it. It is filled in as data, and the whole must then be the name of an object.
 NAME_TEMPLATE = r"^([-a-z0-9.]|\$\{[^{}$]{1,200}\})+$"
-GROUPS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ConfigMap": "v1"}
+RBAC = "rbac.authorization.k8s.io/v1"
+GROUPS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ConfigMap": "v1", "RoleBinding": RBAC}
+OF_KIND = f"self.kind == 'ConfigMap' ? 'v1' : self.kind == 'RoleBinding' ? '{RBAC}' : 'apps/v1'"
 
 
 class Match(Spec):
@@ -81,15 +83,15 @@ class Target(Spec):
                 ONE_WAY,
             ),
             rule("has(self.selector) || self.maxCount == 1", ONE_OBJECT),
-            rule("!has(self.apiVersion) || (self.kind == 'ConfigMap') == (self.apiVersion == 'v1')", WRONG_GROUP),
+            rule(f"!has(self.apiVersion) || self.apiVersion == ({OF_KIND})", WRONG_GROUP),
         )
     )
 
     name: Name = Field(description="Name of the target in this playbook.")
-    api_version: Literal["apps/v1", "v1"] | None = Field(
+    api_version: Literal["apps/v1", "v1", "rbac.authorization.k8s.io/v1"] | None = Field(
         default=None, description="API version of the object; left out: that of its kind."
     )
-    kind: Literal["Deployment", "StatefulSet", "DaemonSet", "ConfigMap"] = Field(description="Kind of the object.")
+    kind: Literal["Deployment", "StatefulSet", "DaemonSet", "ConfigMap", "RoleBinding"] = Field(description="Kind of the object.")
     object_name: ObjectName | None = Field(default=None, description="Name of the object in the cluster.")
     name_from: Annotated[str, Field(min_length=1, max_length=253, pattern=NAME_TEMPLATE)] | None = Field(
         default=None,

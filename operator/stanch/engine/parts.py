@@ -26,6 +26,9 @@ class EffectClass(StrEnum):
     at_most_once = "atMostOnce"
 
 
+# Annotation of the mark by which a new leader moves a target's version on: no write of the old one gets in after it.
+EPOCH = "stanch.dev/epoch"
+
 # What was measured, or printed by a command: typed once, by its source.
 Value = str | int | float | bool
 
@@ -53,8 +56,8 @@ class Before:
 
 @dataclass(frozen=True)
 class Change:
-    """What an action is about to write: one merge patch on one object, the whole object that it creates, or (`atMostOnce`) what
-    it is about to send, without secrets.
+    """What an action is about to write: one merge patch on one object, the whole object that it creates, the one that it
+    deletes as it is to be given back (`uidPrecondition`), or (`atMostOnce`) what it is about to send, without secrets.
 
     `summary` tells a person what it does ("revision 3 -> 2, image app:v2 -> app:v1"); `why` how a choice was made
     ("revision 2 is marked stable by annotation").
@@ -96,9 +99,12 @@ class Action:
 
     `kinds`: of the target that it must be given; empty: it has no target. `read` comes before `plan`, as the playbook's
     ServiceAccount. `apply` performs the change: by compare-and-swap on the version given (`cas`), by create (`namedCreate`),
-    or at once (`atMostOnce`). `observe` tells by its token whether the write is on the object (`cas`, `namedCreate`).
+    by deletion of that UID and version (`uidPrecondition`), or at once (`atMostOnce`). `observe` tells by its token whether the
+    write is on the object (`cas`, `namedCreate`).
     `inverse(before, change, seen, token)` is three-way: the change that takes `change` back from the object `seen`, bearing
-    `token`; None where there is nothing left to take back; raises `RevertConflict`. Absent: `irreversible` says why.
+    `token`; None where there is nothing left to take back; raises `RevertConflict`. What was deleted (`uidPrecondition`) is
+    looked for by its name: `seen` is empty where there is none, and the change then is to create it. Absent: `irreversible`
+    says why.
     `settle` is asked until a step that goes on by itself is over; absent: it is over once written.
     `stays`: how long at least what it creates is there (`namedCreate`); an older intent whose object is not there says nothing.
     `consumers`: name of the parameter that lists targets to restart afterwards (steps of their own); empty: it has none.

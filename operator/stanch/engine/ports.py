@@ -94,7 +94,7 @@ class Cluster(Protocol):
     async def create(self, body: Object, *, dry_run: bool = False) -> Object:
         """Creates; `Conflict` with reason AlreadyExists when the name is taken."""
 
-    async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
+    async def delete(self, ref: Ref, *, resource_version: str = "", dry_run: bool = False) -> None:
         """Deletes, preconditioned on `ref.uid` and `resource_version` where set. Absent already: `NotFound`."""
 
     def log(

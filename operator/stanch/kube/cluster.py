@@ -120,13 +120,15 @@ class ApiCluster:
         query = {**_STRICT, **_dry(dry_run)}
         return await self._api.json(self._request("POST", resource.collection(namespace), doing, query=query, body=body))
 
-    async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
+    async def delete(self, ref: Ref, *, resource_version: str = "", dry_run: bool = False) -> None:
         await self._vouch()
         options = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Background",
             "preconditions": _preconditions(ref, resource_version),
+            # Said in the body: where there is one, the server does not look at the query.
+            **({"dryRun": ["All"]} if dry_run else {}),
         }
         await self._on_same(ref, self._request("DELETE", await self._path(ref), f"delete {_place(ref)}", body=options))
 

@@ -18,6 +18,8 @@ _RBAC_DENIAL = re.compile(r"cannot \S+ (resource|path)")
 # The API server's words where its way to a backend or a kubelet ended before anything was sent: no endpoint (registry/core/
 # service), no connection (Go's net.OpError), an upgrade that was not granted (client-go).
 _NO_WAY = re.compile(r"no endpoints available for service|dial tcp|unable to upgrade connection")
+# registry/rbac: who writes a binding needs `bind` on its role, or all that the role permits.
+_ESCALATION = "attempting to grant RBAC permissions not currently held"
 _INVALID = frozenset({400, 405, 406, 413, 415, 422})
 _LONGEST_WAIT = 60.0
 # Who is told to come back at once, again and again, would do nothing else.
@@ -107,6 +109,9 @@ def _forbidden(message: str, status: Mapping[str, Any]) -> Refused:
         return Refused("NamespaceTerminating", message)
     if _RBAC_DENIAL.search(message):
         message += ". A Role with that verb on that resource is missing (for a playbook's ServiceAccount, `stanch rbac` prints it)"
+    if _ESCALATION in message:
+        # What follows lists all that the role permits.
+        message = f"{message.partition(_ESCALATION)[0]}{_ESCALATION}. Missing is `bind` on that role (`stanch rbac` prints it)"
     return Refused("Forbidden", message)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
+from stanch.domain.plan import Plan, Source, Target
 from stanch.engine.chain import canonical
+from stanch.engine.closing import effected
 from stanch.engine.moves import Capture, Captured, Outcome
-from stanch.engine.parts import Reading
+from stanch.engine.parts import EffectClass, Reading
 from stanch.engine.turn import spelled
 from stanch.evidence.capture import Place, planned
 from stanch.evidence.capture import capture as collect
@@ -21,7 +23,7 @@ async def capture(world: World, case: Case, effect: Capture) -> Outcome:
     plan = case.plan
     cluster = world.clusters.acting_as(plan.namespace, plan.service_account)
     place = Place(cluster, case.pack, world.clock, plan.namespace, effect.label)
-    sources = planned(plan.evidence.sources, plan.targets)
+    sources = planned(*left(world, case, plan))
     try:
         async with asyncio.TaskGroup() as both:
             collecting = both.create_task(collect(sources, place, effect.budget))
@@ -31,6 +33,16 @@ async def capture(world: World, case: Case, effect: Capture) -> Outcome:
         raise group.exceptions[0] from group
     result = collecting.result()
     return Captured(result.at, result.files, result.bytes, tuple(result.missing), result.listing, reading.result())
+
+
+def left(world: World, case: Case, plan: Plan) -> tuple[tuple[Source, ...], tuple[Target, ...]]:
+    """Sources and targets, but for those that this incident itself has taken away: the step's before-image has them whole."""
+    ours = f"{plan.incident_uid}/{plan.attempt}/"
+    records = (record for record in case.status.steps if effected(record) and record.token.startswith(ours))
+    done = [plan.step(record.option, record.name) for record in records]
+    away = {step.target for step in done if world.actions[step.action].effect_class is EffectClass.uid_precondition}
+    sources = tuple(source for source in plan.evidence.sources if source.target not in away)
+    return sources, tuple(target for target in plan.targets if target.name not in away)
 
 
 async def baseline(world: World, case: Case, effect: Capture) -> Mapping[str, Reading]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import yaml
 
 from stanch.domain.plan import Option, Plan, Step
-from stanch.engine.errors import Refused
+from stanch.engine.errors import Conflict, Refused
 from stanch.engine.parts import Action, Before, Change, EffectClass, Stage
 from stanch.engine.ports import Cluster, Object
 from stanch.evidence.writing import DUMPER
@@ -70,8 +70,19 @@ async def dry_create(cluster: Cluster, change: Change) -> Object:
     return await cluster.create(dict(change.patch), dry_run=True)
 
 
+async def dry_delete(cluster: Cluster, change: Change) -> Object:
+    """What may not be given back is not taken away: that it is there still is the last thing that speaks against creating it."""
+    await cluster.delete(change.ref, dry_run=True)
+    try:
+        await cluster.create(dict(change.patch), dry_run=True)
+    except Conflict as failure:
+        if failure.reason != "AlreadyExists":
+            raise
+    return {}
+
+
 # Of the others nobody can tell beforehand whether they would be admitted (invariant 14).
-PROVABLE = {EffectClass.cas: dry_patch, EffectClass.named_create: dry_create}
+PROVABLE = {EffectClass.cas: dry_patch, EffectClass.named_create: dry_create, EffectClass.uid_precondition: dry_delete}
 
 
 def preview(before: Object, after: Object, summary: str, why: str) -> str:
@@ -83,5 +94,5 @@ def preview(before: Object, after: Object, summary: str, why: str) -> str:
 
 def readable(obj: Object) -> list[str]:
     metadata = {key: value for key, value in obj.get("metadata", {}).items() if key not in NOISE}
-    content = {key: obj[key] for key in ("spec", "data") if key in obj}
+    content = {key: obj[key] for key in ("spec", "data", "roleRef", "subjects") if key in obj}
     return yaml.dump({"metadata": metadata, **(content or {"spec": {}})}, Dumper=DUMPER, sort_keys=True).splitlines()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stanch.domain.incident import RevertRecord
@@ -22,7 +22,7 @@ from stanch.engine.moves import (
     WriteRevert,
     Written,
 )
-from stanch.engine.parts import Action, Before, Change, RevertConflict, Stage
+from stanch.engine.parts import Action, Before, Change, EffectClass, RevertConflict, Stage
 from stanch.engine.ports import Object
 from stanch.runtime import case as cases
 from stanch.runtime.case import Case
@@ -46,6 +46,11 @@ class Debt:
     def token(self) -> str:
         """Marks the write that takes back; of the step's own token, so that it is the same after a crash."""
         return self.record.token + SUFFIX
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the step deleted its object: taking it back creates another one of that name."""
+        return self.action.effect_class is EffectClass.uid_precondition
 
 
 async def recall(world: World, case: Case, effect: PrepareRevert | WriteRevert) -> Debt:
@@ -73,7 +78,7 @@ async def prepare_revert(world: World, case: Case, effect: PrepareRevert) -> Out
         if holder := await lock(world, case, debt.record.ref):
             where = f"{holder.namespace}/{holder.name}"
             return Later(LOCKED, f"{debt.record.ref} is being changed by incident {where}", BUSY_RETRY)
-        seen = await debt.stage.cluster.get(debt.record.ref)
+        seen = await there(debt)
         change = await taking_back(debt, seen)
     except RevertConflict as conflict:
         return Contested(str(conflict))
@@ -83,9 +88,20 @@ async def prepare_revert(world: World, case: Case, effect: PrepareRevert) -> Out
         return await abandoned(world, case, failure)
     if change is None:
         return Unneeded("nothing of it is left to take back")
-    version = seen["metadata"]["resourceVersion"]
+    version = seen["metadata"]["resourceVersion"] if seen else ""
     case.prepared = cases.Prepared(debt.token, version, Before(seen), change)
     return Prepared(version, "", change.summary)
+
+
+async def there(debt: Debt) -> Object:
+    """What is to be taken back from. What was deleted is looked for by its name: {} where there is none."""
+    ref = debt.record.ref
+    if not debt.deleted:
+        return await debt.stage.cluster.get(ref)
+    try:
+        return await debt.stage.cluster.get(replace(ref, uid=""))
+    except NotFound:
+        return {}
 
 
 async def taking_back(debt: Debt, seen: Object) -> Change | None:
@@ -110,6 +126,8 @@ async def write_revert(world: World, case: Case, effect: WriteRevert) -> Outcome
         debt = await recall(world, case, effect)
         prepared = case.prepared
         fresh = prepared if prepared is not None and prepared.token == debt.token and not effect.fence else None
+        if debt.deleted:
+            return await give_back(debt, fresh)
         cluster, ref = debt.stage.cluster, debt.record.ref
         seen = await cluster.get(ref) if fresh else await fence(cluster, ref, world.epoch(), effect.resource_version)
         if debt.action.observe(seen, debt.token):
@@ -117,6 +135,8 @@ async def write_revert(world: World, case: Case, effect: WriteRevert) -> Outcome
         if fresh is None or essence(seen) != essence(fresh.before.target):
             return Stale("it was not written, or the object was changed meanwhile")
         done = await debt.action.apply(debt.stage, fresh.change, seen["metadata"]["resourceVersion"])
+    except RevertConflict as conflict:
+        return Stale(str(conflict))
     except Conflict as failure:
         return Stale(failure.message)
     except NotFound as failure:
@@ -124,6 +144,18 @@ async def write_revert(world: World, case: Case, effect: WriteRevert) -> Outcome
     except Refused as failure:
         return await abandoned(world, case, failure)
     return Written(done.summary, found=False)
+
+
+async def give_back(debt: Debt, fresh: cases.Prepared | None) -> Outcome:
+    """Created anew. It bears no token, for it is to be as it was: one of that content being there is all that is wanted,
+    whoever made it. A name is taken once, so no leader need be fenced."""
+    if seen := await there(debt):
+        await taking_back(debt, seen)
+        return Written("observed by its name", found=True)
+    if fresh is None:
+        return Stale("it was not created")
+    await debt.stage.cluster.create(dict(fresh.change.patch))
+    return Written(fresh.change.summary, found=False)
 
 
 def owed_refs(case: Case) -> dict[str, Ref]:

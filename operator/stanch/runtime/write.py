@@ -29,18 +29,18 @@ from stanch.engine.moves import (
     Write,
     Written,
 )
-from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
+from stanch.engine.parts import EPOCH, Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.locks import target_lease
 from stanch.runtime import case as cases
 from stanch.runtime.beside import both
 from stanch.runtime.case import Case
 from stanch.runtime.guarding import admit, of_target
+from stanch.runtime.prove import dry_delete
 from stanch.runtime.recognize import replaced
 from stanch.runtime.world import World
 
 FINALIZER = "stanch.dev/incident"
-EPOCH = "stanch.dev/epoch"
 INCIDENT_LABEL = "stanch.dev/incident-uid"
 BUSY_RETRY = 5.0
 SETTLE_POLL = 2.0
@@ -105,6 +105,8 @@ async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
     change = this.action.plan(before, this.params, effect.token)
     if block := await of_target(this.stage, case.plan.guards, this.action, before, change, world.clock.now()):
         return Held(block, ASK_AGAIN)
+    if this.action.effect_class is EffectClass.uid_precondition:
+        await dry_delete(this.stage.cluster, change)
     version = version_of(before)
     image = image_name(effect.token, version)
     digest = await keep_before(world, case, this, image, effect.token, before, change)
@@ -222,6 +224,22 @@ def not_there(world: World, this: Doing, ref: Ref) -> Stale | Unknown:
     return Unknown(f"{ref} is not there, and was meant to be created so long ago that it may be gone again")
 
 
+async def write_delete(world: World, this: Doing, effect: Write, prepared: cases.Prepared | None) -> Outcome:
+    """Only what was prepared in this life is deleted, by UID and version. What an earlier life may have deleted is gone, or was
+    not deleted and never will be by that life: the fence has moved its version on."""
+    cluster, ref = this.stage.cluster, this.ref
+    try:
+        seen = await cluster.get(ref) if prepared else await fence(cluster, ref, world.epoch(), effect.resource_version)
+        if prepared is None:
+            return Stale("it was not deleted")
+        if essence(seen) != essence(prepared.before.target):
+            return Stale(f"{ref} was changed by somebody else meanwhile")
+        return written(this, await this.action.apply(this.stage, prepared.change, seen["metadata"]["resourceVersion"]))
+    except NotFound:
+        # Our own deletion was not sent yet, or found nothing: what somebody else took away is not for us to give back.
+        return Stale(f"{ref} was deleted by somebody else meanwhile") if prepared else Written(f"{ref} is gone", found=True)
+
+
 async def write_once(world: World, this: Doing, effect: Write, prepared: cases.Prepared | None) -> Outcome:
     """Only what was prepared in this very walk is begun; of everything else nobody can tell whether it was. A failure leaves
     the walk, so the next one knows no more than that."""
@@ -233,6 +251,7 @@ async def write_once(world: World, this: Doing, effect: Write, prepared: cases.P
 WAYS = {
     EffectClass.cas: write_cas,
     EffectClass.named_create: write_create,
+    EffectClass.uid_precondition: write_delete,
     EffectClass.at_most_once: write_once,
 }
 

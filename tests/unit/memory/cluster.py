@@ -14,6 +14,7 @@ from stanch.domain.access import Rights
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.errors import Failure, NotFound, NotSent, Refused
 from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object, check_stdin
+from tests.unit.memory.kinds import RBAC
 from tests.unit.memory.objects import copied
 from tests.unit.memory.server import MemoryServer, Write
 
@@ -63,9 +64,9 @@ class MemoryCluster:
         write = Write(0, self._user, "create", self._server.ref(body), copied(body))
         return await self._writing(write, lambda: self._server.create(body, dry_run=dry_run), dry_run)
 
-    async def delete(self, ref: Ref, *, resource_version: str = "") -> None:
+    async def delete(self, ref: Ref, *, resource_version: str = "", dry_run: bool = False) -> None:
         write = Write(0, self._user, "delete", ref, {})
-        await self._writing(write, lambda: self._server.delete(ref, resource_version), dry_run=False)
+        await self._writing(write, lambda: self._server.delete(ref, resource_version, dry_run=dry_run), dry_run)
 
     async def log(
         self, pod: Ref, container: str, *, previous: bool = False, limit_bytes: int, since: datetime | timedelta | None = None
@@ -169,9 +170,20 @@ class MemoryCluster:
         self._vouched()
         # RBAC cannot narrow a creation to a name, so it is asked without one.
         self._authorize(write.verb, write.ref, write.subresource)
+        self._escalates(write)
         for admit in self._server.admission:
             admit(write)
         return effect() if dry_run else self._performed(write, effect)
+
+    def _escalates(self, write: Write) -> None:
+        """Who writes a binding needs `bind` on its role. A real server also lets those who hold all that the role permits."""
+        if write.ref.kind != "RoleBinding" or write.verb == "delete":
+            return
+        stored = {} if write.verb == "create" else self._server.read(write.ref)
+        refers = {**stored, **write.body}["roleRef"]
+        resource = f"{refers['kind'].lower()}s"
+        if not self._server.permitted(self._user, "bind", RBAC, resource, write.ref.namespace, refers["name"]):
+            raise Refused("Forbidden", f'user "{self._user}" is attempting to grant RBAC permissions not currently held')
 
     def _vouched(self) -> None:
         if self._pin:

@@ -37,6 +37,7 @@ _EVENT_FIELDS = frozenset({"reason", "type"}) | {
     f"involvedObject.{name}" for name in ("kind", "namespace", "name", "uid", "apiVersion", "fieldPath")
 }
 _ADMISSION = "admissionregistration.k8s.io/v1"
+RBAC = "rbac.authorization.k8s.io"
 
 KINDS = (
     Kind("v1", "Namespace", "namespaces", namespaced=False, status=True),
@@ -55,6 +56,9 @@ KINDS = (
     Kind("batch/v1", "Job", "jobs", status=True, generation=True),
     Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", status=True),
     Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", status=True, generation=True),
+    Kind(f"{RBAC}/v1", "Role", "roles"),
+    Kind(f"{RBAC}/v1", "ClusterRole", "clusterroles", namespaced=False),
+    Kind(f"{RBAC}/v1", "RoleBinding", "rolebindings"),
     Kind("coordination.k8s.io/v1", "Lease", "leases"),
     custom("Incident", "incidents", fields="status.phase status.rests spec.severity"),
     custom("Playbook", "playbooks"),

@@ -204,12 +204,14 @@ class MemoryServer:
         immutable(stored, wanted)
         return self._store(kind, wanted, stored, dry_run=dry_run)
 
-    def delete(self, ref: Ref, resource_version: str) -> None:
+    def delete(self, ref: Ref, resource_version: str, *, dry_run: bool = False) -> None:
         kind = self.kind(ref.api_version, ref.kind)
         stored = self.read(ref)
         metadata = stored["metadata"]
         if resource_version and resource_version != metadata["resourceVersion"]:
             raise Conflict("Conflict", f'{kind.plural} "{ref.name}": the object has been modified')
+        if dry_run:
+            return
         owned = self._dependents(metadata["uid"])
         if owned and metadata.get("finalizers"):
             raise NotModelled(f"garbage collection: {ref} owns other objects, and has finalizers; remove them first")
