@@ -25,6 +25,7 @@ def test_every_file_lints_clean() -> None:
         ("policy-bypass.yaml", "policy-bypass-access.yaml"),
         ("rate-limiting.yaml", "rate-limiting-access.yaml"),
         ("read-only.yaml", "read-only-access.yaml"),
+        ("storage-full.yaml", "storage-full-access.yaml"),
     ],
 )
 def test_access_is_what_rbac_prints(playbook: str, access: str) -> None:
