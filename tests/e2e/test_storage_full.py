@@ -1,4 +1,4 @@
-"""Scenario 3 of the Kubernetes runbook, its option C, on a volume that is really full: only what has expired goes, once approved."""
+"""Scenario 3 of the Kubernetes runbook, option C, on a volume that is really full: only what has expired goes, once approved."""
 
 from __future__ import annotations
 
