@@ -52,7 +52,10 @@ class LimitsScene(Scene):
             "summary": "Rate limits block legitimate users",
             "serviceAccountName": "rate-limit-remediator",
             "parameters": [{"name": "queryLimit", "type": "Integer", "default": "10", "description": "Limit of queries"}],
-            "targets": [{"name": "app", "kind": "Deployment", "objectName": "limits"}],
+            "targets": [
+                {"name": "app", "kind": "Deployment", "objectName": "limits"},
+                {"name": "keepers", "kind": "RoleBinding", "objectName": "limits-keepers"},
+            ],
             "evidence": {"collect": [{"describe": {"target": "app"}}]},
             "options": options,
         }
