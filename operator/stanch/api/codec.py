@@ -26,6 +26,7 @@ from stanch.domain.incident import FORMAT_VERSION, Facts, Status, StepState
 from stanch.domain.objects import DecisionStatus, DeclaredStatus
 from stanch.domain.plan import Plan
 from stanch.domain.record import TEXT, Record, camel
+from stanch.domain.severity import Assessment
 from stanch.engine.errors import Refused
 from stanch.engine.ports import Object
 
@@ -71,6 +72,7 @@ def facts_of(obj: Object) -> Facts:
         mode=spec.mode,
         labels=metadata.get("labels") or {},
         deleted="deletionTimestamp" in metadata,
+        assessment=Assessment(**spec.assessment.model_dump()) if spec.assessment else Assessment(),
     )
 
 

@@ -44,6 +44,14 @@ class Link(Spec):
     url: Url = Field(description="Address, http or https.")
 
 
+class Assessment(Spec):
+    """What is known about how grave it is. What is left out is not known."""
+
+    users_affected: int | None = Field(default=None, ge=0, le=100, description="Share of the users that are affected, in percent.")
+    complete_outage: bool | None = Field(default=None, description="Whether nothing works any more.")
+    workaround: bool | None = Field(default=None, description="Whether the users have a workaround.")
+
+
 class Incident(Spec):
     """What is wrong, since when, and who says so. A change of it counts when the Incident is planned the next time."""
 
@@ -74,6 +82,9 @@ class Incident(Spec):
         description="Values of the playbook's parameters, as text. Who may read this Incident reads them: no secrets.",
     )
     impact: Sentence | None = Field(default=None, description="Who is affected, and how.")
+    assessment: Assessment | None = Field(
+        default=None, description="What is known about how grave it is; by it the policy's criteria propose a severity."
+    )
     started_at: datetime | None = Field(
         default=None, description="When it began, as far as is known; left out: when the Incident was created."
     )

@@ -41,11 +41,32 @@ TimeOfDay = Annotated[str, Field(min_length=5, max_length=5, pattern=TIME_PATTER
 Moment = Annotated[str, Field(min_length=16, max_length=16, pattern=MOMENT_PATTERN), AfterValidator(real_moment)]
 
 
+class Criterion(Spec):
+    """Holds where all that it says holds. What an Incident does not tell holds nowhere."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    users_affected: int | None = Field(default=None, ge=1, le=100, description="At least this share of the users, in percent.")
+    complete_outage: bool | None = Field(default=None, description="Whether it is a complete outage.")
+    workaround: bool | None = Field(default=None, description="Whether there is a workaround.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("a criterion says at least one of usersAffected, completeOutage, workaround")
+        return self
+
+
 class Level(Spec):
     """One severity."""
 
     name: Word = Field(description="Name of the severity, e.g. P0, SEV-1 or 4.")
     description: Sentence = Field(description="When an incident is of this severity.")
+    criteria: list[Criterion] = Field(
+        default=[],
+        max_length=8,
+        description="Any one of them proposes this severity, unless one of a graver severity holds. A person confirms it.",
+    )
 
 
 class Http(Spec):

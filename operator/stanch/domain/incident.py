@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from stanch.domain.conditions import Condition
 from stanch.domain.plan import Pin, Ref, Target
 from stanch.domain.record import SHORT, TEXT, Record, doc
+from stanch.domain.severity import Assessment, Proposal
 from stanch.domain.timeline import Entry, Head
 
 FORMAT_VERSION = 2
@@ -120,6 +121,7 @@ class Facts:
     mode: Mode
     labels: Mapping[str, str]
     deleted: bool = False
+    assessment: Assessment = field(default_factory=Assessment)
 
 
 @dataclass(frozen=True)
@@ -254,6 +256,7 @@ class Status(Record):
     service_account: Pin | None = doc("The identity that steps run under.", default=None)
     plan_digest: str = doc("SHA-256 of the stored plan; approvals name it.", default="", max_length=71)
     targets: tuple[Target, ...] = doc("Objects that the plan may touch.", default=(), max_length=200)
+    proposal: Proposal | None = doc("Severity that the policy's criteria propose.", default=None)
     close_role: str = doc("Role whose Close decision ends the incident; empty: none needed.", default="", max_length=63)
     facts: Mapping[str, str] = doc("What diagnosis found; times in RFC 3339.", factory=dict, max_length=64)
     option: str = doc("Option under way.", default="", max_length=63)

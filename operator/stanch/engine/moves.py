@@ -10,6 +10,7 @@ from enum import StrEnum
 from stanch.domain.decision import Decision
 from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Pin, Plan, Ref
+from stanch.domain.severity import Proposal
 from stanch.domain.timeline import File, Head
 from stanch.engine.figures import Block
 from stanch.engine.parts import Reading, Value
@@ -164,6 +165,7 @@ class Resolved:
     retention: timedelta | None = None
     # What would hold its first write up now; empty: nothing.
     blocked: str = ""
+    proposal: Proposal | None = None
 
 
 @dataclass(frozen=True)

@@ -91,9 +91,10 @@ def fix(turn: Turn, resolved: Resolved) -> None:
     turn.set(
         playbook=plan.playbook, policy=resolved.policy, service_account=plan.service_account, plan_digest=resolved.digest,
         targets=plan.targets, close_role=resolved.close_role, facts=dict(resolved.facts), option="", at="",
-        options=(), steps=(), checks=(), approvals=(), diagnosed=False, retention=resolved.retention,
+        options=(), steps=(), checks=(), approvals=(), diagnosed=False, retention=resolved.retention, proposal=resolved.proposal,
         pack=replace(turn.status.pack, uri=resolved.pack_uri),
     )  # fmt: skip
+    suggest(turn)
     names = ", ".join(str(target.ref) for target in plan.targets)
     held = f"; a change would be held up now by {resolved.blocked}" if resolved.blocked else ""
     turn.say(turn.key("planned"), f"Open with playbook {plan.playbook.name}", expectation=turn.facts.title,
@@ -102,3 +103,12 @@ def fix(turn: Turn, resolved: Resolved) -> None:
         turn.go(Event.PlanOnly, "DryRun", f"Dry run: the plan is in the pack, nothing was written{held}")
     else:
         turn.go(Event.PlanReady, "Planned", f"Playbook {plan.playbook.name} on {names}{held}")
+
+
+def suggest(turn: Turn) -> None:
+    """What the criteria propose is said where it is not what was said; only people change it."""
+    proposal = turn.status.proposal
+    if proposal and proposal.severity != turn.facts.severity:
+        turn.say(turn.key("severity", "proposed"), f"Propose severity {proposal.severity}",
+                 expectation=f"severity is {turn.facts.severity}", result=proposal.message,
+                 next="a person confirms it")  # fmt: skip

@@ -11,11 +11,13 @@ from stanch.api.playbook import AnyPlaybook
 from stanch.api.policy import ResponsePolicy
 from stanch.domain.incident import Mode
 from stanch.domain.plan import Occasion, Pin, Plan, Purpose, Ref, Target
+from stanch.domain.severity import Criterion, Rung
 from stanch.domain.timeline import Head
 from stanch.engine.chain import head_of
 from stanch.engine.errors import Failure, NotFound, Refused, Retryable
 from stanch.engine.moves import CameBack, Denied, Outcome, Resolve, Resolved
 from stanch.engine.ports import Cluster
+from stanch.engine.severity import propose
 from stanch.engine.summary import PACK_UNAVAILABLE
 from stanch.engine.workload import revisions_of
 from stanch.evidence.last_deploy import last_deploy
@@ -71,7 +73,12 @@ async def planned(
         case.plans[digest] = plan
         close_role, kept = policy.close_role or "", retention_of(policy)
         blocked = str(of_policy(world, case, plan, *(target.ref for target in targets)) or "")
-        return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept, blocked)
+        suggested = propose(ladder_of(policy), facts.assessment)
+        return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept, blocked, suggested)
+
+
+def ladder_of(policy: ResponsePolicy) -> tuple[Rung, ...]:
+    return tuple(Rung(level.name, tuple(Criterion(**one.model_dump()) for one in level.criteria)) for level in policy.levels)
 
 
 async def look_back(world: World, case: Case) -> CameBack | None:
