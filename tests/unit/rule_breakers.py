@@ -64,6 +64,9 @@ PLAYBOOK: dict[str, Spoil] = {
     "each check's target is one of targets": check(rollout={"target": "db"}),
     "each smoke check's target is one of targets": step(rolloutRestart=APP, smoke=[{"rollout": {"target": "db"}}]),
     "each question's target is one of targets": put("diagnosis", value=[{"name": "a", "rollout": {"target": "db"}}]),
+    "onOwnerConflict: SuspendOwner needs a target that names its owner": step(
+        onOwnerConflict="SuspendOwner", rolloutRestart=APP
+    ),
     "each source's target is one of targets": put("evidence", "collect", value=[{"logs": {"target": "db"}}]),
     "keys have at most 317 characters": put("match", "labels", value={"a" * 318: "b"}),
     "keys match ^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?": put("match", "labels", value={"app notin (x),b": "c"}),

@@ -25,9 +25,9 @@ def examples() -> list[Object]:
     for block in blocks():
         if "kind" in block:
             found.append(block)
-        elif "recovery" in block:
+        elif "steps" in block:
             whole = yaml.safe_load(yaml.safe_dump(next(each for each in reversed(found) if each["kind"] == "Playbook")))
             whole["spec"]["options"][-1]["steps"] = block["steps"]
-            whole["spec"]["recovery"] = block["recovery"]
+            whole["spec"] |= {part: block[part] for part in ("recovery", "targets") if part in block}
             found.append(whole)
     return found

@@ -1,4 +1,4 @@
-"""All actions, by name. A new one is one module and one line here."""
+"""All actions, by name. A new one is one module and one line here. `VERBS` are those that a playbook can say."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from stanch.actions.run_job import RUN_JOB
 from stanch.actions.scale import SCALE
 from stanch.actions.set_config import SET_CONFIG
 from stanch.actions.set_env import SET_ENV
+from stanch.actions.suspend_owner import SUSPEND_OWNER
 from stanch.actions.wait import WAIT
 from stanch.engine.parts import Action
 
@@ -30,7 +31,7 @@ def by_name(*actions: Action) -> Mapping[str, Action]:
     return MappingProxyType(found)
 
 
-ACTIONS = by_name(
+VERBS = by_name(
     ROLLOUT_RESTART,
     ROLLOUT_UNDO,
     ROLLOUT_PAUSE,
@@ -45,3 +46,4 @@ ACTIONS = by_name(
     WAIT,
     ASK_PERSON,
 )
+ACTIONS = by_name(*VERBS.values(), SUSPEND_OWNER)

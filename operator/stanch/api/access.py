@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stanch.actions.budgets import RULE as BUDGETS
+from stanch.actions.reconcilers import BY_KIND
 from stanch.actions.registry import ACTIONS
+from stanch.actions.suspend_owner import SUSPEND_OWNER
 from stanch.api import names
 from stanch.api.playbook import AnyPlaybook, Target
 from stanch.checks.registry import CHECKS
 from stanch.domain.access import Rule
 from stanch.domain.guards import Budgets
-from stanch.domain.plan import Ref
+from stanch.domain.plan import OnOwnerConflict, Ref
 from stanch.engine.parts import Action, CheckKind
 from stanch.engine.templates import Rendered, Scope, is_template, render
 from stanch.evidence.registry import SOURCES
@@ -27,17 +29,21 @@ from stanch.evidence.workload import group_of, resource_of, revision_rules
 RESTART = "rolloutRestart"
 # Stands for a name that nobody knows before the Incident is there. Never the name of an object.
 ANY = "*"
+# Namespace (empty: the playbook's), group, resource.
+Place = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class Grant:
-    """One rule of a Role. `names` empty: all objects of the resource, and `why` says why no fewer."""
+    """One rule of a Role. `names` empty: all objects of the resource, and `why` says why no fewer. `namespace` empty: the
+    playbook's."""
 
     group: str
     resource: str
     verbs: tuple[str, ...]
     names: tuple[str, ...]
     why: tuple[str, ...]
+    namespace: str = ""
 
     def rule(self) -> dict[str, Any]:
         """As it stands in a Role."""
@@ -46,10 +52,10 @@ class Grant:
 
 
 def grants(playbook: AnyPlaybook, namespace: str) -> tuple[Grant, ...]:
-    """All that the playbook's ServiceAccount needs in `namespace`, merged and sorted."""
+    """All that the playbook's ServiceAccount needs in `namespace`, its own, and elsewhere, merged and sorted."""
     refs = {target.name: refs_of(target, playbook, namespace) for target in playbook.targets}
     wide = {target.name: why_wide(target, refs[target.name]) for target in playbook.targets}
-    return merge(opened(rule, wide) for rule in declared(playbook, namespace, refs))
+    return merge(opened(rule, wide) for rule in (*declared(playbook, namespace, refs), *of_owners(playbook, namespace)))
 
 
 def refs_of(target: Target, playbook: AnyPlaybook, namespace: str) -> tuple[Ref, ...]:
@@ -126,6 +132,24 @@ def of_step(step: Any, namespace: str, refs: Mapping[str, tuple[Ref, ...]]) -> I
             yield from restart.rules(restart.params(), namespace, ref)
 
 
+def of_owners(playbook: AnyPlaybook, namespace: str) -> Iterator[Rule]:
+    """To suspend and give back who owns the targets of the steps that say so."""
+    steps = [step for step in steps_of(playbook) if step.on_owner_conflict is OnOwnerConflict.SuspendOwner]
+    touched = {name for step in steps for name in names.targets_of(step)}
+    for target in playbook.targets:
+        if target.owner and target.name in touched:
+            ref = BY_KIND[target.owner.kind].ref(target.owner.namespace or "", target.owner.name or ANY)
+            yield from (of_owner(rule, target, namespace) for rule in SUSPEND_OWNER.rules(None, namespace, ref))
+
+
+def of_owner(rule: Rule, target: Target, namespace: str) -> Rule:
+    elsewhere = "" if rule.namespace == namespace else rule.namespace
+    if ANY not in rule.names:
+        return replace(rule, namespace=elsewhere)
+    why = f"which {target.owner.kind} owns target {target.name} is read from the target"
+    return replace(rule, names=(), why=why, namespace=elsewhere)
+
+
 def of_guards(playbook: AnyPlaybook) -> Iterator[Rule]:
     """Which budgets select a target's pods, where a step may take some."""
     asked = playbook.guards is None or playbook.guards.pod_disruption_budgets is Budgets.Respect
@@ -153,24 +177,27 @@ def opened(rule: Rule, wide: Mapping[str, str]) -> Rule:
     reasons += [f"the name {name} is known only when the Incident is there" for name in made]
     if ANY in rule.names:
         reasons += [why for why in wide.values() if why]
-    return Rule(rule.verbs, rule.group, rule.resource, (), "; ".join(reasons))
+    return replace(rule, names=(), why="; ".join(reasons))
 
 
 def merge(rules: Iterable[Rule]) -> tuple[Grant, ...]:
     """One grant for each resource and set of names. A verb that is needed on all objects is not repeated for single ones."""
-    named: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    whys: dict[tuple[str, str], dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    named: dict[Place, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    whys: dict[Place, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for rule in rules:
+        place = rule.namespace, rule.group, rule.resource
         for verb in rule.verbs:
-            named[rule.group, rule.resource][verb].update(rule.names or (ANY,))
-            whys[rule.group, rule.resource][verb].update([rule.why] if rule.why and not rule.names else [])
+            named[place][verb].update(rule.names or (ANY,))
+            whys[place][verb].update([rule.why] if rule.why and not rule.names else [])
     return tuple(grant for key in sorted(named) for grant in of_resource(*key, named[key], whys[key]))
 
 
-def of_resource(group: str, resource: str, named: Mapping[str, set[str]], whys: Mapping[str, set[str]]) -> Iterator[Grant]:
+def of_resource(
+    namespace: str, group: str, resource: str, named: Mapping[str, set[str]], whys: Mapping[str, set[str]]
+) -> Iterator[Grant]:
     by_names: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for verb in sorted(named):
         by_names[() if ANY in named[verb] else tuple(sorted(named[verb]))].append(verb)
     for single, verbs in sorted(by_names.items()):
         why = sorted({why for verb in verbs for why in whys[verb]}) if not single else []
-        yield Grant(group, resource, tuple(verbs), single, tuple(why))
+        yield Grant(group, resource, tuple(verbs), single, tuple(why), namespace)

@@ -13,7 +13,7 @@ from stanch.api.playbook import AnyPlaybook, Target
 from stanch.api.problems import Problem, Rule, choices, did_you_mean, duplicates, error, options, steps
 from stanch.api.steps import Check, Question, check_names, no_way_back
 from stanch.checks.registry import CHECKS
-from stanch.domain.plan import FactType
+from stanch.domain.plan import FactType, OnOwnerConflict
 from stanch.engine.code import code_in
 from stanch.engine.expressions import Failed, compile_condition
 from stanch.engine.templates import fault, is_template, mentions_facts, texts
@@ -151,6 +151,15 @@ def places(playbook: AnyPlaybook) -> Iterator[Problem]:
             yield error(f"{path}.{kind.name}", "names a target and an object, or neither", "say which one object it looks at")
 
 
+def owners(playbook: AnyPlaybook) -> Iterator[Problem]:
+    """Who is suspended is named beforehand, as everything is that a step touches."""
+    owned = {target.name for target in playbook.targets if target.owner}
+    for path, step in steps(playbook):
+        if step.on_owner_conflict is OnOwnerConflict.SuspendOwner and not owned.intersection(names.targets_of(step)):
+            hint = "say it of a step with a target, and give that target an owner: {kind: Application, name: …}"
+            yield error(f"{path}.onOwnerConflict", "there is no owner that could be suspended", hint)
+
+
 def reverts(playbook: AnyPlaybook) -> Iterator[Problem]:
     for path, step in steps(playbook):
         action = ACTIONS.get(step.chosen.kind)
@@ -167,5 +176,6 @@ RULES: tuple[Rule, ...] = (
     parameters,
     conditions,
     templates,
+    owners,
     reverts,
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from stanch.actions.registry import ACTIONS
+from stanch.actions.registry import VERBS
 from stanch.api.decision import Decision
 from stanch.api.incident import Incident
 from stanch.api.playbook import build
@@ -47,7 +47,7 @@ AGE = Column("Age", ".metadata.creationTimestamp", "date")
 READY = Column("Ready", ".status.conditions[?(@.type=='Ready')].status")
 WHY = Column("Message", ".status.conditions[?(@.type=='Ready')].message", wide=True)
 
-PlaybookSpec = build(ACTIONS.values(), CHECKS.values(), SOURCES.values())
+PlaybookSpec = build(VERBS.values(), CHECKS.values(), SOURCES.values())
 
 
 def playbook_kind(spec: type[BaseModel]) -> Kind:

@@ -40,3 +40,10 @@ def output_of(step: Any) -> tuple[str, FactType] | None:
     """The fact that the step's output becomes, and its type: `output: {fact, type}` of an action that has it."""
     output = getattr(step.parameters, "output", None)
     return (output.fact, output.type) if output and step.chosen.kind in ACTIONS else None
+
+
+def targets_of(step: Any) -> tuple[str, ...]:
+    """The targets that a step changes: its own, and the consumers that it restarts."""
+    action = ACTIONS.get(step.chosen.kind)
+    consumers = getattr(step.parameters, action.consumers) if action and action.consumers else ()
+    return tuple(filter(None, (step.chosen.target, *consumers)))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from stanch.api.base import (
     NAMED_LIST,
-    LabelKey,
     Labels,
-    LabelValue,
     Name,
     ObjectName,
     Sentence,
@@ -26,26 +24,22 @@ from stanch.api.choice import Choice, bare, choice, on_one_target, on_some_targe
 from stanch.api.guards import Guards
 from stanch.api.parameters import MOST, Parameter
 from stanch.api.steps import WHEN, Check, Question, Step, check_names, irreversible
+from stanch.api.targets import Target
 from stanch.domain.plan import OnFailure, OnMissing, Risk
 from stanch.engine.parts import Action, CheckKind, SourceKind
 
-ONE_WAY = "a target has exactly one of objectName, nameFrom, selector"
-ONE_OBJECT = "maxCount above 1 needs a selector"
-
-WRONG_GROUP = "apiVersion is apps/v1, for a ConfigMap v1, for a RoleBinding rbac.authorization.k8s.io/v1"
 UNIQUE = "the names of an option's checks are unique"
 DEPLOY = "lastDeploy is a fact that stanch finds by itself"
+OWNERS = "onOwnerConflict: SuspendOwner needs a target that names its owner"
+SUSPENDS = (
+    "!self.options.exists(o, o.steps.exists(p, has(p.onOwnerConflict) && p.onOwnerConflict == 'SuspendOwner'))"
+    " || self.targets.exists(t, has(t.owner))"
+)
 LAST = "options that are a last resort stand after all others"
 LAST_STAND_LAST = (
     "[0, 1, 2, 3, 4, 5, 6].all(i, i + 1 >= self.size() || !(has(self[i].lastResort) && self[i].lastResort)"
     " || (has(self[i + 1].lastResort) && self[i + 1].lastResort))"
 )
-
-# `${…}` with plain text around it. It is filled in as data, and the whole must then be the name of an object.
-NAME_TEMPLATE = r"^([-a-z0-9.]|\$\{[^{}$]{1,200}\})+$"
-RBAC = "rbac.authorization.k8s.io/v1"
-GROUPS = {"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ConfigMap": "v1", "RoleBinding": RBAC}
-OF_KIND = f"self.kind == 'ConfigMap' ? 'v1' : self.kind == 'RoleBinding' ? '{RBAC}' : 'apps/v1'"
 
 
 class Match(Spec):
@@ -63,56 +57,6 @@ class Match(Spec):
         if not self.model_fields_set:
             raise ValueError("match says at least one of types, severities, components, labels")
         return self
-
-
-class Selector(Spec):
-    """Chooses objects by their labels."""
-
-    match_labels: dict[LabelKey, LabelValue] = Field(
-        min_length=1, max_length=8, description="Labels that the object must have, all of them."
-    )
-
-
-class Target(Spec):
-    """One named thing that the playbook may look at and change. Nothing else is touched."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            rule(
-                "[has(self.objectName), has(self.nameFrom), has(self.selector)].filter(x, x).size() == 1",
-                ONE_WAY,
-            ),
-            rule("has(self.selector) || self.maxCount == 1", ONE_OBJECT),
-            rule(f"!has(self.apiVersion) || self.apiVersion == ({OF_KIND})", WRONG_GROUP),
-        )
-    )
-
-    name: Name = Field(description="Name of the target in this playbook.")
-    api_version: Literal["apps/v1", "v1", "rbac.authorization.k8s.io/v1"] | None = Field(
-        default=None, description="API version of the object; left out: that of its kind."
-    )
-    kind: Literal["Deployment", "StatefulSet", "DaemonSet", "ConfigMap", "RoleBinding"] = Field(description="Kind of the object.")
-    object_name: ObjectName | None = Field(default=None, description="Name of the object in the cluster.")
-    name_from: Annotated[str, Field(min_length=1, max_length=253, pattern=NAME_TEMPLATE)] | None = Field(
-        default=None,
-        description="Name of the object with ${…} filled in: CEL over incident and params, e.g. ${incident.component}.",
-    )
-    selector: Selector | None = Field(default=None, description="Labels of the object.")
-    max_count: int = Field(default=1, ge=1, le=20, description="Most objects that the selector may find; more are refused.")
-
-    @model_validator(mode="after")
-    def _one_way_to_find_it(self) -> Self:
-        if [self.object_name, self.name_from, self.selector].count(None) != 2:
-            raise ValueError(ONE_WAY)
-        if self.selector is None and self.max_count > 1:
-            raise ValueError(ONE_OBJECT)
-        if self.api_version not in (None, GROUPS[self.kind]):
-            raise ValueError(WRONG_GROUP)
-        return self
-
-    @property
-    def group_version(self) -> str:
-        return GROUPS[self.kind]
 
 
 class Approval(Spec):
@@ -283,6 +227,7 @@ def build(actions: Iterable[Action], checks: Iterable[CheckKind], sources: Itera
                 rule(steps.format(f"!has(p.smoke) || p.smoke.all(p, {checked})"), "each smoke check's target is one of targets"),
                 rule(f"!has(self.diagnosis) || self.diagnosis.all(p, {checked})", "each question's target is one of targets"),
                 rule(f"!has(self.recovery) || self.recovery.verify.all(p, {checked})", "each check's target is one of targets"),
+                rule(SUSPENDS, OWNERS),
                 rule(f"self.evidence.collect.all(p, {known('p', source)})", "each source's target is one of targets"),
             )
         )

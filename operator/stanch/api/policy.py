@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from stanch.api.base import NAME_PATTERN, NAMED_LIST, Name, Sentence, Spec, Word, between, rule, rules
+from stanch.api.base import NAME_PATTERN, NAMED_LIST, Name, ObjectName, Sentence, Spec, Word, between, rule, rules
 from stanch.domain.guards import Day
 
 Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^https?://[-A-Za-z0-9.:\[\]]+$")]
@@ -171,6 +171,16 @@ class Limits(Spec):
     storm: Storm = Field(default=Storm(), description="When incidents come so fast that nothing is changed without a person.")
 
 
+class Outside(Spec):
+    """Objects outside an incident's namespace that a playbook may suspend."""
+
+    kind: Literal["Application", "Kustomization", "HelmRelease"] = Field(description="Kind of the objects.")
+    namespace: Name = Field(description="Their namespace.")
+    names: list[ObjectName] = Field(
+        default=[], max_length=64, description="Their names; empty: all of that kind in that namespace."
+    )
+
+
 class ResponsePolicy(Spec):
     """One organisation's ladder of severities, and what holds for every incident under it."""
 
@@ -208,5 +218,10 @@ class ResponsePolicy(Spec):
     )
     limits: Limits | None = Field(
         default=None, description="How much may go on at a time, as it was when an incident was planned; left out: the defaults."
+    )
+    outside: list[Outside] = Field(
+        default=[],
+        max_length=32,
+        description="What outside an incident's namespace playbooks may suspend (onOwnerConflict); empty: nothing.",
     )
     retention: Retention | None = Field(default=None, description="How long what is over stays in the cluster; left out: for good.")

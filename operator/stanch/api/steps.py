@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from stanch.api.base import Name, Sentence, Spec, between, rule, rules
 from stanch.api.choice import Choice
 from stanch.api.parameters import VariableName
+from stanch.domain.plan import OnOwnerConflict
 from stanch.engine.parts import Action
 
 NEVER_REVERTED = "revert says when: after, or onRecovery"
@@ -74,6 +75,11 @@ class Step(Choice, Generic[K]):
         default=[],
         max_length=4,
         description="Checks right after the step; one that fails stops the option before its next step.",
+    )
+    on_owner_conflict: OnOwnerConflict = Field(
+        default=OnOwnerConflict.Fail,
+        description="When Argo CD or Flux would take the change back: Fail, or SuspendOwner, which suspends the owner that the "
+        "target names, and gives it back after everything else. Autoscalers and controlling objects are never suspended.",
     )
     revert: Revert | None = Field(
         default=None, description="When it is taken back; left out: not by itself. Not for actions that cannot be taken back."

@@ -101,7 +101,7 @@ def lines(found: Planned) -> Iterator[str]:
     yield text(f"Incident {plan.namespace}/{found.facts.name}, {found.facts.severity}, {found.facts.mode}: {found.facts.title}")
     yield f"Playbook {plan.playbook.name}, generation {plan.playbook.generation}, as ServiceAccount {plan.service_account.name}"
     yield from of_purpose(plan.purpose)
-    for target in plan.targets:
+    for target in plan.touched:
         yield f"Target {target.name}: {target.ref}, UID {target.ref.uid}"
     sources = ", ".join(source(one) for one in plan.evidence.sources)
     yield f"First, evidence within {spell(plan.evidence.budget)}: {sources}; what is missing: {plan.evidence.on_failure}"

@@ -36,29 +36,43 @@ def objects(subject: Subject) -> list[dict[str, Any]]:
     needs, acts = f"stanch-playbook-{subject.name}"[:_NAME], f"stanch-acts-as-{subject.account}"[:_NAME]
     account = {"kind": "ServiceAccount", "name": subject.account, "namespace": subject.namespace}
     operator = {"kind": "ServiceAccount", "name": OPERATOR, "namespace": subject.operator_namespace}
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(subject, subject.account)},
-        role(subject, needs, grants(subject.playbook, subject.namespace)),
-        binding(subject, needs, account),
-        role(subject, acts, [opt_in(subject.account)]),
-        binding(subject, acts, operator),
+    own = subject.namespace
+    objects = [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(own, subject.account)},
+        role(own, needs, needed_in(subject, "")),
+        binding(own, needs, account),
+        role(own, acts, [opt_in(subject.account)]),
+        binding(own, acts, operator),
     ]
+    for namespace in elsewhere(subject):
+        name = f"stanch-playbook-{own}-{subject.name}"[:_NAME]
+        objects += [role(namespace, name, needed_in(subject, namespace)), binding(namespace, name, account)]
+    return objects
 
 
-def metadata(subject: Subject, name: str) -> dict[str, str]:
-    return {"name": name, "namespace": subject.namespace}
+def needed_in(subject: Subject, namespace: str) -> list[Grant]:
+    return [grant for grant in grants(subject.playbook, subject.namespace) if grant.namespace == namespace]
 
 
-def role(subject: Subject, name: str, needed: Iterable[Grant]) -> dict[str, Any]:
+def elsewhere(subject: Subject) -> list[str]:
+    """The other namespaces in which owners of targets are suspended."""
+    return sorted({grant.namespace for grant in grants(subject.playbook, subject.namespace)} - {""})
+
+
+def metadata(namespace: str, name: str) -> dict[str, str]:
+    return {"name": name, "namespace": namespace}
+
+
+def role(namespace: str, name: str, needed: Iterable[Grant]) -> dict[str, Any]:
     rules = [grant.rule() for grant in needed]
-    return {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata(subject, name), "rules": rules}
+    return {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata(namespace, name), "rules": rules}
 
 
-def binding(subject: Subject, name: str, who: dict[str, str]) -> dict[str, Any]:
+def binding(namespace: str, name: str, who: dict[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": f"{RBAC}/v1",
         "kind": "RoleBinding",
-        "metadata": metadata(subject, name),
+        "metadata": metadata(namespace, name),
         "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
         "subjects": [who],
     }
@@ -66,19 +80,29 @@ def binding(subject: Subject, name: str, who: dict[str, str]) -> dict[str, Any]:
 
 def render(subject: Subject) -> str:
     """The objects as YAML, each rule that is wider than single objects under a comment that says why."""
-    account, needs, bound, acts, bound_acts = objects(subject)
+    account, needs, bound, acts, bound_acts, *others = objects(subject)
     who = printable(f"{subject.namespace}/{subject.name}")
     title = f"# What playbook {who} needs. Printed by `stanch rbac`; apply it with kubectl apply -f -\n"
     narrowed = "# What its steps, checks and evidence may do, as the playbook's ServiceAccount.\n"
     opt = "# The opt-in of this namespace: stanch may act as this ServiceAccount, and no other.\n"
     documents = [
         title + dump(account),
-        narrowed + with_reasons(needs, grants(subject.playbook, subject.namespace)),
+        narrowed + with_reasons(needs, needed_in(subject, "")),
         dump(bound),
         opt + dump(acts),
         dump(bound_acts),
+        *(abroad(subject, document) for document in others),
     ]
     return "---\n".join(documents)
+
+
+def abroad(subject: Subject, document: dict[str, Any]) -> str:
+    """What is needed in the namespace of an owner, and who may act there."""
+    if document["kind"] != "Role":
+        return dump(document)
+    namespace = document["metadata"]["namespace"]
+    title = f"# To suspend who owns its targets, and give it back, in namespace {printable(namespace)}.\n"
+    return title + with_reasons(document, needed_in(subject, namespace))
 
 
 def with_reasons(body: dict[str, Any], needed: Iterable[Grant]) -> str:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """One RBAC rule. `names` empty means that RBAC cannot narrow it to names (lists, creates), and `why` says so."""
+    """One RBAC rule. `names` empty means that RBAC cannot narrow it to names (lists, creates), and `why` says so.
+    `namespace` empty: the playbook's."""
 
     verbs: tuple[str, ...]
     group: str
     resource: str
     names: tuple[str, ...] = ()
     why: str = ""
+    namespace: str = ""
 
 
 @dataclass(frozen=True)

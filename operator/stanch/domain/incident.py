@@ -61,7 +61,8 @@ class StepState(StrEnum):
 
 
 class RevertState(StrEnum):
-    """Owed: to be done at its time. Intended: its intent is stored. Conflict: somebody changed what it would take back.
+    """Owed: to be done at its time. Intended: its intent is stored. Conflict: somebody changed what it would take back, or it
+    would undo what stays.
     Blocked: it is not permitted or cannot be read now; tried again. These are open. The rest is final: Kept, the change stays
     as the playbook says; Abandoned, its target is gone; Released, a person answers for it."""
 
@@ -170,6 +171,8 @@ class RevertRecord(Record):
     resource_version: str = doc("Version of the object that it was prepared against.", default="", max_length=63)
     message: str = doc("What it took back, or why it did not.", default="", max_length=SHORT)
     follows: str = doc("Step whose taking back this one follows.", default="", max_length=63)
+    last: bool = doc("Whether it comes after everything else: it gives back who would undo the rest.", default=False)
+    asks: bool = doc("Whether a person says when: it would undo a change that stays.", default=False)
     retry_at: datetime | None = doc("When it is tried again after a failure.", default=None)
     done_at: datetime | None = doc("When its end was recorded.", default=None)
 

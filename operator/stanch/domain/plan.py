@@ -32,6 +32,13 @@ class OnMissing(StrEnum):
     Proceed = "Proceed"
 
 
+class OnOwnerConflict(StrEnum):
+    """What follows when somebody would take a step's change back."""
+
+    Fail = "Fail"
+    SuspendOwner = "SuspendOwner"
+
+
 class FactType(StrEnum):
     """What a fact is in CEL. In a status its value is text."""
 
@@ -116,6 +123,8 @@ class Step(Record):
     timeout: timedelta = doc("Longest time from its start to the end of its smoke checks.", default=timedelta(minutes=10))
     smoke: tuple[Check, ...] = doc("Checks right after the step; one that fails stops the option.", default=())
     revert: Revert | None = doc("When it is taken back; absent: not by itself.", default=None)
+    owner: str = doc("Name of the step that suspends who keeps its target as Git says; empty: none.", default="", max_length=63)
+    last: bool = doc("Whether it is taken back after everything else of its incident.", default=False)
     follows: str = doc("Name of the step that this one belongs to (a restart of consumers); reverted after it.", default="",
                        max_length=63)  # fmt: skip
     writes: bool = doc("Whether it changes anything: waiting and asking do not.", default=True)
@@ -209,7 +218,8 @@ class Plan(Record):
     playbook: Pin = doc("The playbook.")
     service_account: Pin = doc("The ServiceAccount that reads and steps run under.")
     namespace: str = doc("Namespace of playbook, incident and ServiceAccount.", max_length=63)
-    targets: tuple[Target, ...] = doc("All that the plan may touch.", default=())
+    targets: tuple[Target, ...] = doc("All that the plan may change, but for their owners.", default=())
+    owners: tuple[Target, ...] = doc("Who keeps targets as Git says, and is suspended before they are changed.", default=())
     evidence: EvidencePlan = doc("What is captured first.", factory=EvidencePlan)
     diagnosis: tuple[Check, ...] = doc("Questions whose answers become facts.", default=())
     false_alarm: str = doc("CEL over incident and facts; true: there is nothing to mitigate.", default="", max_length=TEXT)
@@ -226,7 +236,11 @@ class Plan(Record):
         return next(option for option in self.options if option.name == name)
 
     def target(self, name: str) -> Ref:
-        return next(target.ref for target in self.targets if target.name == name)
+        return next(target.ref for target in self.touched if target.name == name)
+
+    @property
+    def touched(self) -> tuple[Target, ...]:
+        return (*self.targets, *self.owners)
 
     def step(self, option: str, name: str) -> Step:
         return next(step for step in self.option(option).steps if step.name == name)

@@ -237,7 +237,9 @@ def revert(turn: Turn, decision: Decision) -> Taken:
     asked += tuple(r for r in opened if r not in asked and reverting.leader(turn, r) in asked)
     for record in asked:
         if record.state in (RevertState.Conflict, RevertState.Blocked):
-            reverting.put(turn, replace(record, state=RevertState.Owed, retry_at=None))
+            reverting.put(turn, replace(record, state=RevertState.Owed, retry_at=None, asks=False))
+        elif decision.step:
+            reverting.put(turn, replace(record, asks=False))
     reverting.demand(turn, tuple(r for r in reverting.opened(turn) if r.token in {a.token for a in asked}))
     return Taken(True, f"{reverting.names(asked)} is taken back now")
 

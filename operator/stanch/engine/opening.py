@@ -90,7 +90,7 @@ def fix(turn: Turn, resolved: Resolved) -> None:
     turn.adopt(plan)
     turn.set(
         playbook=plan.playbook, policy=resolved.policy, service_account=plan.service_account, plan_digest=resolved.digest,
-        targets=plan.targets, close_role=resolved.close_role, facts=dict(resolved.facts), option="", at="",
+        targets=plan.touched, close_role=resolved.close_role, facts=dict(resolved.facts), option="", at="",
         options=(), steps=(), checks=(), approvals=(), diagnosed=False, retention=resolved.retention, proposal=resolved.proposal,
         pack=replace(turn.status.pack, uri=resolved.pack_uri),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import OPEN_REVERTS, RevertRecord, RevertState, Status, StepRecord, StepState
+from stanch.domain.incident import OPEN_REVERTS, Phase, RevertRecord, RevertState, Status, StepRecord, StepState
 from stanch.domain.plan import Option, Ref, Step
 from stanch.engine import calling, capturing
 from stanch.engine.moves import (
@@ -38,6 +38,7 @@ RETRY, LONGEST = timedelta(seconds=30), timedelta(minutes=20)
 LABEL = "revert"
 OURS = (PrepareRevert, WriteRevert)
 MESSAGE = 253
+ASKS = "stays of this incident; bring Git up to it, then Revert this step; or Confirm that you give it back yourself"
 NOWHERE = Ref("", "", "", "")
 
 
@@ -45,8 +46,12 @@ def owe(turn: Turn, step: Step, intent: StepRecord, outcome: Prepared) -> str:
     """Notes what taking the step back will need. Returns what is to be said of it; empty: it is not taken back."""
     debt = RevertRecord(
         option=turn.option.name, step=step.name, state=RevertState.Owed, ref=outcome.ref or NOWHERE, token=intent.token,
-        image=outcome.image, digest=outcome.before, follows=step.follows,
+        image=outcome.image, digest=outcome.before, follows=step.follows, last=step.last,
     )  # fmt: skip
+    if step.owner:
+        guarded(turn, step, debt.token)
+    if step.last and any(other.token != debt.token for other in suspended(turn, debt.ref.uid)):
+        return "given back with what was suspended before"
     leads = leader(turn, debt)
     wanted = leads is not None if step.follows else step.reversible and (step.revert or turn.option.revert_on_failure)
     if outcome.ref is None or not wanted:
@@ -55,6 +60,20 @@ def owe(turn: Turn, step: Step, intent: StepRecord, outcome: Prepared) -> str:
     recovers = step.revert.on_recovery if step.revert else bool(leads and leads.on_recovery)
     put(turn, replace(debt, due_at=due, on_recovery=recovers))
     return f"taken back at {due:%Y-%m-%d %H:%M:%S} UTC at the latest" if due else "taken back when it is over"
+
+
+def suspended(turn: Turn, uid: str) -> tuple[RevertRecord, ...]:
+    """What gives this owner back; two of them would ask a person twice."""
+    return tuple(record for record in opened(turn) if record.last and record.ref.uid == uid)
+
+
+def guarded(turn: Turn, step: Step, token: str) -> None:
+    """The owner of its target would undo a change that is not taken back: a person says when it is given back."""
+    owner = turn.plan.target(turn.plan.step(turn.option.name, step.owner).target)
+    temporary = step.revert or turn.option.revert_on_failure or step.follows
+    if step.reversible and not temporary:
+        for record in suspended(turn, owner.uid):
+            put(turn, replace(record, asks=True))
 
 
 def put(turn: Turn, record: RevertRecord) -> None:
@@ -121,7 +140,8 @@ def demand(turn: Turn, records: tuple[RevertRecord, ...]) -> str:
 def after_failure(turn: Turn, option: Option) -> str:
     """An option that did not help: taken back as a whole, or what was not temporary stays."""
     if not option.revert_on_failure:
-        return ""
+        # Who was suspended for it is needed no longer, where nothing of it stays.
+        return demand(turn, tuple(record for record in opened(turn) if record.last and not record.asks))
     for record in of(turn, option.name, turn.status.reverts):
         if record.state is RevertState.Kept:
             put(turn, replace(record, state=RevertState.Owed, done_at=None))  # it helped for a while only
@@ -133,6 +153,8 @@ def keep(turn: Turn, option: str) -> None:
     for record in of(turn, option, opened(turn)):
         if record.due_at is None and not record.on_recovery:
             put(turn, replace(record, state=RevertState.Kept, done_at=turn.now))
+            for owner in (other for other in opened(turn) if other.last):
+                put(turn, replace(owner, asks=True))
 
 
 def of(turn: Turn, option: str, records: tuple[RevertRecord, ...]) -> tuple[RevertRecord, ...]:
@@ -162,7 +184,12 @@ def held_up(status: Status, record: RevertRecord) -> bool:
     """Whether something comes before it: a step is to be observed (its own: until then nobody knows what there is to take back;
     another's: an object bears one token, and ours would hide it), or what it follows is still there."""
     unobserved = any(step.state is StepState.Intended for step in status.steps)
-    return unobserved or any(other.token == leader_of(record) for other in open_in(status))
+    return unobserved or needed(status, record) or any(other.token == leader_of(record) for other in open_in(status))
+
+
+def needed(status: Status, record: RevertRecord) -> bool:
+    """Whether an owner must stay suspended: it would undo what is still to be taken back, or what is just being changed."""
+    return record.last and (status.phase is Phase.Mitigating or any(not other.last for other in open_in(status)))
 
 
 def under_way(turn: Turn) -> bool:
@@ -212,7 +239,9 @@ def intended(record: RevertRecord) -> bool:
 
 def prepare(turn: Turn, record: RevertRecord) -> Move | None:
     if outcome := turn.take(PrepareRevert, Prepared):
-        if record.retry_at and not shown(turn):
+        if record.asks:
+            settle(turn, record, RevertState.Conflict, f"{outcome.summary}, and would undo what {ASKS}")
+        elif record.retry_at and not shown(turn):
             # It goes now: with evidence first, as every other.
             put(turn, replace(record, state=RevertState.Owed, retry_at=None))
         else:

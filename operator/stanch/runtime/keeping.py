@@ -38,7 +38,7 @@ def fits(plan: Plan) -> None:
     counts = {
         "steps": len(steps),
         "checks": len({check.name for check in plan.checks}),
-        "targets": len(plan.targets),
+        "targets": len(plan.touched),
         "facts": len(plan.diagnosis) + len([step for step in steps if step.fact]) + OWN_FACTS,
         "approvals": sum(sum(option.approval.roles.values()) for option in plan.options if option.approval),
     }

@@ -88,37 +88,44 @@ class Asking:
             self.lacks.append(Lack(Verdict.Unknown, f"whether there is a ServiceAccount {name} could not be read", failure.message))
 
     async def may(self, identity: Identity, needed: Iterable[Grant]) -> None:
+        places: dict[str, list[Grant]] = defaultdict(list)
+        for grant in needed:
+            places[grant.namespace].append(grant)
+        for namespace, grants in places.items():
+            await self._may_in(namespace or self.needs.namespace, identity, grants)
+
+    async def _may_in(self, namespace: str, identity: Identity, needed: Iterable[Grant]) -> None:
         questions = list(dict.fromkeys(question for grant in needed for question in questions_of(grant)))
         try:
-            rights = await self._rights(identity)
+            rights = await self._rights(identity, namespace)
             denied = [one for one in questions if not rights.allow(one)]
             if not rights.complete:
-                denied = await self._denied(identity, questions)
+                denied = await self._denied(identity, namespace, questions)
         except Failure as failure:
             self._unknown(identity, failure.message)
         else:
-            self.lacks += described(identity, denied, rights)
+            where = "" if namespace == self.needs.namespace else f" in namespace {namespace}"
+            self.lacks += described(identity, denied, rights, where)
 
-    async def _rights(self, identity: Identity) -> Rights:
+    async def _rights(self, identity: Identity, namespace: str) -> Rights:
         if identity.user:
             return _NO_RULES
         self.requests += 1
-        return await identity.cluster.rights(self.needs.namespace)
+        return await identity.cluster.rights(namespace)
 
-    async def _denied(self, identity: Identity, questions: list[Question]) -> list[Question]:
+    async def _denied(self, identity: Identity, namespace: str, questions: list[Question]) -> list[Question]:
         if len(questions) > AT_MOST:
             self._unknown(identity, f"{len(questions)} rights are needed, and the first {AT_MOST} were asked for")
         asked = iter(questions[:AT_MOST])
         denied: list[Question] = []
         while few := list(islice(asked, AT_ONCE)):
             self.requests += len(few)
-            answers = await asyncio.gather(*(self._allowed(identity, one) for one in few))
+            answers = await asyncio.gather(*(self._allowed(identity, namespace, one) for one in few))
             denied += [one for one, allowed in zip(few, answers, strict=True) if not allowed]
         return denied
 
-    async def _allowed(self, identity: Identity, asked: Question) -> bool:
-        namespace, user = self.needs.namespace, identity.user
-        return await identity.cluster.allowed(asked.verb, asked.group, asked.resource, namespace, asked.name, user=user)
+    async def _allowed(self, identity: Identity, namespace: str, asked: Question) -> bool:
+        return await identity.cluster.allowed(asked.verb, asked.group, asked.resource, namespace, asked.name, user=identity.user)
 
     def _unknown(self, identity: Identity, why: str) -> None:
         self.lacks.append(Lack(Verdict.Unknown, f"not all that {identity.who} may do could be asked", why))
@@ -146,15 +153,15 @@ def nameless(verb: str, resource: str) -> bool:
     return verb in _NAMELESS or (verb == "create" and "/" not in resource)
 
 
-def described(identity: Identity, denied: Iterable[Question], rights: Rights) -> Iterator[Lack]:
-    """One for each object, with all the verbs."""
+def described(identity: Identity, denied: Iterable[Question], rights: Rights, where: str = "") -> Iterator[Lack]:
+    """One for each object, with all the verbs. `where` says in which namespace, where that is not the playbook's."""
     verbs: dict[tuple[Verdict, Question], list[str]] = defaultdict(list)
     for one in denied:
         verbs[verdict_on(one, rights), Question("", one.group, one.resource, one.name)].append(one.verb)
     for (verdict, about), missing in verbs.items():
         every = "every one of " if verdict is Verdict.Depends else ""
         only = ", and the incident tells which one it needs" if verdict is Verdict.Depends else ""
-        message = f"{identity.who} may not {', '.join(missing)} {every}{object_of(about)}{only}"
+        message = f"{identity.who} may not {', '.join(missing)} {every}{object_of(about)}{where}{only}"
         yield Lack(verdict, message, identity.hint)
 
 

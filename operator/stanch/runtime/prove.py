@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import yaml
 
+from stanch.actions.owners import as_suspended
 from stanch.domain.plan import Option, Plan, Step
 from stanch.engine.errors import Conflict, Refused
 from stanch.engine.parts import Action, Before, Change, EffectClass, Stage
@@ -40,6 +41,8 @@ async def prove(world: World, stage: Stage, step: Step, plan: Plan) -> Step:
         return replace(step, preview=waits(step))
     params = action.params.model_validate(step.params)
     before = await action.read(stage, ref, params)
+    if step.owner:
+        before = as_suspended(before)
     try:
         change = action.plan(before, params, "dry-run")
     except Refused as failure:

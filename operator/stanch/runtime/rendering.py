@@ -6,15 +6,17 @@ Values of parameters and of the incident are filled in as data. What speaks of f
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from stanch.actions.reconcilers import title_of
 from stanch.api import codec, names
 from stanch.api.playbook import AnyPlaybook
 from stanch.api.steps import check_names
+from stanch.domain.duration import spell
 from stanch.domain.incident import Facts
 from stanch.domain.plan import Approval, Check, EvidencePlan, Option, Parameter, Plan, Recovery, Revert, Source, Step, Target
 from stanch.engine.code import code_in
@@ -23,19 +25,22 @@ from stanch.engine.expressions import Declared, Failed
 from stanch.engine.parts import Action, CheckKind, EffectClass
 from stanch.engine.paths import safe_name
 from stanch.engine.templates import Scope, is_template, render
+from stanch.runtime.owners import Owners, suspends
 from stanch.runtime.targets import NAME, Found, of_object
 from stanch.runtime.world import World
 
-RESTART = "rolloutRestart"
+RESTART, SUSPEND = "rolloutRestart", "suspendOwner"
 
 
 @dataclass(frozen=True)
 class Brief:
-    """What every part of a playbook is rendered with."""
+    """What every part of a playbook is rendered with. `owners`: who may be suspended, by target; `incident`: namespace/name."""
 
     world: World
     found: Found
     scope: Scope
+    owners: Owners = field(default_factory=dict)
+    incident: str = ""
 
     def params(self, where: str, model: type[BaseModel], said: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Filled in and checked; or, where facts are still missing, as it is, and where. Raises `Refused` (TemplateInvalid)."""
@@ -164,9 +169,29 @@ def steps_of(spec: Any, brief: Brief, where: str) -> list[Step]:
     where = f"{where}, step {spec.name}"
     steps = own_steps(spec, brief, where)
     steps += restarts(spec, brief, steps[-1])
+    before, steps = suspending(spec, brief, steps) if suspends(spec) else ([], steps)
     # Smoke is for what consumers make of a change, not for what they made before they were restarted.
     smoked = steps[-1:] if steps[-1].follows else steps
-    return [replace(step, smoke=smoke_of(spec, step, brief, where)) if step in smoked else step for step in steps]
+    return before + [replace(step, smoke=smoke_of(spec, step, brief, where)) if step in smoked else step for step in steps]
+
+
+def suspending(spec: Any, brief: Brief, steps: list[Step]) -> tuple[list[Step], list[Step]]:
+    """A step that suspends each of their owners, and the steps, which say which one that is."""
+    owners = list(dict.fromkeys(brief.owners[step.target] for step in steps if step.target in brief.owners))
+    first = {owner.name: suspension(spec, brief, owner, place) for place, owner in enumerate(owners, 1)}
+    owned = {target: first[owner.name].name for target, owner in brief.owners.items() if owner.name in first}
+    return list(first.values()), [replace(step, owner=owned.get(step.target, "")) for step in steps]
+
+
+def suspension(spec: Any, brief: Brief, owner: Target, place: int) -> Step:
+    action = brief.world.actions[SUSPEND]
+    revert = Revert(spec.revert.after, spec.revert.on_recovery) if spec.revert else Revert()
+    until = f"for {spell(revert.after)} at most, and while a change is owed" if revert.after else "until the incident has recovered"
+    common = replace(base(spec, action, None), revert=revert, fact="", last=True)
+    return replace(
+        common, name=safe_name(f"{spec.name}-owner" + (f"-{place}" if place > 1 else ""), NAME), target=owner.name,
+        expect=f"{title_of(owner.ref)} leaves the target of {spec.name} alone", params={"by": brief.incident, "until": until},
+    )  # fmt: skip
 
 
 def own_steps(spec: Any, brief: Brief, where: str) -> list[Step]:

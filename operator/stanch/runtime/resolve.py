@@ -28,6 +28,7 @@ from stanch.runtime.case import Case
 from stanch.runtime.guarding import limits_of, of_policy
 from stanch.runtime.keeping import fits, keep
 from stanch.runtime.matching import find_playbook, find_policy
+from stanch.runtime.owners import resolve_owners
 from stanch.runtime.prove import prove_plan
 from stanch.runtime.rendering import Brief, filled, scope_of
 from stanch.runtime.targets import resolve_targets
@@ -58,14 +59,17 @@ async def planned(
     cluster = world.clusters.acting_as(facts.namespace, account)
     found = await resolve_targets(cluster, facts, playbook.targets, scope)
     targets = tuple(target for group in found.values() for target in group)
+    owners = await resolve_owners(cluster, playbook, found, policy, facts.namespace)
     bare = Plan(
         incident_uid=facts.uid, attempt=attempt, playbook=playbook_pin, service_account=account,
-        namespace=facts.namespace, targets=targets, parameters=parameters, observe_only=policy.observe_only,
+        namespace=facts.namespace, targets=targets, owners=tuple(dict.fromkeys(owners.values())), parameters=parameters,
+        observe_only=policy.observe_only,
         occasion=Occasion(facts.type, facts.severity, facts.component, dict(facts.labels)), purpose=purpose_of(playbook),
         allowed_origins=tuple(policy.http.allowed_origins) if policy.http else (),
         guards=limits_of((policy_pin.name, policy), (playbook_pin.name, playbook), facts),
     )  # fmt: skip
-    plan = asked(filled(bare, Brief(world, found, scope), playbook), facts, playbook, policy)
+    brief = Brief(world, found, scope, owners, f"{facts.namespace}/{facts.name}")
+    plan = asked(filled(bare, brief, playbook), facts, playbook, policy)
     fits(plan)
     async with beside(diagnose(cluster, targets)) as deploys:
         plan = await prove_plan(world, stage_of(world, case, plan, ""), plan)

@@ -191,7 +191,7 @@ async def write_cas(world: World, this: Doing, effect: Write, prepared: cases.Pr
     cluster, ref = this.stage.cluster, this.ref
     seen = await cluster.get(ref) if prepared else await fence(cluster, ref, world.epoch(), effect.resource_version)
     if this.action.observe(seen, effect.token):
-        return Written("observed on the target", found=True)
+        return Written("observed on the target", found=True, underway=this.action.settle is not None)
     if prepared is None:
         return Stale("it was not written")
     if essence(seen) != essence(prepared.before.target):
