@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tests.stage.install import install_operator, install_types, uninstall_operator
-from tests.stage.kubectl import Kubectl, documents
+from tests.stage.kubectl import Kubectl, documents, established
 from tests.stage.operator import OperatorProcess
+from tests.stage.reconcilers import types
 from tests.stage.scene import AUREUS, Scene, calm
 
 
@@ -23,6 +24,15 @@ def installed(cluster: Any) -> Kubectl:
         # Scenes apply it, too, at the same time.
         kubectl.apply(documents(AUREUS / "policy.yaml", calm))
     return kubectl
+
+
+@pytest.fixture(scope="session")
+def reconcilers(cluster: Any, installed: Kubectl) -> None:
+    """The types of Argo CD and Flux."""
+    made = types()
+    with cluster.installing():
+        installed.apply(made)
+    established(installed, *(f"crd/{crd['metadata']['name']}" for crd in made))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from stanch.packs.verify import verify
-from tests.stage.kubectl import established
+from tests.stage.reconcilers import owner
 from tests.stage.scene import Scene
 
 
@@ -146,13 +146,12 @@ def test_rolled_back_by_itself_only_while_the_last_deploy_is_young(scene: Scene,
 
 @pytest.mark.requirement("D-06")
 @pytest.mark.parametrize("automated", [True, False])
-def test_workload_of_argo_cd_is_never_fought_over(scene: Scene, applications: str, automated: bool) -> None:
+@pytest.mark.usefixtures("reconcilers")
+def test_workload_of_argo_cd_is_never_fought_over(scene: Scene, automated: bool) -> None:
     """Argo CD that heals by itself would undo the rollback: refused. One that syncs by hand lets it be: rolled back."""
     scene.set(playbook=quick, access=may_read_applications)
     policy = {"automated": {"selfHeal": True}} if automated else {}
-    application = {"apiVersion": applications, "kind": "Application", "metadata": {"name": "shop", "namespace": scene.namespace},
-                   "spec": {"syncPolicy": policy}}  # fmt: skip
-    scene.kubectl.apply([application])
+    scene.kubectl.apply([owner("Application", scene.namespace, syncPolicy=policy)])
     scene.break_release()
     tracking = f"{scene.namespace}_shop:apps/Deployment:{scene.namespace}/frontend"
     scene.kubectl("annotate", "deployment/frontend", f"argocd.argoproj.io/tracking-id={tracking}")
@@ -169,23 +168,6 @@ def test_workload_of_argo_cd_is_never_fought_over(scene: Scene, applications: st
 def may_read_applications(document: dict[str, Any]) -> None:
     if document["kind"] == "Role" and document["metadata"]["name"] == "stanch-playbook-frontend-down":
         document["rules"].append({"apiGroups": ["argoproj.io"], "resources": ["applications"], "verbs": ["get"]})
-
-
-@pytest.fixture(scope="session")
-def applications(cluster: Any, installed: Any) -> str:
-    """Argo CD's Application type, without Argo CD: what stanch reads of it is what a person declared."""
-    names = {"plural": "applications", "singular": "application", "kind": "Application"}
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    version = {"name": "v1alpha1", "served": True, "storage": True, "schema": schema}
-    crd = {
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "applications.argoproj.io", "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"}},
-        "spec": {"group": "argoproj.io", "scope": "Namespaced", "names": names, "versions": [version]},
-    }  # fmt: skip
-    with cluster.installing():
-        installed.apply([crd])
-    established(installed, "crd/applications.argoproj.io")
-    return "argoproj.io/v1alpha1"
 
 
 def test_dry_run_shows_the_differences_and_writes_nothing(scene: Scene) -> None:

@@ -47,7 +47,8 @@ class TrialScene(Scene):
         subject = Subject(NAME, self.namespace, PlaybookSpec.model_validate(spec), self.operator_namespace)
         metadata = {"name": NAME, "namespace": self.namespace}
         playbook = {"apiVersion": "stanch.dev/v1alpha1", "kind": "Playbook", "metadata": metadata, "spec": spec}
-        self.kubectl.apply([*objects(subject), playbook])
+        # Each names its namespace: who owns a target may be in another one.
+        self.kubectl.inside("").apply([*objects(subject), playbook])
         under = {"policyRef": {"name": policy}} if policy else {}
         return self.open(incident, playbookRef={"name": NAME}, **under)
 

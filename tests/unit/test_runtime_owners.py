@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -267,3 +268,43 @@ async def test_killed_at_any_write_it_is_suspended_once_and_given_back_once(late
         assert site.server.read(ARGO)["spec"]["syncPolicy"]["automated"] == AUTOMATED and site.locks() == [], number
         assert site.verified().ok, number
     assert number > 20
+
+
+async def test_it_stays_suspended_while_a_change_could_not_be_taken_back() -> None:
+    """Whoever mends that would have Git applied under the hands."""
+    site, life = owned(TEMPORARY)
+    while replicas(site) == 1:
+        site.passes((await life.tick() or 0) + 0.001)
+    edit_object(site, site.server.ref(site.frontend.deployment), {"spec": {"replicas": 7}})
+    await life.live()
+    assert {r.step: r.state for r in site.status.reverts} == {"more-owner": RevertState.Owed, "more": RevertState.Conflict}
+    assert suspended(site)
+    site.decide(Verb.Confirm, life, option="only", step="more")
+    await life.live(Phase.Resolved)
+    assert not suspended(site) and replicas(site) == 7
+
+
+async def test_within_an_option_it_is_suspended_once_for_all_steps() -> None:
+    """The first change is back at its time; the owner is not given back between two steps."""
+    boxed = MORE | {"revert": {"after": "8s", "onRecovery": False}}
+    pause = {"name": "pause", "expect": "time passes", "wait": {"for": "30s"}}
+    again = TEMPORARY | {"name": "again", "scale": {"target": "app", "by": 1}}
+    site, life = owned(boxed, pause, again)
+    seen = order(site)
+    await life.live(Phase.Resolved)
+    assert seen == ["Application suspended replicas 1", "Deployment suspended replicas 3", "Deployment suspended replicas 1",
+                    "Deployment suspended replicas 2", "Deployment suspended replicas 1",
+                    "Application active replicas 1"]  # fmt: skip
+    assert [r.step for r in site.status.reverts if r.last] == ["more-owner"], "one debt for one owner"
+
+
+async def test_the_plan_proves_the_change_as_it_will_be_made() -> None:
+    site, life = owned(TEMPORARY)
+    await life.live(Phase.Capturing)
+    (plan,) = [json.loads(data) for key, data in site.memory.objects.items() if "/plans/" in key]
+    steps = plan["options"][0]["steps"]
+    assert [(step["name"], step["action"], step["proven"]) for step in steps] == [
+        ("more-owner", "suspendOwner", True),
+        ("more", "scale", True),
+    ]
+    assert "replicas 1 -> 3" in steps[1]["preview"] and "suspend Argo CD Application argocd/shop" in steps[0]["preview"]
