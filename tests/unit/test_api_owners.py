@@ -97,3 +97,12 @@ async def test_what_is_missing_where_the_owner_is_is_named_beforehand() -> None:
     assert lack.message.endswith('may not get, patch applications.argoproj.io "shop" in namespace argocd')
     server.grant("aureus", wanted.account, *rules(wanted.granted), inside="argocd")
     assert await lacks(server, wanted) == []
+
+
+def test_a_step_that_bears_the_name_of_the_one_that_suspends_is_an_error() -> None:
+    """It would count as done before it was begun."""
+    made = owned()
+    steps = made["spec"]["options"][0]["steps"]
+    steps.append(steps[0] | {"name": "fewer-owner", "onOwnerConflict": "Fail"})
+    found = [str(problem) for problem in lint(PlaybookSpec.model_validate(made["spec"]))]
+    assert any("fewer-owner is the name of the step that suspends its owner" in problem for problem in found), found

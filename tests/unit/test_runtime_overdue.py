@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import pytest
+
 from stanch.domain.incident import Phase
 from stanch.engine.ports import Object
 from stanch.runtime.metrics import Metrics
-from stanch.runtime.overdue import Overdue
+from stanch.runtime.overdue import Overdue, reverts
 from tests.unit.test_runtime_reverts import BROKEN, MORE, SETTLE, SHORT, made, steps, suspend
 from tests.unit.world import Life, Site, needs_commander
 
@@ -72,3 +76,14 @@ def test_who_is_gone_is_late_with_nothing() -> None:
     assert seen.read() == (1, 1), "blocked is owed all the same; what has no time is not late"
     seen.overdue.told(told, gone=True)
     assert seen.read() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("phase", "before", "late"),
+    [("Mitigated", "Owed", ["more"]), ("Mitigated", "Done", ["owner"]), ("Mitigating", "Done", [])],
+    ids=["while something is owed", "when it is alone", "while an option goes on"],
+)
+def test_who_is_given_back_last_is_not_late_before_its_turn(phase: str, before: str, late: list[str]) -> None:
+    times = {"more": "2026-01-05T09:10:00Z", "owner": "2026-01-05T09:00:00Z"}
+    records = [{"state": "Owed", "dueAt": times["owner"], "last": True}, {"state": before, "dueAt": times["more"]}]
+    assert reverts({"phase": phase, "reverts": records}) == tuple(datetime.fromisoformat(times[name]) for name in late)

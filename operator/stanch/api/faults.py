@@ -154,6 +154,12 @@ def places(playbook: AnyPlaybook) -> Iterator[Problem]:
 def owners(playbook: AnyPlaybook) -> Iterator[Problem]:
     """Who is suspended is named beforehand, as everything is that a step touches."""
     owned = {target.name for target in playbook.targets if target.owner}
+    for place, option in options(playbook):
+        said = {step.name for step in option.steps}
+        for number, step in enumerate(option.steps):
+            if step.on_owner_conflict is OnOwnerConflict.SuspendOwner and f"{step.name}-owner" in said:
+                why = f"{step.name}-owner is the name of the step that suspends its owner, and another step's"
+                yield error(f"{place}.steps[{number}].name", why, "give the other one another name")
     for path, step in steps(playbook):
         if step.on_owner_conflict is OnOwnerConflict.SuspendOwner and not owned.intersection(names.targets_of(step)):
             hint = "say it of a step with a target, and give that target an owner: {kind: Application, name: …}"

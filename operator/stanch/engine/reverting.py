@@ -49,7 +49,7 @@ def owe(turn: Turn, step: Step, intent: StepRecord, outcome: Prepared) -> str:
         image=outcome.image, digest=outcome.before, follows=step.follows, last=step.last,
     )  # fmt: skip
     if step.owner:
-        guarded(turn, step, debt.token)
+        guarded(turn, step)
     if step.last and any(other.token != debt.token for other in suspended(turn, debt.ref.uid)):
         return "given back with what was suspended before"
     leads = leader(turn, debt)
@@ -67,7 +67,7 @@ def suspended(turn: Turn, uid: str) -> tuple[RevertRecord, ...]:
     return tuple(record for record in opened(turn) if record.last and record.ref.uid == uid)
 
 
-def guarded(turn: Turn, step: Step, token: str) -> None:
+def guarded(turn: Turn, step: Step) -> None:
     """The owner of its target would undo a change that is not taken back: a person says when it is given back."""
     owner = turn.plan.target(turn.plan.step(turn.option.name, step.owner).target)
     temporary = step.revert or turn.option.revert_on_failure or step.follows

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from stanch.domain.incident import OPEN_REVERTS
+from stanch.domain.incident import OPEN_REVERTS, Phase
 from stanch.engine.moves import FROZEN
 from stanch.engine.ports import Clock, Object
 from stanch.runtime.metrics import Metrics
@@ -46,9 +46,12 @@ def note(known: dict[Key, tuple[datetime, ...]], key: Key, times: tuple[datetime
 
 
 def reverts(status: Object) -> tuple[datetime, ...]:
-    """When what is owed should be taken back; what waits for a person or for another try is owed, too."""
-    owed = [record for record in status.get("reverts", ()) if record["state"] in OPEN_REVERTS and "dueAt" in record]
-    return tuple(datetime.fromisoformat(record["dueAt"]) for record in owed)
+    """When what is owed should be taken back; what waits for a person or for another try is owed, too. Who is given back last is
+    not late while there is something to come before it."""
+    owed = [record for record in status.get("reverts", ()) if record["state"] in OPEN_REVERTS]
+    early = status.get("phase") == Phase.Mitigating or any(not record.get("last") for record in owed)
+    timed = [record for record in owed if "dueAt" in record and not (early and record.get("last"))]
+    return tuple(datetime.fromisoformat(record["dueAt"]) for record in timed)
 
 
 def deadlines(status: Object) -> tuple[datetime, ...]:
