@@ -1,4 +1,4 @@
-"""Two hundred Decisions that must not count, by class: who makes it, what it says, and why it is refused or left without effect."""
+"""Some hundred Decisions that must not count, by class: who makes it, what it says, why it is refused or left without effect."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ JUDGES = tuple(f"judge-{number}" for number in range(1, 10))
 MALLORY, ROBOT = "mallory", "robot"
 OTHER_ROLE, UNASKED = "security", "scribe"
 OF_STEP = {"option": OPTION, "step": OPTION}
-NEEDS: dict[Verb, Object] = {Verb.Confirm: OF_STEP, Verb.Revert: OF_STEP, Verb.Extend: {**OF_STEP, "extendBy": "1h"}}
 STALE = "sha256:" + "0" * 64
+NEEDS: dict[Verb, Object] = {Verb.Confirm: OF_STEP, Verb.Revert: OF_STEP, Verb.Extend: {**OF_STEP, "extendBy": "1h"},
+                            Verb.BreakGlass: {"option": OPTION, "ticket": "OPS-4711"}}  # fmt: skip
 SEED = 20261122
 
 
@@ -47,7 +48,8 @@ class Stage:
 
     def said(self, verb: Verb, by: str, name: str = "open", **spec: Any) -> Object:
         digest = self.incidents[name]["status"].get("planDigest", STALE)
-        judging = {"option": OPTION, "planDigest": digest} if verb in (Verb.Approve, Verb.Reject) else NEEDS.get(verb, {})
+        bound = {"option": OPTION, "planDigest": digest} if verb in (Verb.Approve, Verb.Reject, Verb.BreakGlass) else {}
+        judging = {**bound, **NEEDS.get(verb, {})}
         return {"incidentRef": self.ref(name), "verb": str(verb), "role": ROLE, "by": by, "reason": "a forger's", **judging, **spec}
 
     def yes(self, by: str, name: str = "open", **spec: Any) -> Object:
@@ -148,6 +150,16 @@ def against_a_no(stage: Stage) -> Iterator[Case]:
         yield Case("contradictory", user, stage.said(verb, user, "rejected"), f"option {OPTION} is denied already")
 
 
+def glass_that_is_broken_late(stage: Stage) -> Iterator[Case]:
+    """Of what runs already, of what silence or a no has denied, and of another plan."""
+    for name, state in (("under way", "running"), ("expired", "denied"), ("rejected", "denied")):
+        for user in JUDGES[:2]:
+            said = stage.said(Verb.BreakGlass, user, name)
+            yield Case("late glass", user, said, f"option {OPTION} is {state} already")
+    for user in JUDGES[:2]:
+        yield Case("late glass", user, stage.said(Verb.BreakGlass, user, planDigest=STALE), f"it names plan {STALE}")
+
+
 def under_a_role_that_is_not_asked(stage: Stage) -> Iterator[Case]:
     for user in JUDGES[:5]:
         yield Case("unasked role", user, stage.yes(user, role=UNASKED), f"asks for {ROLE}, {OTHER_ROLE}, not for {UNASKED}")
@@ -156,7 +168,7 @@ def under_a_role_that_is_not_asked(stage: Stage) -> Iterator[Case]:
 CLASSES = (
     in_another_s_name, under_another_s_role, with_a_role_from_elsewhere, by_a_machine, under_a_name_that_was_used,
     of_another_plan, of_another_incident, of_an_earlier_incident, from_another_namespace, by_who_opened_it, said_again,
-    that_comes_late, after_its_time, against_a_no, under_a_role_that_is_not_asked,
+    that_comes_late, after_its_time, against_a_no, glass_that_is_broken_late, under_a_role_that_is_not_asked,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pytest
 from stanch.domain.decision import Verb
 from tests.contract.installed import Object, create, grant, install, refused, rule, until, why_refused
 from tests.unit import api_examples as examples
-from tests.unit.decision_examples import BAD, GOOD, PLANNED, spec
+from tests.unit.decision_examples import BAD, GOOD, NEEDS, spec
 
 ALICE = "--as=alice"
 GROUP = "stanch.dev"
@@ -85,7 +85,7 @@ class TestDecisions:
         robot = f"system:serviceaccount:{namespace}:robot"
         verbs = [verb.lower() for verb in Verb]
         grant(cluster, namespace, robot, CREATE["decisions"], rule(GROUP, "roles", *verbs))
-        said = STEPS[verb] if verb in STEPS else {**PLANNED, "verb": str(verb)}
+        said = {**NEEDS.get(verb, {}), "verb": str(verb)}
         with refused(f"a ServiceAccount may only say Note, not {verb}"):
             create(cluster, namespace, about_step(said, by=robot), f"--as={robot}")
         note = decision(by=robot, verb="Note", reason="alert resolved")

@@ -91,6 +91,13 @@ def test_a_watch_that_is_silent_is_told_after_the_restart_that_heals_it(alerting
     alerting(told, "14m", {})
 
 
+def test_a_broken_glass_is_told_for_an_hour_whoever_leads(alerting: Any) -> None:
+    told = WELL | {pod("glass_broken_total"): "0x8 1x400", pod("glass_broken_total", "b"): "0x408"}
+    alerting(told, "1m", {})
+    alerting(told, "5m", {"StanchGlassBroken": ""})
+    alerting(told, "90m", {})
+
+
 def test_a_missed_deadline_is_told_until_it_is_dealt_with(alerting: Any) -> None:
     told = WELL | {pod("deadlines_missed"): "0x8 1x20 0x60"}
     alerting(told, "5m", {"StanchDeadlineMissed": "1"})

@@ -1,4 +1,4 @@
-"""Two hundred forged, stale, replayed and misplaced Decisions, on a real API server under a real operator: none counts."""
+"""More than two hundred forged, stale, replayed and misplaced Decisions on a real API server and operator: none counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.contract.world import until
 from tests.stage.kubectl import Kubectl
 from tests.stage.scene import ON_CALL, person
 
-TRIED, PRE_POLICY = 200, 23
+AT_LEAST, PRE_POLICY = 200, 23
 API, GROUP = "stanch.dev/v1alpha1", "stanch.dev"
 MAKES = {"apiGroups": [GROUP], "resources": ["decisions"], "verbs": ["create", "get", "list"]}
 # Never both full: it waits for its approval as long as the test lasts.
@@ -192,7 +192,7 @@ def judged(ended: list[tuple[Case, str, str]]) -> None:
     print(f"forged decisions: {len(ended)} tried, {accepted} accepted")
     wrong = [(case.kind, how, why, case.says) for case, how, why in ended if case.says not in why or how == "Counted"]
     assert wrong == []
-    assert (len(ended), accepted) == (TRIED, 0)
+    assert len(ended) >= AT_LEAST and accepted == 0
 
 
 async def after_all(people: People, stage: Stage) -> None:

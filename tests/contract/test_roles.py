@@ -11,23 +11,20 @@ from stanch.domain.decision import Verb
 from tests.contract.installed import grant, install, why_refused
 from tests.stage.kubectl import ROOT
 from tests.unit import api_examples as examples
-from tests.unit.decision_examples import PLANNED, STEP, spec
+from tests.unit.decision_examples import NEEDS, spec
 
 PEOPLE = {one["metadata"]["name"]: one for one in yaml.safe_load_all((ROOT / "manifests/roles/people.yaml").read_text())}
-NEEDS: dict[Verb, dict[str, Any]] = {
-    Verb.Approve: PLANNED,
-    Verb.Reject: PLANNED,
-    Verb.Confirm: STEP,
-    Verb.Extend: {**STEP, "extendBy": "1h"},
-    Verb.Revert: STEP,
-}
 # Who, as which role, may say this and may not say that.
 SAY = [
     ("stanch-viewer", "-", (), (Verb.Note,)),
     ("stanch-on-call", "-", (Verb.Note, Verb.Abort, Verb.Revert, Verb.Resume, Verb.Confirm), (Verb.Close, Verb.Extend)),
     ("stanch-on-call", "on-call", (Verb.Reject,), (Verb.Approve,)),
     ("stanch-on-call", "incident-commander", (), (Verb.Approve, Verb.Reject)),
-    ("stanch-commander", "incident-commander", tuple(Verb), ()),
+    ("stanch-commander", "incident-commander", tuple(verb for verb in Verb if verb is not Verb.BreakGlass), (Verb.BreakGlass,)),
+    ("stanch-break-glass", "-", (Verb.BreakGlass,), (Verb.Note,)),
+    ("stanch-break-glass", "on-call", (Verb.BreakGlass,), (Verb.Approve,)),
+    ("stanch-break-glass", "incident-commander", (Verb.BreakGlass,), (Verb.Approve, Verb.Close)),
+    ("stanch-break-glass", "security-team", (), (Verb.BreakGlass,)),
     ("stanch-commander", "security-team", (), (Verb.Approve,)),
     ("stanch-security", "security-team", (Verb.Approve, Verb.Reject), (Verb.Close, Verb.Extend)),
     ("stanch-security", "incident-commander", (), (Verb.Approve,)),
@@ -53,7 +50,8 @@ def decision(verb: Verb, role: str, by: str) -> dict[str, Any]:
 
 
 def test_there_are_those_that_an_incident_needs() -> None:
-    assert set(PEOPLE) == {f"stanch-{name}" for name in ("viewer", "on-call", "commander", "security", "comms", "scribe")}
+    names = ("viewer", "on-call", "commander", "break-glass", "security", "comms", "scribe")
+    assert set(PEOPLE) == {f"stanch-{name}" for name in names}
 
 
 @pytest.mark.parametrize(("who", "role", "may", "may_not"), SAY)

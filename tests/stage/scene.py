@@ -167,9 +167,10 @@ class Scene:
         self.decide(who, "Approve", incident, role=role, option=status["option"], planDigest=status["planDigest"], **spec)
 
     def decide(self, who: Kubectl, verb: str, incident: dict[str, Any], **spec: Any) -> dict[str, Any]:
-        """A Decision, as plain kubectl makes it."""
+        """A Decision, as plain kubectl makes it; what is None is left out."""
         reference = {"name": incident["metadata"]["name"], "uid": incident["metadata"]["uid"]}
         body = {"incidentRef": reference, "verb": verb, "by": who.user, "reason": "because the test says so", **spec}
+        body = {key: value for key, value in body.items() if value is not None}
         metadata = {"generateName": f"{verb.lower()}-", "namespace": self.namespace}
         return who.create({"apiVersion": "stanch.dev/v1alpha1", "kind": "Decision", "metadata": metadata, "spec": body})
 

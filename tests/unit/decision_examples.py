@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from stanch.domain.decision import Verb
+
 BASE: dict[str, Any] = {"incidentRef": {"name": "frontend-502", "uid": "6f1c"}, "by": "bob", "reason": "seen by myself"}
 STEP = {"option": "undo", "step": "scale"}
 DIGEST = "sha256:" + "a" * 64
 PLANNED = {"role": "incident-commander", "option": "undo", "planDigest": DIGEST}
+BROKEN = {"option": "undo", "planDigest": DIGEST, "ticket": "OPS-4711"}
+# What each verb needs beside a reason, where it needs anything.
+NEEDS: dict[Verb, dict[str, Any]] = {
+    Verb.Approve: PLANNED,
+    Verb.Reject: PLANNED,
+    Verb.Confirm: STEP,
+    Verb.Extend: {**STEP, "extendBy": "1h"},
+    Verb.Revert: STEP,
+    Verb.BreakGlass: BROKEN,
+}
 
 GOOD: dict[str, dict[str, Any]] = {
     "confirm": {"verb": "Confirm", **STEP},
@@ -18,6 +30,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "revert": {"verb": "Revert", **STEP},
     "revert all": {"verb": "Revert"},
     "reject of a step": {"verb": "Reject", **STEP},
+    "break-glass": {"verb": "BreakGlass", **BROKEN},
+    "break-glass under a role": {"verb": "BreakGlass", "role": "on-call", **BROKEN},
+    "break-glass with a ticket's address": {"verb": "BreakGlass", **BROKEN, "ticket": "https://tickets.example.org/OPS-4711?x=1"},
     "reject of an option": {"verb": "Reject", **PLANNED},
 }
 
@@ -38,6 +53,13 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         "step is for Confirm, Extend, Revert and Reject only",
     ),
     "a note about a step": ({"verb": "Note", **STEP}, "step is for Confirm, Extend, Revert and Reject"),
+    "break-glass without a ticket": ({"verb": "BreakGlass", **BROKEN, "ticket": None}, "BreakGlass needs option, planDigest and"),
+    "break-glass without a reason": ({"verb": "BreakGlass", **BROKEN, "reason": None}, "reason is required: say why"),
+    "break-glass of no option": ({"verb": "BreakGlass", **BROKEN, "option": None}, "BreakGlass needs option, planDigest and"),
+    "break-glass of any plan": ({"verb": "BreakGlass", **BROKEN, "planDigest": None}, "BreakGlass needs option, planDigest and"),
+    "break-glass of a step": ({"verb": "BreakGlass", **BROKEN, "step": "undo"}, "step is for Confirm, Extend, Revert and Reject"),
+    "break-glass with a ticket of many words": ({"verb": "BreakGlass", **BROKEN, "ticket": "later, promised"}, "ticket"),
+    "an approval with a ticket": ({"verb": "Approve", **PLANNED, "ticket": "OPS-4711"}, "ticket is for BreakGlass only"),
     "an abort with a time": ({"verb": "Abort", "extendBy": "1h"}, "only Extend may have it"),
     "a rejection of nothing": ({"verb": "Reject", "option": "undo"}, "Approve and Reject need role, option and planDigest"),
     "a step that is no name": ({"verb": "Revert", "option": "undo", "step": "../scale"}, "step"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from stanch.domain.decision import Verb
-from stanch.domain.incident import RevertRecord, RevertState
+from stanch.domain.incident import Phase, RevertRecord, RevertState
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Retryable
 from stanch.engine.ports import Object
@@ -37,7 +37,7 @@ APPROVERS = {
 }
 ANEW = "the target of an approved option is created anew"
 OPENINGS = (ANEW, "", "", "", "", "evidence", "frozen", "guarded", "lost", "a write is held up", "it is sealed",
-            "what was changed is edited", "it dies with a change made", *APPROVERS)  # fmt: skip
+            "what was changed is edited", "it dies with a change made", "the glass is broken", *APPROVERS)  # fmt: skip
 # Minutes in which a freeze window opens and closes; mostly there is none. What is owed within it is taken back all the same.
 FOCUSED = {"in a window": (0, 3), "a window opens": (1, 40)}
 WINDOWS = ((0, 0), (0, 0), (0, 0), (0, 0), *FOCUSED.values())
@@ -85,6 +85,10 @@ class Doings(RuleBasedStateMachine):
             self.comes_to("create seal.json", "somebody notes")
         elif opening == "it dies with a change made":
             self.comes_to("patch configmap/flags data", "it dies after")
+        elif opening == "the glass is broken":
+            self.site.cause = "bypass"
+            self.comes_to_be_asked()
+            self.somebody_breaks_the_glass("alice", True)
         elif opening in APPROVERS:
             self.is_planned()
             self.site.cause = "bypass"
@@ -114,6 +118,12 @@ class Doings(RuleBasedStateMachine):
     def is_planned(self) -> None:
         while not self.site.status.plan_digest:
             self.goes_on(1)
+
+    def comes_to_be_asked(self) -> None:
+        for _ in range(30):
+            if self.site.gone or self.site.status.phase is Phase.AwaitingApproval:
+                return
+            self.goes_its_way(1, False)
 
     # Lives of the operator.
 
@@ -273,6 +283,11 @@ class Doings(RuleBasedStateMachine):
         for by in people:
             if not self.site.gone and (digest := self.site.status.plan_digest):
                 self.say(Verb.Approve, by=by, option="bypass", role="incident-commander", planDigest=digest)
+
+    @rule(by=st.sampled_from(["alice", "carol"]), really=SELDOM)
+    def somebody_breaks_the_glass(self, by: str, really: bool) -> None:
+        if really and not self.site.gone and (digest := self.site.status.plan_digest):
+            self.say(Verb.BreakGlass, by=by, option="bypass", planDigest=digest, ticket="OPS-4711")
 
     @rule(verb=st.sampled_from([Verb.Resume, Verb.Resume, Verb.Close, Verb.Note, Verb.Abort]), really=st.booleans())
     def somebody_says(self, verb: Verb, really: bool) -> None:

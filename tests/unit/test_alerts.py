@@ -15,7 +15,7 @@ ALERTS = [rule for group in yaml.safe_load(RULES.read_text())["spec"]["groups"] 
 # What Prometheus reads of a family, by its type.
 SUFFIXES = {"gauge": [""], "counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}
 # Of PromQL's words, those that are used.
-WORDS = {"absent", "by", "max", "max_over_time", "namespace"}
+WORDS = {"absent", "by", "increase", "max", "max_over_time", "namespace"}
 
 
 def exported() -> set[str]:
@@ -37,7 +37,7 @@ def test_an_alert_asks_for_what_is_told_and_says_what_to_do(alert: dict[str, dic
 
 def test_what_must_wake_somebody_does() -> None:
     assert [alert["alert"] for alert in ALERTS] == [
-        "StanchNoLeader", "StanchRevertOverdue", "StanchWatchSilent", "StanchDeadlineMissed",
+        "StanchNoLeader", "StanchRevertOverdue", "StanchWatchSilent", "StanchDeadlineMissed", "StanchGlassBroken",
     ]  # fmt: skip
 
 

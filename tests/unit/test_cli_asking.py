@@ -20,6 +20,7 @@ from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
 from stanch.domain.incident import (
     ApprovalRecord,
+    GlassRecord,
     OptionRecord,
     OptionState,
     Phase,
@@ -129,6 +130,59 @@ class TestApprove:
     async def test_a_rejection_says_what_comes_then(self, story: Story, capsys: pytest.CaptureFixture[str]) -> None:
         await Desk(story.server, True).says(Verb.Reject)
         assert "  Option undo will not be run; no other is left: people are called" in capsys.readouterr().out.splitlines()
+
+
+class TestBreakGlass:
+    @pytest.mark.requirement("A-16")
+    async def test_what_one_person_alone_answers_for_is_shown_and_asked(
+        self, story: Story, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        desk = Desk(story.server, True, user="alice")
+        await desk.says(Verb.BreakGlass, role="", ticket="OPS-4711")
+        out = capsys.readouterr().out
+        for line in (
+            f"  Plan {story.digest}",
+            "       +      image: app:v1",
+            "  It touches 1: deployment/frontend (UID uid-app); and nothing else in aureus",
+            "  It begins at once, without incident-commander 0/1, sre 0/2: you alone answer for it, under ticket OPS-4711",
+            "  Everybody is told: a Warning on the incident and on each target, an alert, the pack; a postmortem is required",
+        ):
+            assert line in out.splitlines()
+        assert "It waits until 2026-11-21 03:1" in out and desk.questions == ["BreakGlass option undo as no role?"]
+        spec = desk.spec()
+        assert (spec["planDigest"], spec["option"], spec["ticket"]) == (story.digest, "undo", "OPS-4711") and "role" not in spec
+
+    @pytest.mark.parametrize(
+        ("status", "said", "why"),
+        [
+            ({}, {"option": "restart"}, "option restart needs no approval"),
+            ({}, {"option": "nope"}, "no option 'nope'"),
+            (
+                {"phase": Phase.Diagnosing, "option": "", "options": ()},
+                {"option": "undo"},
+                "waits for no approval now: say it again",
+            ),
+            ({"waits_for": ""}, {}, "option undo lacks nobody's yes: it begins without this"),
+        ],
+    )
+    async def test_what_would_have_no_effect_is_not_asked(
+        self, story: Story, status: dict[str, Any], said: dict[str, str], why: str
+    ) -> None:
+        becomes(story.server, story.ref, replace(status_of(story), **status))
+        with pytest.raises(Ending, match=why) as ending:
+            await Desk(story.server).says(Verb.BreakGlass, ticket="OPS-4711", **said)
+        assert ending.value.code is Code.Problems and not created(story.server)
+
+    async def test_it_is_broken_once(self, story: Story) -> None:
+        glass = GlassRecord("d", "undo", story.digest, "carol", "OPS-1", "sre 0/2", T0)
+        becomes(story.server, story.ref, replace(status_of(story), broken_glass=(glass,)))
+        with pytest.raises(Ending, match="carol broke the glass already"):
+            await Desk(story.server).says(Verb.BreakGlass, ticket="OPS-4711")
+
+    async def test_who_may_not_read_the_plan_sees_whose_yes_it_lacks(self, capsys: pytest.CaptureFixture[str]) -> None:
+        await Desk(Story().server, True).says(Verb.BreakGlass, ticket="OPS-4711")
+        out = capsys.readouterr().out
+        assert "what it would do cannot be shown here" in out and "without incident-commander 0/1, sre 0/2: you alone" in out
 
 
 def status_of(story: Story) -> Status:
@@ -278,7 +332,11 @@ class TestEveryVerb:
         ahead = replace(owed("scale"), due_at=story.server.time.now() + timedelta(hours=1))
         reverts = (ahead,) if verb in (Verb.Extend, Verb.Revert) else ()
         becomes(story.server, story.ref, replace(status_of(story), phase=phase, steps=steps, reverts=reverts))
-        said = {Verb.Confirm: {"step": "purge"}, Verb.Extend: {"step": "scale", "extend_by": "1h"}}.get(verb, {})
+        said = {
+            Verb.Confirm: {"step": "purge"},
+            Verb.Extend: {"step": "scale", "extend_by": "1h"},
+            Verb.BreakGlass: {"ticket": "OPS-4711"},
+        }.get(verb, {})
         with pytest.raises(Ending, match=f"{verb} .* needs a person's yes, and this is no terminal: .* say --yes") as ending:
             await Desk(story.server).says(verb, terminal=False, **said)
         assert ending.value.code is Code.Unusable and not created(story.server)

@@ -86,6 +86,15 @@ def test_who_approves_it_knows_what_was_not_tried() -> None:
     assert of.written == ["uid-inc/1/restart/restart"]
 
 
+def test_who_breaks_the_glass_for_it_does_too() -> None:
+    of = play(last={"approval": approval(incident_commander=1)})
+    of.answers[moves.Prepare] = held
+    of.until(Phase.AwaitingApproval)
+    of.say(Verb.BreakGlass, option="restart", ticket="OPS-4711")
+    of.until(Phase.Resolved)
+    assert of.written == ["uid-inc/1/restart/restart"]
+
+
 def test_another_last_resort_need_not_be_tried_before() -> None:
     of = Play(plan(option("undo", last_resort=True, timeout=timedelta(minutes=10)), option("restart", last_resort=True)))
     of.answers[moves.Prepare] = held

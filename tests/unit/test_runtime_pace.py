@@ -11,7 +11,17 @@ import pytest
 from stanch.api import codec
 from stanch.domain.decision import Verb
 from stanch.domain.guards import Guards
-from stanch.domain.incident import ApprovalRecord, ChangeRecord, OptionRecord, OptionState, Phase, Status, StepRecord, StepState
+from stanch.domain.incident import (
+    ApprovalRecord,
+    ChangeRecord,
+    GlassRecord,
+    OptionRecord,
+    OptionState,
+    Phase,
+    Status,
+    StepRecord,
+    StepState,
+)
 from stanch.domain.plan import Pin
 from stanch.engine.ports import Object
 from stanch.runtime.guarding import attended
@@ -229,6 +239,10 @@ async def test_what_a_person_asks_for_needs_no_word_of_the_playbook() -> None:
     assert site.status.approvals == ()
 
 
+def glass(option: str, digest: str) -> GlassRecord:
+    return GlassRecord("d", option, digest, "bob", "OPS-4711", "boss 0/1", play.T0)
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -236,6 +250,10 @@ async def test_what_a_person_asks_for_needs_no_word_of_the_playbook() -> None:
         ({"resumed": True}, True),
         ({"approvals": (ApprovalRecord("d", "undo", "boss", "bob", play.T0),)}, True),
         ({"approvals": (ApprovalRecord("d", "restart", "boss", "bob", play.T0),)}, False),
+        ({"broken_glass": (glass("undo", play.DIGEST),)}, True),
+        ({"broken_glass": (glass("restart", play.DIGEST),)}, False),
+        ({"broken_glass": (glass("undo", "sha256:of another plan"),)}, False),
+        ({"plan_digest": "", "broken_glass": (glass("undo", play.DIGEST),)}, False),
         ({"steps": (StepRecord("undo", "a", StepState.Done, "t", written_at=play.T0),)}, True),
         ({"steps": (StepRecord("restart", "a", StepState.Done, "t", written_at=play.T0),)}, False),
         ({"steps": (StepRecord("undo", "a", StepState.Intended, "t"),)}, False),

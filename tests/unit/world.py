@@ -194,7 +194,7 @@ class Life:
         self.leads = True
         self.decisions = DecisionIndex()
         self.world = self._world()
-        metrics = Metrics()
+        self.metrics = metrics = Metrics()
         self.ticker = Ticker(self.world, Effects(self.world, metrics).perform, Announcer(self.world, metrics, "test").announce)
         for decision in site.said():
             self.decisions.put(codec.decision_of(decision))

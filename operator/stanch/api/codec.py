@@ -148,6 +148,7 @@ def decision_of(obj: Object) -> Decision:
         created_at=_TIME.validate_python(metadata["creationTimestamp"]),
         step=spec.step or "",
         extend_by=spec.extend_by,
+        ticket=spec.ticket or "",
         recorded="recordedAt" in (obj.get("status") or {}),
     )
 

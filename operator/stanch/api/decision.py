@@ -12,6 +12,7 @@ from stanch.api.base import IMMUTABLE_MESSAGE, Name, ObjectName, Sentence, Spec,
 from stanch.domain.decision import Verb
 
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+Ticket = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9#][-A-Za-z0-9#._~:/?=&%+]*$")]
 Uid = Annotated[str, Field(min_length=1, max_length=63)]
 
 SHORTEST, LONGEST = "1m", "168h"
@@ -66,6 +67,16 @@ DEMANDS = (
         "step and planDigest exclude each other: what is said about a step is about what was done, not about a plan",
     ),
     Demand(
+        "self.verb != 'BreakGlass' || has(self.option) && has(self.planDigest) && has(self.ticket)",
+        lambda said: said.verb is not Verb.BreakGlass or None not in (said.option, said.plan_digest, said.ticket),
+        "BreakGlass needs option, planDigest and ticket: what is let run without its approvals, and where that is answered for",
+    ),
+    Demand(
+        "!has(self.ticket) || self.verb == 'BreakGlass'",
+        lambda said: said.ticket is None or said.verb is Verb.BreakGlass,
+        "ticket is for BreakGlass only",
+    ),
+    Demand(
         "(self.verb == 'Extend') == has(self.extendBy)",
         lambda said: (said.verb is Verb.Extend) == (said.extend_by is not None),
         "Extend needs extendBy, and only Extend may have it",
@@ -95,7 +106,7 @@ class Decision(Spec):
     role: Name | None = Field(default=None, description="Role under which it is said, e.g. incident-commander.")
     by: UserName = Field(description="Your own user name, as `kubectl auth whoami` prints it.")
     reason: Sentence | None = Field(default=None, description="Why; what a Note says.")
-    option: Name | None = Field(default=None, description="Option that is approved or rejected, or whose step it is about.")
+    option: Name | None = Field(default=None, description="Option that is approved, rejected or let run, or whose step it is.")
     step: Name | None = Field(
         default=None,
         description="Step that it is about: Confirm and Reject say what happened to it, Extend and Revert are about what it "
@@ -103,7 +114,10 @@ class Decision(Spec):
     )
     plan_digest: Digest | None = Field(
         default=None,
-        description="status.planDigest of the Incident: the approval is for exactly this plan on exactly these objects.",
+        description="status.planDigest of the Incident: what is said is for exactly this plan on exactly these objects.",
+    )
+    ticket: Ticket | None = Field(
+        default=None, description="Ticket in which a BreakGlass is answered for: its number, e.g. OPS-4711, or its address."
     )
     extend_by: between(SHORTEST, LONGEST) | None = Field(  # type: ignore[valid-type]
         default=None, description="How much later the change is taken back."

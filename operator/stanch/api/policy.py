@@ -146,7 +146,7 @@ class Storm(Spec):
 
 class Limits(Spec):
     """How much may go on under the policy. Left out, every limit is on. All but concurrentIncidents are for what stanch does by
-    itself: an option that people approved and an incident that they resumed pass."""
+    itself: an option that people approved, or broke the glass for, and an incident that they resumed pass."""
 
     concurrent_incidents: int = Field(
         default=10,

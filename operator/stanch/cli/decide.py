@@ -31,6 +31,7 @@ FOLLOWS: Mapping[Verb, str] = {
     Verb.Close: "the incident ends",
     Verb.Confirm: "what waited for it goes on",
     Verb.Extend: "the change is taken back that much later",
+    Verb.BreakGlass: "the option runs without its approvals; everybody sees it, and a postmortem is required",
     Verb.Revert: "the change is taken back now, where nobody has changed it meanwhile",
 }
 # Of a Reject that is about a step.
@@ -42,7 +43,7 @@ Sleep = Callable[[float], Awaitable[None]]
 @dataclass(frozen=True)
 class Said:
     """What the command line says. `option` and `digest` are for Approve and Reject, `option` and `step` for what is about a
-    step; `extend_by` is a duration, for Extend."""
+    step; `extend_by` is a duration, for Extend; `ticket` for BreakGlass."""
 
     verb: Verb
     incident: str
@@ -52,6 +53,7 @@ class Said:
     digest: str = ""
     step: str = ""
     extend_by: str = ""
+    ticket: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def decision(said: Said, incident: Object, by: str, mark: str) -> Object:
         "step": said.step,
         "planDigest": said.digest,
         "extendBy": said.extend_by,
+        "ticket": said.ticket,
     }
     name = f"{metadata['name'][:_NAME]}-{said.verb.lower()}-{mark}"
     return {

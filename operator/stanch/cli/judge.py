@@ -1,4 +1,4 @@
-"""What follows from `stanch approve` and `stanch reject`: the option as it would run, and whose yes it still lacks then."""
+"""What follows from `stanch approve`, `reject` and `break-glass`: the option as it would run, and whose yes it lacks then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stanch.cli.ending import Ending
 from stanch.cli.looking import Look, Way
 from stanch.cli.reverts import due
 from stanch.domain.decision import Verb
-from stanch.domain.incident import Phase
+from stanch.domain.incident import Phase, Status
 from stanch.domain.plan import Approval, Option
 from stanch.packs.render import printable
 
@@ -26,7 +26,7 @@ def bound(said: Said, seen: Look) -> Said:
 
 
 def subject(said: Said) -> str:
-    return f"option {said.option} as {said.role}"
+    return f"option {said.option} as {said.role or 'no role'}"
 
 
 def approving(said: Said, seen: Look) -> Iterator[str]:
@@ -46,8 +46,30 @@ def rejecting(said: Said, seen: Look) -> Iterator[str]:
     yield f"Option {said.option} will not be run; {then(said, seen)}"
 
 
+def breaking(said: Said, seen: Look) -> Iterator[str]:
+    yield from option_as_it_runs(said, seen)
+    if option := option_of(said, seen):
+        yield blast_radius(option, seen)
+    refuse_glass(said, seen.status)
+    yield printable(f"It begins at once, without {seen.status.waits_for}: you alone answer for it, under ticket {said.ticket}")
+    yield "What an approval does not pass, this does not either: evidence comes first, what is for a time is taken back at its time"
+    yield "Everybody is told: a Warning on the incident and on each target, an alert, the pack; a postmortem is required"
+    yield from until(said, seen)
+
+
+def refuse_glass(said: Said, status: Status) -> None:
+    if status.phase is not Phase.AwaitingApproval or status.option != said.option:
+        raise Ending(f"option {said.option} waits for no approval now: say it again when it does")
+    of_this = (said.option, said.digest)
+    if glass := next((one for one in status.broken_glass if (one.option, one.plan_digest) == of_this), None):
+        raise Ending(f"{glass.by} broke the glass already")
+    if not status.waits_for:
+        raise Ending(f"option {said.option} lacks nobody's yes: it begins without this")
+
+
 WAYS = {
     Verb.Approve: Way(approving, bound, subject, of_plan=True),
+    Verb.BreakGlass: Way(breaking, bound, subject, of_plan=True),
     Verb.Reject: Way(rejecting, bound, subject, of_plan=True),
 }
 

@@ -65,6 +65,26 @@ def reject(
     _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output), operator_namespace)
 
 
+def break_glass(
+    incident: args.Incident,
+    reason: args.Reason,
+    ticket: Annotated[str, typer.Option("--ticket", help="Where it is answered for: a number, e.g. OPS-4711, or an address.")],
+    role: args.Role = "",
+    option: args.Option = "",
+    plan: args.Digest = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """In an emergency: lets an option run without its approvals. Everybody sees it, and a postmortem is required."""
+    said = replace(_said(Verb.BreakGlass, incident, reason, role, option, plan), ticket=ticket)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output), operator_namespace)
+
+
 def confirm(
     incident: args.Incident,
     step: args.Step,
@@ -182,7 +202,7 @@ def close(
     _speak(Asked(kubeconfig, context, namespace), _said(Verb.Close, incident, reason, role), yes, _manner(wait, output))
 
 
-COMMANDS = (approve, reject, confirm, extend, revert, note, abort, resume, close)
+COMMANDS = (approve, reject, break_glass, confirm, extend, revert, note, abort, resume, close)
 
 
 def _said(verb: Verb, incident: str, reason: str, role: str, option: str = "", digest: str = "") -> Said:

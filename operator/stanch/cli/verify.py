@@ -53,6 +53,8 @@ def tell(path: str, found: Verification, known: Known) -> None:
         verdict = "could not be read" if code(found) is Code.Unusable else "is not what was recorded"
         say(printable(f"{path}: {verdict}: {counted}{first}"))
         return
+    for line in found.glass:
+        say(printable(f"the glass was broken: {line}"))
     for stray in found.strays:
         say(printable(f"{stray}: Stray: no part of the pack; a leader that was held up wrote it after the seal, or it was added"))
     if found.stray > len(found.strays):

@@ -18,6 +18,8 @@ class Verb(StrEnum):
     Confirm = "Confirm"
     Extend = "Extend"
     Revert = "Revert"
+    # Instead of the approvals that an option asks for.
+    BreakGlass = "BreakGlass"
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,4 @@ class Decision:
     recorded: bool
     step: str = ""
     extend_by: timedelta | None = None
+    ticket: str = ""

@@ -220,6 +220,20 @@ class ApprovalRecord(Record):
 
 
 @dataclass(frozen=True)
+class GlassRecord(Record):
+    """Somebody let an option run without its approvals. It stays on the Incident, whatever is planned later."""
+
+    decision: str = doc("Name of the Decision.", max_length=SHORT)
+    option: str = doc("Option that was let run.", max_length=63)
+    plan_digest: str = doc("Plan that it was said of; of another one it says nothing.", max_length=71)
+    by: str = doc("User name.", max_length=SHORT)
+    ticket: str = doc("Ticket that it is answered for in.", max_length=SHORT)
+    without: str = doc("Approvals that were not there.", max_length=SHORT)
+    at: datetime = doc("When the Decision was created.")
+    role: str = doc("Role under which; empty: none.", default="", max_length=63)
+
+
+@dataclass(frozen=True)
 class VouchRecord(Record):
     mark: str = doc("UIDs and generations of the admission policy and its binding; none: they did not vouch.", max_length=SHORT)
     since: datetime | None = doc("Decisions that were made before do not count.", default=None)
@@ -278,6 +292,7 @@ class Status(Record):
     watch_until: datetime | None = doc("Until when a relapse reopens the incident.", default=None)
     checks: tuple[CheckRecord, ...] = doc("Latest reading of each check that matters now.", default=(), max_length=32)
     approvals: tuple[ApprovalRecord, ...] = doc("Approvals that count.", default=(), max_length=32)
+    broken_glass: tuple[GlassRecord, ...] = doc("Options that were let run without their approvals.", default=(), max_length=16)
     decisions: tuple[str, ...] = doc("UIDs of the Decisions recorded last.", default=(), max_length=32)
     vouched: VouchRecord | None = doc("What vouches for Decisions.", default=None)
     evidence: EvidenceRecord = doc("What was captured.", factory=EvidenceRecord)

@@ -12,6 +12,8 @@ from datetime import datetime
 from stanch.domain.record import SHORT, TEXT, Record, doc
 
 GENESIS = "sha256:" + "0" * 64
+# Last word of the key of the entry that tells of a BreakGlass: `stanch verify` names each of them.
+BROKEN_GLASS = "broken-glass"
 
 
 @dataclass(frozen=True)

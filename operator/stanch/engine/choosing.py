@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import ApprovalRecord, OptionRecord, OptionState
+from stanch.domain.incident import ApprovalRecord, GlassRecord, OptionRecord, OptionState, Status
 from stanch.domain.plan import Option
+from stanch.domain.timeline import BROKEN_GLASS
 from stanch.engine.conditions import verdict
 from stanch.engine.expressions import Failed
 from stanch.engine.moves import Denied, Done, Later, Move, Recognize, Replaced
@@ -108,16 +109,22 @@ def missing(turn: Turn, option: Option) -> str:
     return ", ".join(f"{role} {counts[role]}/{need}" for role, need in option.approval.roles.items() if counts[role] < need)
 
 
+def broken(status: Status) -> GlassRecord | None:
+    """Who let the current option run without its approvals, under this plan."""
+    of_this = (status.option, status.plan_digest)
+    return next((record for record in status.broken_glass if (record.option, record.plan_digest) == of_this), None)
+
+
 def awaiting_approval(turn: Turn) -> Move | None:
-    """Before it begins, and now and then before, it is looked whether what is approved is still there."""
-    option, deadline = turn.option, turn.status.deadline
+    """Before it begins, and now and then before, it is looked whether what people said yes to is still there."""
+    option, deadline, glass = turn.option, turn.status.deadline, broken(turn.status)
     assert deadline is not None
     if replaced := turn.take(Recognize, Replaced):
         ask_anew(turn, option, replaced)
         return None
-    look = Recognize(option.name, len(granted(turn, option)))
+    look = Recognize(option.name, len(granted(turn, option)) + (glass is not None))
     looked = turn.take(Recognize, Done, Later, Denied) if turn.effect == look else None
-    if missing(turn, option):
+    if glass is None and missing(turn, option):
         if turn.now >= deadline:
             deny(turn, option, "approval expired: silence is a no")
             return None
@@ -127,33 +134,53 @@ def awaiting_approval(turn: Turn) -> Move | None:
         return unseen(turn, option, deadline, looked)
     if looked is None:
         return turn.move(look)
+    go_without(turn, option, glass) if glass else go_approved(turn, option)
+    return None
+
+
+def go_approved(turn: Turn, option: Option) -> None:
     people = ", ".join(f"{record.by} ({record.role})" for record in granted(turn, option))
     turn.say(turn.key("option", option.name, "approved"), f"Option {option.name} approved", result=f"by {people}",
              next=f"step {option.steps[0].name}")  # fmt: skip
     begin(turn, Event.Approved)
-    return None
+
+
+def go_without(turn: Turn, option: Option, glass: GlassRecord) -> None:
+    what = f"{glass.by} ({glass.role or 'no role'}) broke the glass, ticket {glass.ticket}"
+    turn.say(turn.key("option", option.name, BROKEN_GLASS), f"Option {option.name} goes without its approvals",
+             expectation=glass.without, result=what, next=f"step {option.steps[0].name}; a postmortem is required")  # fmt: skip
+    begin(turn, Event.Approved)
+    turn.set(reason="GlassBroken", message=clip(f"{what}: option {option.name} goes without {glass.without}"))
 
 
 def unseen(turn: Turn, option: Option, deadline: datetime, why: Later | Denied) -> Move | None:
-    """Approved, and nobody can tell whether it is still there: tried until the approval would have expired."""
+    """Let run, and nobody can tell whether it is still there: tried until the approval would have expired."""
     if turn.now >= deadline:
         deny(turn, option, f"its targets cannot be looked at: {why.message}")
         return None
-    turn.set(reason=why.reason, message=clip(f"Option {option.name} is approved; its targets cannot be looked at: {why.message}"),
+    let = "goes without its approvals" if broken(turn.status) else "is approved"
+    turn.set(reason=why.reason, message=clip(f"Option {option.name} {let}; its targets cannot be looked at: {why.message}"),
              waits_for="")  # fmt: skip
     return turn.move(wake_in=min(deadline - turn.now, turn.after(why)))
 
 
 def ask_anew(turn: Turn, option: Option, replaced: Replaced) -> None:
     """What was approved is not there any more: planned on what is, and approved again. The old approvals do not count."""
-    people = ", ".join(f"{record.by} ({record.role})" for record in granted(turn, option))
-    void = f"approvals that do not count any more: {people}" if people else "nobody had approved yet"
+    void = voided(turn, option)
     turn.say(turn.key("option", option.name, "replaced"), f"Look at the targets of option {option.name}",
              expectation="the objects that the plan is about", result=f"{replaced.message}; {void}",
              next="plan anew, on what is there then")  # fmt: skip
     turn.go(Event.TargetReplaced, "TargetReplaced", f"{replaced.message}: planned anew; {void}")
     turn.set(approvals=())
     turn.anew()
+
+
+def voided(turn: Turn, option: Option) -> str:
+    """A glass, too, was broken for what is gone: the plan that it names is none any more."""
+    people = [f"{record.by} ({record.role})" for record in granted(turn, option)]
+    if glass := broken(turn.status):
+        people.append(f"{glass.by} (BreakGlass, ticket {glass.ticket})")
+    return f"approvals that do not count any more: {', '.join(people)}" if people else "nobody had approved yet"
 
 
 def deny(turn: Turn, option: Option, why: str) -> None:

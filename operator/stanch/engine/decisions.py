@@ -7,34 +7,20 @@ vouches for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
-from stanch.domain.incident import (
-    ApprovalRecord,
-    OptionRecord,
-    OptionState,
-    Phase,
-    RevertRecord,
-    RevertState,
-    StepRecord,
-    StepState,
-)
-from stanch.domain.plan import Option
+from stanch.domain.incident import OptionRecord, OptionState, Phase, RevertRecord, RevertState, StepRecord, StepState
 from stanch.engine import awaiting, choosing, mitigating, opening, reverting
+from stanch.engine.approving import approve, break_glass, unfit
 from stanch.engine.moves import Mark
+from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal
 from stanch.engine.turn import Turn, clip
 from stanch.engine.vouching import NotVouched, Vouched, counts_after
 
 REMEMBERED = 32
-
-
-@dataclass(frozen=True)
-class Taken:
-    counted: bool
-    message: str
 
 
 def take_one(turn: Turn) -> Mark | None:
@@ -69,50 +55,6 @@ def older(turn: Turn, decision: Decision, trust: Vouched) -> Taken | None:
         return None
     since = f"{after:%Y-%m-%d %H:%M:%S} UTC"
     return Taken(False, f"it is older than the admission policy that proves who says it (in force since {since}): say it again")
-
-
-def approve(turn: Turn, decision: Decision) -> Taken:
-    if problem := unfit(turn, decision) or ineligible(turn, decision):
-        return Taken(False, problem)
-    record = ApprovalRecord(decision.name, decision.option, decision.role, decision.by, decision.created_at)
-    turn.set(approvals=(*turn.status.approvals, record))
-    return Taken(True, f"approved as {decision.role}")
-
-
-def option_of(turn: Turn, decision: Decision) -> Option | None:
-    if not turn.has_plan:
-        return None
-    return next((option for option in turn.plan.options if option.name == decision.option), None)
-
-
-def unfit(turn: Turn, decision: Decision) -> str:
-    """Why this Decision is not about what would be run; empty: it is."""
-    option = option_of(turn, decision)
-    if option is None:
-        return f"there is no option {decision.option!r}"
-    if decision.plan_digest != turn.status.plan_digest:
-        return f"it names plan {decision.plan_digest}, the plan is {turn.status.plan_digest}"
-    if option.approval is None:
-        return f"option {option.name} needs no approval"
-    record = next((record for record in turn.status.options if record.name == option.name), None)
-    awaited = turn.in_phase(Phase.AwaitingApproval) and turn.status.option == option.name
-    return "" if record is None or awaited else f"option {option.name} is {record.state.lower()} already"
-
-
-def ineligible(turn: Turn, decision: Decision) -> str:
-    """Why this person's yes does not count; empty: it does."""
-    option = option_of(turn, decision)
-    assert option is not None and option.approval is not None
-    if decision.by == turn.facts.opened_by:
-        return "who opened the incident does not approve it"
-    if decision.role not in option.approval.roles:
-        return f"option {option.name} asks for {', '.join(option.approval.roles)}, not for {decision.role}"
-    granted = choosing.granted(turn, option)
-    if any(record.by == decision.by for record in granted):
-        return f"{decision.by} approved it already"
-    if sum(record.role == decision.role for record in granted) >= option.approval.roles[decision.role]:
-        return f"enough people approved it as {decision.role} already"
-    return ""
 
 
 def reject(turn: Turn, decision: Decision) -> Taken:
@@ -258,6 +200,7 @@ HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
     Verb.Confirm: confirm,
     Verb.Extend: extend,
     Verb.Revert: revert,
+    Verb.BreakGlass: break_glass,
 }
 
 

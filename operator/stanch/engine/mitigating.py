@@ -147,9 +147,9 @@ def begin(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared) 
 
 
 def last_resort(turn: Turn) -> Block | None:
-    """Only after the others. Who approved it knows what was not tried."""
+    """Only after the others. Who approved it, or broke the glass for it, knows what was not tried."""
     option = turn.option
-    if not option.last_resort or choosing.granted(turn, option):
+    if not option.last_resort or choosing.granted(turn, option) or choosing.broken(turn.status):
         return None
     left = [other.name for other in turn.plan.options if not other.last_resort and not tried(turn, other)]
     return guards.last_resort(left)

@@ -34,6 +34,8 @@ def conditions(status: Status, generation: int, now: datetime, trust: Trust, sto
         reverts(status, condition),
         decisions(trust, condition),
         blocked(status, condition),
+        glass(status, condition),
+        postmortem(status, condition),
         condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
     )
     return merge(status.conditions, new, now)
@@ -57,6 +59,17 @@ def blocked(status: Status, condition) -> Condition:
     """Whether a guard holds a step up; then its reason is the guard's name."""
     held = status.reason in NAMES
     return condition("Blocked", held, status.reason if held else "None", status.message if held else "")
+
+
+def glass(status: Status, condition) -> Condition:
+    """GlassBroken stays True: that an option was let run without its approvals is to be seen as long as the Incident is there."""
+    told = "; ".join(f"{g.option} without {g.without} by {g.by}, ticket {g.ticket}" for g in reversed(status.broken_glass))
+    return condition("GlassBroken", bool(told), "BreakGlass" if told else "None", clip(told))
+
+
+def postmortem(status: Status, condition) -> Condition:
+    why = [f"the glass was broken under ticket {record.ticket}" for record in status.broken_glass]
+    return condition("PostmortemRequired", bool(why), "BreakGlass" if why else "None", clip("; ".join(why)))
 
 
 def evidence(status: Status, condition) -> Condition:

@@ -48,7 +48,7 @@ class Verification:
 
     `sealed`: the last entry that a manifest covers; 0: none. `unvouched`: files of an unsealed pack that nothing
     names yet. `strays`: paths of files that are no part of the sealed pack and no problem either (see `strays`), at most 100
-    of them; `stray` counts all.
+    of them; `stray` counts all. `glass`: lines of the timeline that tell of a BreakGlass, the latest 100.
     """
 
     ok: bool
@@ -63,6 +63,7 @@ class Verification:
     manifest: str
     strays: tuple[str, ...] = ()
     stray: int = 0
+    glass: tuple[str, ...] = ()
 
     @property
     def first_bad_entry(self) -> int:

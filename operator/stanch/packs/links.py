@@ -8,14 +8,14 @@ is 6 that was changed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from stanch.domain.timeline import GENESIS, Entry
+from stanch.domain.timeline import BROKEN_GLASS, GENESIS, Entry
 from stanch.engine.chain import decode, entry_hash
 from stanch.packs.chain import MAX_ENTRY, entry_path, entry_seq
-from stanch.packs.findings import Findings, ProblemKind
+from stanch.packs.findings import MAX_PROBLEMS, Findings, ProblemKind
 from stanch.packs.local import Tree, Unreadable, read, shown
 from stanch.packs.promises import Promises
 
@@ -24,11 +24,13 @@ Found = tuple[ProblemKind, str]
 
 @dataclass
 class Chain:
-    """`last`: highest number that is there. `head`: hash of that entry, empty when it cannot be believed."""
+    """`last`: highest number that is there. `head`: hash of that entry, empty when it cannot be believed. `glass`: the entries that
+    tell of a BreakGlass, the latest first, as many as problems are listed."""
 
     last: int = 0
     count: int = 0
     head: str = ""
+    glass: list[Entry] = field(default_factory=list)
 
 
 def check_chain(
@@ -52,11 +54,17 @@ def check_chain(
         elif isinstance(found, Entry):
             chain.head = chain.head or (found.hash if seq == chain.last else "")
             _gather(found, promises)
+            if told_glass(found) and len(chain.glass) < MAX_PROBLEMS:
+                chain.glass.append(found)
         named = _believed(found, problem)
         if below < seq - 1:
             named = None
             _gap(below + 1, seq - 1, findings)
     return chain
+
+
+def told_glass(entry: Entry) -> bool:
+    return entry.line.key.rpartition("/")[2] == BROKEN_GLASS
 
 
 def _check_end(last: int, sealed: int, findings: Findings) -> None:

@@ -16,6 +16,7 @@ from stanch.packs.links import check_chain
 from stanch.packs.local import Tree, Unreadable, sha256_of, shown, walk
 from stanch.packs.manifest import MAX_FILES, manifest_segment
 from stanch.packs.promises import Promises, read_seals
+from stanch.packs.render import printable, terminal
 from stanch.packs.strays import strays
 
 
@@ -56,6 +57,7 @@ def verify(
         manifest=seals.manifest,
         strays=tuple(stray[:MAX_PROBLEMS]),
         stray=len(stray),
+        glass=tuple(printable(terminal(entry, None)) for entry in reversed(chain.glass)),
     )
 
 

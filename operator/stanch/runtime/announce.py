@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from stanch.domain.conditions import Condition
-from stanch.domain.incident import Phase, Status
+from stanch.domain.incident import GlassRecord, Phase, Status
 from stanch.domain.plan import Ref
 from stanch.engine.calling import CONFLICT
 from stanch.engine.chain import time_text
@@ -36,6 +36,8 @@ class Announcer:
             await self.tell(case, before, after)
         elif newly_waits(before, after):
             await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()))
+        for glass in newly_broken(before, after):
+            await self.alarm(case, after, glass)
         if distrust := newly_distrusted(before, after):
             why = {"reason": distrust.reason, "type": "Warning", "message": distrust.message}
             await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()) | why)
@@ -49,6 +51,15 @@ class Announcer:
             about += [target.ref for target in after.targets]
         for ref in about:
             await self.emit(event(ref, case, after, self.instance, self.world.clock.now()))
+
+    async def alarm(self, case: Case, after: Status, glass: GlassRecord) -> None:
+        """On the Incident and on all that may be changed now."""
+        self.metrics.glass.inc()
+        message = f"BreakGlass by {glass.by}, ticket {glass.ticket}: option {glass.option} goes without {glass.without}"
+        why = {"reason": "BreakGlass", "type": "Warning", "message": f"Incident {case.ref.name}: {message}"}
+        log.warning("glass.broken", by=glass.by, ticket=glass.ticket, option=glass.option, without=glass.without)
+        for ref in (case.ref, *(target.ref for target in after.targets)):
+            await self.emit(event(ref, case, after, self.instance, self.world.clock.now()) | why)
 
     async def emit(self, body: Object) -> None:
         try:
@@ -67,7 +78,12 @@ def newly_waits(before: Status, after: Status) -> bool:
 
 
 def newsworthy(before: Status, after: Status) -> bool:
-    return moved(before, after) or newly_waits(before, after) or newly_distrusted(before, after) is not None
+    waits, broken = newly_waits(before, after), newly_broken(before, after)
+    return moved(before, after) or waits or bool(broken) or newly_distrusted(before, after) is not None
+
+
+def newly_broken(before: Status, after: Status) -> tuple[GlassRecord, ...]:
+    return tuple(glass for glass in after.broken_glass if glass not in before.broken_glass)
 
 
 def newly_distrusted(before: Status, after: Status) -> Condition | None:

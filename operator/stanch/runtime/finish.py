@@ -63,7 +63,7 @@ def pack_facts(case: Case) -> dict[str, Any]:
     images = {debt.token: debt.digest for debt in status.reverts}
     changes = [change(step, images.get(step.token, "")) for step in status.steps]
     return {"incident": incident, "changes": changes, "approvals": list(status.approvals),
-            "targets": list(refs.values())}  # fmt: skip
+            "breakglass": list(status.broken_glass), "targets": list(refs.values())}  # fmt: skip
 
 
 def change(step: StepRecord, image: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from stanch.domain.guards import Guards as Held
 from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Plan, Ref
 from stanch.engine.availability import Pods, pods_after
+from stanch.engine.choosing import broken
 from stanch.engine.figures import Block, Input
 from stanch.engine.guards import OF_POLICY, OF_TARGET, judge
 from stanch.engine.parts import Action, Before, Change, Stage
@@ -63,12 +64,12 @@ def of_policy(world: World, case: Case, plan: Plan, *targets: Ref) -> Block | No
 
 
 def attended(status: Status) -> bool:
-    """Whether a person said yes to what is about to be changed, or its option has begun. Of a plan that is made only now nothing
-    was approved or begun."""
+    """Whether a person said yes to what is about to be changed (an approval or, in its place, a broken glass), or its option has
+    begun. Of a plan that is made only now nothing was approved or begun."""
     if status.plan_digest == "" or status.resumed:
         return status.resumed
     approved = any(record.option == status.option for record in status.approvals)
-    return approved or any(step.option == status.option and step.written_at for step in status.steps)
+    return approved or broken(status) is not None or any(step.option == status.option and step.written_at for step in status.steps)
 
 
 def admit(world: World, case: Case, plan: Plan, *targets: Ref) -> Block | None:

@@ -15,6 +15,7 @@ class Metrics:
         self.queue = Gauge("stanch_queue_keys", "Incidents that want a tick now.", registry=self.registry)
         self.timers = Gauge("stanch_timers", "Incidents with a wake time.", registry=self.registry)
         self.leader = Gauge("stanch_leader", "1 while this process leads.", registry=self.registry)
+        self.glass = Counter("stanch_glass_broken", "Options let run without their approvals.", registry=self.registry)
         self.sweeps = Counter("stanch_sweeps", "Sweeps over all incidents.", registry=self.registry)
         self.vouched = Gauge("stanch_decisions_trusted", "1 while who leads accepts Decisions.", registry=self.registry)
         self.silent = Gauge("stanch_watch_silent", "1 while the watch does not tell what a list shows.", registry=self.registry)
