@@ -17,8 +17,13 @@ MALLORY, ROBOT = "mallory", "robot"
 OTHER_ROLE, UNASKED = "security", "scribe"
 OF_STEP = {"option": OPTION, "step": OPTION}
 STALE = "sha256:" + "0" * 64
-NEEDS: dict[Verb, Object] = {Verb.Confirm: OF_STEP, Verb.Revert: OF_STEP, Verb.Extend: {**OF_STEP, "extendBy": "1h"},
-                            Verb.BreakGlass: {"option": OPTION, "ticket": "OPS-4711"}}  # fmt: skip
+NEEDS: dict[Verb, Object] = {
+    Verb.Confirm: OF_STEP,
+    Verb.Revert: OF_STEP,
+    Verb.Extend: {**OF_STEP, "extendBy": "1h"},
+    Verb.BreakGlass: {"option": OPTION, "ticket": "OPS-4711"},
+    Verb.Classify: {"severity": "P0"},
+}
 SEED = 20261122
 
 

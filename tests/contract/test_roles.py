@@ -18,7 +18,7 @@ PEOPLE = {one["metadata"]["name"]: one for one in yaml.safe_load_all((ROOT / "ma
 SAY = [
     ("stanch-viewer", "-", (), (Verb.Note,)),
     ("stanch-on-call", "-", (Verb.Note, Verb.Abort, Verb.Revert, Verb.Resume, Verb.Confirm), (Verb.Close, Verb.Extend)),
-    ("stanch-on-call", "on-call", (Verb.Reject,), (Verb.Approve,)),
+    ("stanch-on-call", "on-call", (Verb.Reject, Verb.Acknowledge), (Verb.Approve, Verb.Classify)),
     ("stanch-on-call", "incident-commander", (), (Verb.Approve, Verb.Reject)),
     ("stanch-commander", "incident-commander", tuple(verb for verb in Verb if verb is not Verb.BreakGlass), (Verb.BreakGlass,)),
     ("stanch-break-glass", "-", (Verb.BreakGlass,), (Verb.Note,)),
@@ -26,7 +26,7 @@ SAY = [
     ("stanch-break-glass", "incident-commander", (Verb.BreakGlass,), (Verb.Approve, Verb.Close)),
     ("stanch-break-glass", "security-team", (), (Verb.BreakGlass,)),
     ("stanch-commander", "security-team", (), (Verb.Approve,)),
-    ("stanch-security", "security-team", (Verb.Approve, Verb.Reject), (Verb.Close, Verb.Extend)),
+    ("stanch-security", "security-team", (Verb.Approve, Verb.Reject), (Verb.Close, Verb.Extend, Verb.Classify)),
     ("stanch-security", "incident-commander", (), (Verb.Approve,)),
     ("stanch-comms", "comms", (Verb.Note, Verb.Confirm), (Verb.Approve, Verb.Abort)),
     ("stanch-scribe", "scribe", (Verb.Note,), (Verb.Confirm, Verb.Approve)),

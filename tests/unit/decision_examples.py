@@ -19,6 +19,7 @@ NEEDS: dict[Verb, dict[str, Any]] = {
     Verb.Extend: {**STEP, "extendBy": "1h"},
     Verb.Revert: STEP,
     Verb.BreakGlass: BROKEN,
+    Verb.Classify: {"severity": "P0"},
 }
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -33,6 +34,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "break-glass": {"verb": "BreakGlass", **BROKEN},
     "break-glass under a role": {"verb": "BreakGlass", "role": "on-call", **BROKEN},
     "break-glass with a ticket's address": {"verb": "BreakGlass", **BROKEN, "ticket": "https://tickets.example.org/OPS-4711?x=1"},
+    "acknowledge": {"verb": "Acknowledge"},
+    "acknowledge without a word": {"verb": "Acknowledge", "reason": None},
+    "classify": {"verb": "Classify", "severity": "P0"},
     "reject of an option": {"verb": "Reject", **PLANNED},
 }
 
@@ -60,6 +64,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "break-glass of a step": ({"verb": "BreakGlass", **BROKEN, "step": "undo"}, "step is for Confirm, Extend, Revert and Reject"),
     "break-glass with a ticket of many words": ({"verb": "BreakGlass", **BROKEN, "ticket": "later, promised"}, "ticket"),
     "an approval with a ticket": ({"verb": "Approve", **PLANNED, "ticket": "OPS-4711"}, "ticket is for BreakGlass only"),
+    "classify as nothing": ({"verb": "Classify"}, "Classify needs severity, and only Classify may have it"),
+    "classify without a reason": ({"verb": "Classify", "severity": "P0", "reason": None}, "reason is required: say why"),
+    "classify as what is no word": ({"verb": "Classify", "severity": "P" * 64}, "severity"),
+    "acknowledge as grave": ({"verb": "Acknowledge", "severity": "P0"}, "only Classify may have it"),
     "an abort with a time": ({"verb": "Abort", "extendBy": "1h"}, "only Extend may have it"),
     "a rejection of nothing": ({"verb": "Reject", "option": "undo"}, "Approve and Reject need role, option and planDigest"),
     "a step that is no name": ({"verb": "Revert", "option": "undo", "step": "../scale"}, "step"),

@@ -253,9 +253,10 @@ class Doings(RuleBasedStateMachine):
         self.witness.meddle(ref, field)
 
     def playbook_changes(self) -> None:
-        """Once it is pinned this has no effect; it is pinned anew when somebody resumes, or a target is another one, so that
-        neither happens here."""
-        if not self.site.gone and self.site.status.plan_digest and Verb.Resume not in self.said and not self.anew:
+        """Once it is pinned this has no effect; it is pinned anew when somebody resumes or says how grave it is, or a target is
+        another one, so that none of these happens here."""
+        anew = self.anew or self.said & {Verb.Resume, Verb.Classify}
+        if not self.site.gone and self.site.status.plan_digest and not anew:
             self.site.playbook_changes()
             self.pinned = True
 
@@ -288,6 +289,16 @@ class Doings(RuleBasedStateMachine):
     def somebody_breaks_the_glass(self, by: str, really: bool) -> None:
         if really and not self.site.gone and (digest := self.site.status.plan_digest):
             self.say(Verb.BreakGlass, by=by, option="bypass", planDigest=digest, ticket="OPS-4711")
+
+    @rule(by=st.sampled_from(["carol", "dave"]))
+    def somebody_acknowledges(self, by: str) -> None:
+        self.say(Verb.Acknowledge, by=by)
+
+    @rule(severity=st.sampled_from(["P0", "P0", "P1"]))
+    def somebody_classifies(self, severity: str) -> None:
+        """Where that changes it, it may be pinned anew: only while nobody has changed the playbook."""
+        if not self.pinned:
+            self.say(Verb.Classify, severity=severity)
 
     @rule(verb=st.sampled_from([Verb.Resume, Verb.Resume, Verb.Close, Verb.Note, Verb.Abort]), really=st.booleans())
     def somebody_says(self, verb: Verb, really: bool) -> None:

@@ -19,7 +19,9 @@ from stanch.cli.output import Format
 from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
 from stanch.domain.incident import (
+    AckRecord,
     ApprovalRecord,
+    ClassRecord,
     GlassRecord,
     OptionRecord,
     OptionState,
@@ -30,6 +32,7 @@ from stanch.domain.incident import (
     StepRecord,
     StepState,
 )
+from stanch.domain.severity import Proposal
 from stanch.engine.errors import NotFound
 from tests.unit.cli_kit import becomes, created, incident, parsed, session
 from tests.unit.cli_story import Story
@@ -289,11 +292,40 @@ FOLLOWS: dict[str, tuple[Verb, dict[str, Any], tuple[str, ...]]] = {
     "release": (Verb.Close, {"phase": Phase.Mitigated, "close_role": "incident-commander", "reverts": (owed("scale"),)},
                 ("It is released: it ends Resolved once its recovery is over",)),
 }  # fmt: skip
+LEVELS = ("P0", "P1")
+FOLLOWS |= {
+    "ack": (Verb.Acknowledge, {"phase": Phase.AwaitingApproval, "acknowledge_by": T0},
+            ("It stands on the incident that bob has it, and since when", "It is to be taken on by 2026-")),
+    "classify as it is": (Verb.Classify, {"phase": Phase.Capturing, "levels": LEVELS, "said": {"severity": "P0"},
+                                          "proposal": Proposal("P0", "completeOutage is true")},
+                          ("The policy's criteria propose P0: completeOutage is true",
+                           "Severity P0 is confirmed; nothing is planned anew")),
+    "classify": (Verb.Classify, {"phase": Phase.AwaitingApproval, "option": "undo", "said": {"severity": "P1"}, **TRIED},
+                 ("Severity P0 -> P1",
+                  "It is planned anew (attempt 2), with playbook, policy and objects as they are then, and approved anew",
+                  "Approvals do not count any more: carol (sre, undo)")),
+    "classify again": (Verb.Classify, {"phase": Phase.Capturing, "said": {"severity": "P2"},
+                                       "classified": ClassRecord("P1", "P0", "carol", T0)},
+                       ("Severity P1 -> P2", "It is planned anew (attempt 2)")),
+    "classify what goes on": (Verb.Classify, {"phase": Phase.Verifying, "option": "undo", "said": {"severity": "P1"}, **TRIED},
+                              ("Severity P0 -> P1", "What is under way goes on; it is planned with it after a Resume")),
+    "classify before there is a plan": (Verb.Classify, {"phase": Phase.Opened, "said": {"severity": "P1"}},
+                                        ("Severity P0 -> P1", "It is planned with it")),
+}  # fmt: skip
+QUESTIONS = {Verb.Classify: "frontend-502 as {severity}"}
 REFUSED: dict[str, tuple[Verb, dict[str, Any], str]] = {
     "abort of what is over": (Verb.Abort, {"phase": Phase.Closed}, "that is Closed cannot be aborted"),
     "resume of what goes on": (Verb.Resume, {"phase": Phase.Mitigating}, "that is Mitigating cannot be resumed"),
     "close of what goes on": (Verb.Close, {"phase": Phase.Mitigating}, "that is Mitigating cannot be closed"),
     "close with a debt": (Verb.Close, {"phase": Phase.Escalated, "reverts": (owed("scale"),)}, "undo/scale is still to be taken"),
+    "ack of what is had": (
+        Verb.Acknowledge,
+        {"acknowledged": AckRecord("carol", T0)},
+        "carol acknowledged it already, at 03:00",
+    ),
+    "ack of what is over": (Verb.Acknowledge, {"phase": Phase.Resolved}, "that is Resolved waits for nobody to take it on"),
+    "classify what is over": (Verb.Classify, {"phase": Phase.Aborting}, "that is Aborting is not classified any more"),
+    "classify as no level": (Verb.Classify, {"levels": LEVELS}, "the policy has no severity 'P9'; it has P0, P1"),
     "close as somebody else": (Verb.Close, {"phase": Phase.Resolved, "close_role": "captain"}, "needs --role captain, not inc"),
 }
 
@@ -304,23 +336,26 @@ class TestWhole:
     @pytest.mark.parametrize("name", FOLLOWS)
     async def test_what_follows_is_shown(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
         verb, status, expected = FOLLOWS[name]
+        said = status.get("said", {})
         server = MemoryServer()
-        stands(server, **status)
+        stands(server, **{key: value for key, value in status.items() if key != "said"})
         desk = Desk(server, True)
-        await desk.says(verb)
+        await desk.says(verb, **said)
         lines = capsys.readouterr().out.partition("The same with")[0].splitlines()[1:]
         assert len(lines) == len(expected)
         for line, start in zip(lines, expected, strict=True):
             assert line.startswith(f"  {start}"), line
-        assert desk.questions == [f"{verb} frontend-502?"] and desk.spec()["verb"] == verb
+        about = QUESTIONS.get(verb, "frontend-502").format(**said)
+        assert desk.questions == [f"{verb} {about}?"] and desk.spec()["verb"] == verb
 
     @pytest.mark.parametrize("name", REFUSED)
     async def test_what_would_have_no_effect_is_not_asked(self, name: str) -> None:
         verb, status, why = REFUSED[name]
         server = MemoryServer()
         stands(server, **status)
+        said = {"severity": "P9"} if verb is Verb.Classify else {}
         with pytest.raises(Ending, match=why):
-            await Desk(server).says(verb)
+            await Desk(server).says(verb, **said)
         assert not created(server)
 
 
@@ -336,6 +371,7 @@ class TestEveryVerb:
             Verb.Confirm: {"step": "purge"},
             Verb.Extend: {"step": "scale", "extend_by": "1h"},
             Verb.BreakGlass: {"ticket": "OPS-4711"},
+            Verb.Classify: {"severity": "P1"},
         }.get(verb, {})
         with pytest.raises(Ending, match=f"{verb} .* needs a person's yes, and this is no terminal: .* say --yes") as ending:
             await Desk(story.server).says(verb, terminal=False, **said)

@@ -95,6 +95,18 @@ def recovering() -> Play:
     return play
 
 
+def taken_on() -> Play:
+    """Somebody came late, said that it is worse, and broke the glass."""
+    play = awaiting()
+    late = replace(play.status, acknowledge_by=T0 + timedelta(seconds=10), unheeded=True, levels=("P0", "P1"))
+    play.status, play.now = late, play.now + timedelta(minutes=2)
+    play.say(Verb.Acknowledge, by="carol")
+    play.say(Verb.Classify, by="carol", severity="P0")
+    play.say(Verb.BreakGlass, by="carol", option="undo", ticket="OPS-4711")
+    play.until(Phase.Verifying)
+    return play
+
+
 def hostile() -> Play:
     """An alert wrote the title, a check's answer the message."""
     play = awaiting()
@@ -103,7 +115,7 @@ def hostile() -> Play:
     return play
 
 
-PAGES = (opened, awaiting, holding, recovering, resolved, escalated, hostile)
+PAGES = (opened, awaiting, holding, recovering, resolved, escalated, taken_on, hostile)
 PLAYS: dict[str, Callable[[], Play]] = {play.__name__: play for play in PAGES}
 
 

@@ -11,12 +11,13 @@ from pydantic import ValidationError
 
 from stanch.api.base import API_VERSION
 from stanch.api.policy import ResponsePolicy
+from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.severity import Assessment, Criterion, Rung
 from stanch.engine.severity import propose
 from tests.stage.kubectl import documents
 from tests.stage.scene import AUREUS
-from tests.unit.world import Life, Site
+from tests.unit.world import Life, Site, needs_commander
 
 LADDER = (
     Rung("P0", (Criterion(complete_outage=True), Criterion(users_affected=90, workaround=False))),
@@ -82,9 +83,41 @@ async def test_the_incident_shows_it_the_timeline_tells_it_and_nothing_is_change
     assert proposal and proposal.severity == "P1" and "usersAffected is 60" in proposal.message
     await Life(site, 2).live()
     said = next(line for line in site.lines if line.key.endswith("severity/proposed"))
-    assert said.action == "Propose severity P1" and said.next == "a person confirms it"
+    assert said.action == "Propose severity P1" and said.expectation == "severity is P0"
+    assert said.next == "a person confirms it: stanch classify frontend-502 P1 --reason …"
     assert site.incident["spec"]["severity"] == "P0", "only people change it"
     assert site.incident["apiVersion"] == API_VERSION and site.status.phase is Phase.Resolved
+
+
+@pytest.mark.requirement("E-33", "A-02")
+async def test_who_classifies_it_as_proposed_confirms_it() -> None:
+    """It is said with the word that the command makes, and nothing is proposed any more."""
+    site = Site(needs_commander)
+    site.server.patch(site.incident_ref, {"spec": {"assessment": {"usersAffected": 60}}}, "", "", dry_run=False)
+    life = Life(site)
+    await life.live(Phase.AwaitingApproval)
+    assert site.status.proposal and site.status.proposal.severity == "P1"
+    site.decide(Verb.Classify, life, by="carol", severity="P1")
+    await life.tick()
+    await life.live(Phase.AwaitingApproval)
+    told = next(line for line in site.lines if line.action == "Classify")
+    assert (told.actor, told.result) == ("carol", "P1 instead of P0, as the criteria propose: planned anew, and approved anew")
+    assert site.status.attempt == 2 and site.status.classified and site.status.classified.was == "P0"
+    assert sum("severity/proposed" in line.key for line in site.lines) == 1, "it is what a person says now"
+
+
+@pytest.mark.requirement("E-33", "A-02")
+async def test_who_says_otherwise_is_told_again_what_is_proposed_and_of_what() -> None:
+    site = Site(needs_commander)
+    site.server.patch(site.incident_ref, {"spec": {"assessment": {"completeOutage": True}}}, "", "", dry_run=False)
+    life = Life(site)
+    await life.live(Phase.AwaitingApproval)
+    site.decide(Verb.Classify, life, by="carol", severity="P1")
+    await life.tick()
+    await life.live(Phase.AwaitingApproval)
+    said = next(line for line in site.lines if line.key.endswith("severity/proposed"))
+    assert (said.action, said.expectation) == ("Propose severity P0", "severity is P1")
+    assert site.status.classified and site.status.classified.severity == "P1", "only people change it"
 
 
 @pytest.mark.requirement("E-33")

@@ -67,13 +67,19 @@ def facts_of(obj: Object) -> Facts:
         opened_by=spec.opened_by,
         title=spec.title,
         type=spec.type,
-        severity=spec.severity,
+        severity=classified_as(obj) or spec.severity,
         component=spec.component or "",
         mode=spec.mode,
         labels=metadata.get("labels") or {},
         deleted="deletionTimestamp" in metadata,
         assessment=Assessment(**spec.assessment.model_dump()) if spec.assessment else Assessment(),
     )
+
+
+def classified_as(obj: Object) -> str:
+    """What a person said that it is; empty: nobody did."""
+    said = (obj.get("status") or {}).get("classified") or {}
+    return str(said.get("severity") or "")
 
 
 def status_of(obj: Object) -> Status:
@@ -149,6 +155,7 @@ def decision_of(obj: Object) -> Decision:
         step=spec.step or "",
         extend_by=spec.extend_by,
         ticket=spec.ticket or "",
+        severity=spec.severity or "",
         recorded="recordedAt" in (obj.get("status") or {}),
     )
 

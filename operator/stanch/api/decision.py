@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from stanch.api.base import IMMUTABLE_MESSAGE, Name, ObjectName, Sentence, Spec, UserName, between, rule, rules
+from stanch.api.base import IMMUTABLE_MESSAGE, Name, ObjectName, Sentence, Spec, UserName, Word, between, rule, rules
 from stanch.domain.decision import Verb
 
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
@@ -37,8 +37,8 @@ DEMANDS = (
         "Approve and Reject need role, option and planDigest: what is approved, and as whom (a Reject of a step: option and step)",
     ),
     Demand(
-        "self.verb == 'Approve' || has(self.reason)",
-        lambda said: said.verb is Verb.Approve or said.reason is not None,
+        "self.verb in ['Approve', 'Acknowledge'] || has(self.reason)",
+        lambda said: said.verb in (Verb.Approve, Verb.Acknowledge) or said.reason is not None,
         "reason is required: say why",
     ),
     Demand(
@@ -70,6 +70,11 @@ DEMANDS = (
         "self.verb != 'BreakGlass' || has(self.option) && has(self.planDigest) && has(self.ticket)",
         lambda said: said.verb is not Verb.BreakGlass or None not in (said.option, said.plan_digest, said.ticket),
         "BreakGlass needs option, planDigest and ticket: what is let run without its approvals, and where that is answered for",
+    ),
+    Demand(
+        "(self.verb == 'Classify') == has(self.severity)",
+        lambda said: (said.verb is Verb.Classify) == (said.severity is not None),
+        "Classify needs severity, and only Classify may have it",
     ),
     Demand(
         "!has(self.ticket) || self.verb == 'BreakGlass'",
@@ -116,6 +121,7 @@ class Decision(Spec):
         default=None,
         description="status.planDigest of the Incident: what is said is for exactly this plan on exactly these objects.",
     )
+    severity: Word | None = Field(default=None, description="How grave it is: one of the levels of the ResponsePolicy.")
     ticket: Ticket | None = Field(
         default=None, description="Ticket in which a BreakGlass is answered for: its number, e.g. OPS-4711, or its address."
     )

@@ -65,7 +65,10 @@ class Level(Spec):
     criteria: list[Criterion] = Field(
         default=[],
         max_length=8,
-        description="Any one of them proposes this severity, unless one of a graver severity holds. A person confirms it.",
+        description="Any one of them proposes this severity, unless one of a graver severity holds. A Classify confirms it.",
+    )
+    respond_within: between("1s", "168h") | None = Field(  # type: ignore[valid-type]
+        default=None, description="How long after it was opened it must be acknowledged; left out: it may be at any time."
     )
 
 

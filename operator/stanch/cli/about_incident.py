@@ -11,7 +11,7 @@ from stanch.cli.looking import Look, Way
 from stanch.cli.owed import opened
 from stanch.domain.decision import Verb
 from stanch.domain.duration import spell
-from stanch.domain.incident import Phase, Status, StepRecord, StepState
+from stanch.domain.incident import ApprovalRecord, Phase, Status, StepRecord, StepState
 from stanch.engine.transitions import Event, legal
 from stanch.packs.render import printable
 
@@ -30,13 +30,11 @@ def aborting(said: Said, seen: Look) -> Iterator[str]:
 def resuming(said: Said, seen: Look) -> Iterator[str]:
     status = seen.status
     refuse_unless(status, Event.ResumeAsked, "resumed")
-    yield f"It is planned anew (attempt {status.attempt + 1}), with playbook, policy and objects as they are then"
+    yield planned_anew(status)
     if status.options:
         tried = ", ".join(f"{record.name} {record.state.lower()}" for record in status.options)
         yield f"Every option may be run again; so far: {tried}"
-    if status.approvals:
-        people = ", ".join(f"{record.by} ({record.role}, {record.option})" for record in status.approvals)
-        yield printable(f"Approvals do not count any more: {people}")
+    yield from voided(status.approvals)
     yield from (f"Still to be taken back: the change to {record.ref} by {record.option}/{record.step}" for record in opened(status))
 
 
@@ -55,6 +53,16 @@ def closing(said: Said, seen: Look) -> Iterator[str]:
     yield from what_stays(status)
     if status.retention is not None:
         yield f"The object and its Decisions are deleted {spell(status.retention)} later; its pack stays"
+
+
+def planned_anew(status: Status) -> str:
+    return f"It is planned anew (attempt {status.attempt + 1}), with playbook, policy and objects as they are then"
+
+
+def voided(approvals: tuple[ApprovalRecord, ...]) -> Iterator[str]:
+    if approvals:
+        people = ", ".join(f"{record.by} ({record.role}, {record.option})" for record in approvals)
+        yield printable(f"Approvals do not count any more: {people}")
 
 
 WAYS = {Verb.Abort: Way(aborting), Verb.Resume: Way(resuming), Verb.Close: Way(closing)}

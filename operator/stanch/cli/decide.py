@@ -31,6 +31,8 @@ FOLLOWS: Mapping[Verb, str] = {
     Verb.Close: "the incident ends",
     Verb.Confirm: "what waited for it goes on",
     Verb.Extend: "the change is taken back that much later",
+    Verb.Acknowledge: "it stands on the incident who has it",
+    Verb.Classify: "it holds for all that is planned from here on",
     Verb.BreakGlass: "the option runs without its approvals; everybody sees it, and a postmortem is required",
     Verb.Revert: "the change is taken back now, where nobody has changed it meanwhile",
 }
@@ -43,7 +45,8 @@ Sleep = Callable[[float], Awaitable[None]]
 @dataclass(frozen=True)
 class Said:
     """What the command line says. `option` and `digest` are for Approve and Reject, `option` and `step` for what is about a
-    step; `extend_by` is a duration, for Extend; `ticket` for BreakGlass."""
+    step; `extend_by` is a duration, for Extend; `ticket` for BreakGlass; `severity`
+    for Classify."""
 
     verb: Verb
     incident: str
@@ -54,6 +57,7 @@ class Said:
     step: str = ""
     extend_by: str = ""
     ticket: str = ""
+    severity: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def decision(said: Said, incident: Object, by: str, mark: str) -> Object:
         "planDigest": said.digest,
         "extendBy": said.extend_by,
         "ticket": said.ticket,
+        "severity": said.severity,
     }
     name = f"{metadata['name'][:_NAME]}-{said.verb.lower()}-{mark}"
     return {

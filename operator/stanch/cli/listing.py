@@ -54,7 +54,8 @@ def lines(found: Iterable[Object], now: datetime, everywhere: bool) -> list[str]
 def row(item: Object, now: datetime) -> tuple[str, ...]:
     metadata, status = item["metadata"], item.get("status") or {}
     age = ago(now - datetime.fromisoformat(metadata["creationTimestamp"]))
-    said = (text(item, "spec", "severity"), text(status, "phase"), text(status, "playbook", "name"))
+    severity = text(status, "classified", "severity") or text(item, "spec", "severity")
+    said = (severity, text(status, "phase"), text(status, "playbook", "name"))
     owed = str(status.get("openReverts") or "")
     until = text(status, "waitsUntil")
     left = f"in {ago(datetime.fromisoformat(until) - now)}" if until else ""

@@ -20,6 +20,7 @@ from stanch.cli.output import ago, size
 from stanch.cli.owed import owed_row, owed_tree, settled_line
 from stanch.domain.incident import (
     OPEN_REVERTS,
+    SETTLED,
     CheckRecord,
     Facts,
     OptionRecord,
@@ -29,6 +30,7 @@ from stanch.domain.incident import (
     StepRecord,
     StepState,
 )
+from stanch.engine.triage import how_late
 from stanch.packs.render import printable
 
 ALL = 1000
@@ -91,6 +93,11 @@ def rows(facts: Facts, status: Status, now: datetime) -> Iterator[tuple[str, Tex
     if owed := owed_row(status, now):
         yield "Reverts", owed
     yield "Opened", shown(f"{facts.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(now - facts.created_at)} ago, by {facts.opened_by}")
+    if acknowledged := taken_on(status, now):
+        yield "Taken on", acknowledged
+    if (said := status.classified) is not None:
+        was = f"was {said.was}" if said.was != said.severity else "confirmed"
+        yield "Severity", shown(f"{said.severity}, {was}, says {said.by}")
     if status.playbook:
         account = f", as {status.service_account.name}" if status.service_account else ""
         yield "Playbook", shown(f"{status.playbook.name} (generation {status.playbook.generation}{account})")
@@ -100,6 +107,17 @@ def rows(facts: Facts, status: Status, now: datetime) -> Iterator[tuple[str, Tex
     if status.targets:
         yield "Targets", shown(", ".join(str(target.ref) for target in status.targets))
     yield from pack_rows(status)
+
+
+def taken_on(status: Status, now: datetime) -> Text | None:
+    """Who has it; else until when somebody must. None: nothing is to be said."""
+    taken, due = status.acknowledged, status.acknowledge_by
+    if taken:
+        return shown(f"by {taken.by}, {ago(now - taken.at)} ago{how_late(status)}")
+    if status.phase in SETTLED or due is None:
+        return None
+    over = now > due
+    return shown(f"by nobody, due {ago(abs(now - due))} {'ago' if over else 'from now'}", "bold red" if over else "yellow")
 
 
 def pack_rows(status: Status) -> Iterator[tuple[str, Text]]:

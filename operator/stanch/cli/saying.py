@@ -157,6 +157,39 @@ def note(
     ask(Asked(kubeconfig, context, namespace), question)
 
 
+def ack(
+    incident: args.Incident,
+    reason: args.Reason = "",
+    role: args.Role = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Takes an incident on: everybody sees that you have it, and since when."""
+    said = _said(Verb.Acknowledge, incident, reason, role)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
+
+
+def classify(
+    incident: args.Incident,
+    severity: Annotated[str, typer.Argument(help="One of the policy's levels, e.g. P0.", metavar="SEVERITY")],
+    reason: args.Reason,
+    role: args.Role = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Says how grave it is. Where that changes, what is not begun yet is planned and approved anew."""
+    said = replace(_said(Verb.Classify, incident, reason, role), severity=severity)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
+
+
 def abort(
     incident: args.Incident,
     reason: args.Reason,
@@ -202,7 +235,7 @@ def close(
     _speak(Asked(kubeconfig, context, namespace), _said(Verb.Close, incident, reason, role), yes, _manner(wait, output))
 
 
-COMMANDS = (approve, reject, break_glass, confirm, extend, revert, note, abort, resume, close)
+COMMANDS = (approve, reject, break_glass, confirm, extend, revert, note, ack, classify, abort, resume, close)
 
 
 def _said(verb: Verb, incident: str, reason: str, role: str, option: str = "", digest: str = "") -> Said:

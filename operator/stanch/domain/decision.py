@@ -14,6 +14,9 @@ class Verb(StrEnum):
     Resume = "Resume"
     Abort = "Abort"
     Close = "Close"
+    # Somebody has it; and how grave it is.
+    Acknowledge = "Acknowledge"
+    Classify = "Classify"
     # About one step: what is so, how long its change stays yet, that it goes now.
     Confirm = "Confirm"
     Extend = "Extend"
@@ -40,3 +43,4 @@ class Decision:
     step: str = ""
     extend_by: timedelta | None = None
     ticket: str = ""
+    severity: str = ""

@@ -107,7 +107,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Facts:
-    """What the incident opened with: its identity and spec, as far as the engine needs them."""
+    """What the incident opened with: its identity and spec, as far as the engine needs them. `severity` is what a person
+    classified it as, once one has."""
 
     namespace: str
     name: str
@@ -234,6 +235,26 @@ class GlassRecord(Record):
 
 
 @dataclass(frozen=True)
+class AckRecord(Record):
+    """Who took the incident on."""
+
+    by: str = doc("User name.", max_length=SHORT)
+    at: datetime = doc("When the Decision was created.")
+    role: str = doc("Role under which; empty: none.", default="", max_length=63)
+
+
+@dataclass(frozen=True)
+class ClassRecord(Record):
+    """How grave a person says that it is. It holds instead of the severity that the incident opened with."""
+
+    severity: str = doc("Severity.", max_length=63)
+    was: str = doc("Severity before; the same where it was confirmed.", max_length=63)
+    by: str = doc("User name.", max_length=SHORT)
+    at: datetime = doc("When the Decision was created.")
+    role: str = doc("Role under which; empty: none.", default="", max_length=63)
+
+
+@dataclass(frozen=True)
 class VouchRecord(Record):
     mark: str = doc("UIDs and generations of the admission policy and its binding; none: they did not vouch.", max_length=SHORT)
     since: datetime | None = doc("Decisions that were made before do not count.", default=None)
@@ -292,6 +313,11 @@ class Status(Record):
     watch_until: datetime | None = doc("Until when a relapse reopens the incident.", default=None)
     checks: tuple[CheckRecord, ...] = doc("Latest reading of each check that matters now.", default=(), max_length=32)
     approvals: tuple[ApprovalRecord, ...] = doc("Approvals that count.", default=(), max_length=32)
+    acknowledged: AckRecord | None = doc("Who took it on first.", default=None)
+    acknowledge_by: datetime | None = doc("Until when somebody should have; absent: at any time.", default=None)
+    unheeded: bool = doc("Whether nobody had taken it on by then.", default=False)
+    levels: tuple[str, ...] = doc("Severities that the policy knows, the gravest first.", default=(), max_length=10)
+    classified: ClassRecord | None = doc("How grave a person said last that it is.", default=None)
     broken_glass: tuple[GlassRecord, ...] = doc("Options that were let run without their approvals.", default=(), max_length=16)
     decisions: tuple[str, ...] = doc("UIDs of the Decisions recorded last.", default=(), max_length=32)
     vouched: VouchRecord | None = doc("What vouches for Decisions.", default=None)

@@ -12,7 +12,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from stanch.domain.incident import FORMAT_VERSION, SETTLED, Phase, Status
-from stanch.engine import calling, choosing, closing, decisions, mitigating, opening, patience, reverting, summary, verifying
+from stanch.engine import (
+    calling,
+    choosing,
+    closing,
+    decisions,
+    mitigating,
+    opening,
+    patience,
+    reverting,
+    summary,
+    triage,
+    verifying,
+)
 from stanch.engine.capturing import capturing
 from stanch.engine.diagnosing import diagnosing
 from stanch.engine.moves import Move, Snapshot
@@ -64,6 +76,7 @@ def walk(turn: Turn) -> Move:
     if not unread(turn):
         if turn.facts.deleted:
             decisions.deleted(turn)
+        triage.heed(turn)
         if mark := decisions.take_one(turn):
             return turn.move(mark)
     # What is due to be taken back comes first, in any phase; an outcome that its phase waits for is taken in before.
@@ -111,7 +124,9 @@ def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     known = known_by(snapshot.trust, snapshot.status.vouched)
     waits_until = patience.until(counted, snapshot.plan)
     status = named(replace(counted, observed_generation=generation, vouched=known, waits_until=waits_until))
-    wake_at = move.wake_at if move.effect or snapshot.store_error else earliest(move.wake_at, reverting.next_at(status))
+    wake_at = move.wake_at
+    if not move.effect and not snapshot.store_error:
+        wake_at = earliest(wake_at, reverting.next_at(status), triage.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)
     conditions = summary.conditions(status, generation, now, snapshot.trust, snapshot.store_error)

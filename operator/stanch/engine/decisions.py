@@ -12,7 +12,7 @@ from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import OptionRecord, OptionState, Phase, RevertRecord, RevertState, StepRecord, StepState
-from stanch.engine import awaiting, choosing, mitigating, opening, reverting
+from stanch.engine import awaiting, choosing, mitigating, opening, reverting, triage
 from stanch.engine.approving import approve, break_glass, unfit
 from stanch.engine.moves import Mark
 from stanch.engine.taken import Taken
@@ -201,6 +201,8 @@ HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
     Verb.Extend: extend,
     Verb.Revert: revert,
     Verb.BreakGlass: break_glass,
+    Verb.Acknowledge: triage.acknowledge,
+    Verb.Classify: triage.classify,
 }
 
 

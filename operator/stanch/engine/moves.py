@@ -166,6 +166,9 @@ class Resolved:
     # What would hold its first write up now; empty: nothing.
     blocked: str = ""
     proposal: Proposal | None = None
+    # What the policy's ladder says: its severities, and of this one how soon somebody must take it on.
+    levels: tuple[str, ...] = ()
+    respond_within: timedelta | None = None
 
 
 @dataclass(frozen=True)

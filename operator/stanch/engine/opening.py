@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from stanch.domain.incident import Mode, Phase
 from stanch.engine import reverting
@@ -59,12 +59,19 @@ def plan(turn: Turn) -> Move | None:
     if later := turn.take(Resolve, Later):
         turn.set(reason=later.reason, message=clip(later.message))
         return turn.move(wake_in=timedelta(seconds=later.after))
-    if resolved := turn.take(Resolve, Resolved):
+    resolved = turn.take(Resolve, Resolved)
+    if resolved and as_classified(turn, resolved):
         if turn.in_phase(Phase.Waiting):
             turn.go(Event.Replan, "Planned", "What was missing is there")
         fix(turn, resolved)
         return None
     return turn.move(Resolve(turn.status.attempt))
+
+
+def as_classified(turn: Turn, resolved: Resolved) -> bool:
+    """Whether the plan is about what the incident is by now: while it was made, a person may have said otherwise."""
+    said = turn.status.classified
+    return said is None or resolved.plan.occasion.severity == said.severity
 
 
 def give_back(turn: Turn) -> Move | None:
@@ -77,6 +84,10 @@ def give_back(turn: Turn) -> Move | None:
         turn.set(reason=later.reason, message=clip(later.message))
         return turn.move(wake_in=turn.after(later))
     return turn.move(Release(owed))
+
+
+def due(turn: Turn, within: timedelta | None) -> datetime | None:
+    return turn.facts.created_at + within if within is not None else None
 
 
 def refuse(turn: Turn, denied: Denied) -> None:
@@ -92,6 +103,7 @@ def fix(turn: Turn, resolved: Resolved) -> None:
         playbook=plan.playbook, policy=resolved.policy, service_account=plan.service_account, plan_digest=resolved.digest,
         targets=plan.touched, close_role=resolved.close_role, facts=dict(resolved.facts), option="", at="",
         options=(), steps=(), checks=(), approvals=(), diagnosed=False, retention=resolved.retention, proposal=resolved.proposal,
+        levels=resolved.levels, acknowledge_by=due(turn, resolved.respond_within),
         pack=replace(turn.status.pack, uri=resolved.pack_uri),
     )  # fmt: skip
     suggest(turn)
@@ -108,7 +120,7 @@ def fix(turn: Turn, resolved: Resolved) -> None:
 def suggest(turn: Turn) -> None:
     """What the criteria propose is said where it is not what was said; only people change it."""
     proposal = turn.status.proposal
-    if proposal and proposal.severity != turn.facts.severity:
+    if proposal and proposal.severity != turn.severity:
         turn.say(turn.key("severity", "proposed"), f"Propose severity {proposal.severity}",
-                 expectation=f"severity is {turn.facts.severity}", result=proposal.message,
-                 next="a person confirms it")  # fmt: skip
+                 expectation=f"severity is {turn.severity}", result=proposal.message,
+                 next=f"a person confirms it: stanch classify {turn.facts.name} {proposal.severity} --reason …")  # fmt: skip

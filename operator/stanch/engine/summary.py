@@ -7,6 +7,7 @@ from datetime import datetime
 from stanch.domain.conditions import Condition, merge
 from stanch.domain.incident import SETTLED, Phase, RevertState, Status
 from stanch.engine.guards import NAMES
+from stanch.engine.triage import how_late
 from stanch.engine.turn import MESSAGE, clip
 from stanch.engine.vouching import NotVouched, Trust
 
@@ -34,6 +35,7 @@ def conditions(status: Status, generation: int, now: datetime, trust: Trust, sto
         reverts(status, condition),
         decisions(trust, condition),
         blocked(status, condition),
+        acknowledged(status, condition),
         glass(status, condition),
         postmortem(status, condition),
         condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
@@ -59,6 +61,16 @@ def blocked(status: Status, condition) -> Condition:
     """Whether a guard holds a step up; then its reason is the guard's name."""
     held = status.reason in NAMES
     return condition("Blocked", held, status.reason if held else "None", status.message if held else "")
+
+
+def acknowledged(status: Status, condition) -> Condition:
+    """Whether somebody has taken it on, and whether in time."""
+    taken, due = status.acknowledged, status.acknowledge_by
+    until = f"by {due:%Y-%m-%d %H:%M:%S} UTC" if due else "at any time"
+    if taken is None:
+        return condition("Acknowledged", False, "Overdue" if status.unheeded else "Awaited", f"Somebody must take it on {until}")
+    late = how_late(status)
+    return condition("Acknowledged", True, "Late" if late else "InTime", f"{taken.by} took it on{late}; due {until}")
 
 
 def glass(status: Status, condition) -> Condition:

@@ -38,6 +38,7 @@ class Event(StrEnum):
     Recovered = "Recovered"
     Recurred = "Recurred"
     ResumeAsked = "ResumeAsked"
+    Reclassified = "Reclassified"
     CloseAsked = "CloseAsked"
     AbortAsked = "AbortAsked"
     AbortDone = "AbortDone"
@@ -53,10 +54,12 @@ TABLE: Mapping[tuple[Phase, Event], Phase] = {
     (P.Opened, E.AbortAsked): P.Aborting,
     (P.Waiting, E.Replan): P.Opened,
     (P.Waiting, E.ResumeAsked): P.Opened,
+    (P.Waiting, E.Reclassified): P.Opened,
     (P.Waiting, E.CloseAsked): P.Closed,
     (P.Waiting, E.AbortAsked): P.Aborting,
     (P.Capturing, E.EvidenceReady): P.Diagnosing,
     (P.Capturing, E.EvidenceBlocked): P.Escalated,
+    (P.Capturing, E.Reclassified): P.Opened,
     (P.Capturing, E.AbortAsked): P.Aborting,
     (P.Capturing, E.Broken): P.Failed,
     (P.Diagnosing, E.OptionChosen): P.Mitigating,
@@ -65,11 +68,13 @@ TABLE: Mapping[tuple[Phase, Event], Phase] = {
     (P.Diagnosing, E.FalseAlarm): P.Resolved,
     (P.Diagnosing, E.ObservedOnly): P.Escalated,
     (P.Diagnosing, E.RevertStuck): P.Escalated,
+    (P.Diagnosing, E.Reclassified): P.Opened,
     (P.Diagnosing, E.AbortAsked): P.Aborting,
     (P.Diagnosing, E.Broken): P.Failed,
     (P.AwaitingApproval, E.Approved): P.Mitigating,
     (P.AwaitingApproval, E.ApprovalDenied): P.Diagnosing,
     (P.AwaitingApproval, E.TargetReplaced): P.Opened,
+    (P.AwaitingApproval, E.Reclassified): P.Opened,
     (P.AwaitingApproval, E.AbortAsked): P.Aborting,
     (P.AwaitingApproval, E.Broken): P.Failed,
     (P.Mitigating, E.StepsDone): P.Verifying,

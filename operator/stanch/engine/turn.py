@@ -108,6 +108,11 @@ class Turn:
     # What the phases look up again and again.
 
     @property
+    def severity(self) -> str:
+        """As a person classified it, also in this turn; else as it was opened."""
+        return self.status.classified.severity if self.status.classified else self.facts.severity
+
+    @property
     def option(self) -> Option:
         return self.plan.option(self.status.option)
 

@@ -36,6 +36,8 @@ class Announcer:
             await self.tell(case, before, after)
         elif newly_waits(before, after):
             await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()))
+        if newly_unheeded(before, after):
+            await self.emit(self.unheeded(case, after))
         for glass in newly_broken(before, after):
             await self.alarm(case, after, glass)
         if distrust := newly_distrusted(before, after):
@@ -51,6 +53,11 @@ class Announcer:
             about += [target.ref for target in after.targets]
         for ref in about:
             await self.emit(event(ref, case, after, self.instance, self.world.clock.now()))
+
+    def unheeded(self, case: Case, after: Status) -> Object:
+        message = f"Incident {case.ref.name}: nobody took it on by {after.acknowledge_by:%Y-%m-%d %H:%M:%S} UTC"
+        why = {"reason": "Unacknowledged", "type": "Warning", "message": message}
+        return event(case.ref, case, after, self.instance, self.world.clock.now()) | why
 
     async def alarm(self, case: Case, after: Status, glass: GlassRecord) -> None:
         """On the Incident and on all that may be changed now."""
@@ -79,7 +86,12 @@ def newly_waits(before: Status, after: Status) -> bool:
 
 def newsworthy(before: Status, after: Status) -> bool:
     waits, broken = newly_waits(before, after), newly_broken(before, after)
-    return moved(before, after) or waits or bool(broken) or newly_distrusted(before, after) is not None
+    told = waits or newly_unheeded(before, after) or bool(broken) or newly_distrusted(before, after) is not None
+    return moved(before, after) or told
+
+
+def newly_unheeded(before: Status, after: Status) -> bool:
+    return after.unheeded and not before.unheeded
 
 
 def newly_broken(before: Status, after: Status) -> tuple[GlassRecord, ...]:

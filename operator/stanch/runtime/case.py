@@ -54,7 +54,8 @@ class Case:
     def facts(self) -> Facts:
         if self._facts is None or self._facts[0] is not self.raw:
             self._facts = self.raw, codec.facts_of(self.raw)
-        return self._facts[1]
+        said = self.held.classified if self.held else None
+        return replace(self._facts[1], severity=said.severity) if said else self._facts[1]
 
     @property
     def status(self) -> Status:

@@ -22,6 +22,9 @@ class Metrics:
         self.overdue_reverts = Gauge(
             "stanch_reverts_overdue", "Changes whose time to be taken back is over, and that were not.", registry=self.registry
         )
+        self.unheeded = Gauge(
+            "stanch_acknowledgements_overdue", "Incidents that nobody has taken on in time.", registry=self.registry
+        )
         self.missed_deadlines = Gauge(
             "stanch_deadlines_missed", "Approvals and options that go on after their time.", registry=self.registry
         )

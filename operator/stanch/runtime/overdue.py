@@ -1,4 +1,5 @@
-"""What is late: changes that should have been taken back by now, and approvals and options that go on after their deadline.
+"""What is late: changes that should have been taken back by now, incidents that nobody has taken on, and approvals and options that
+go on after their deadline.
 
 Counted from what the watch tells, when somebody asks: a tick that hangs or fails keeps none of it from being seen.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from stanch.domain.incident import OPEN_REVERTS, Phase
+from stanch.domain.incident import OPEN_REVERTS, SETTLED, Phase
 from stanch.engine.moves import FROZEN
 from stanch.engine.ports import Clock, Object
 from stanch.runtime.metrics import Metrics
@@ -22,15 +23,18 @@ class Overdue:
     metrics: Metrics
     _reverts: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
     _deadlines: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
+    _unheeded: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.metrics.overdue_reverts.set_function(lambda: self._over(self._reverts))
+        self.metrics.unheeded.set_function(lambda: self._over(self._unheeded))
         self.metrics.missed_deadlines.set_function(lambda: self._over(self._deadlines))
 
     def told(self, obj: Object, *, gone: bool = False) -> None:
         """The watch told about this Incident."""
         status = {} if gone else obj.get("status") or {}
         note(self._reverts, key_of(obj), reverts(status))
+        note(self._unheeded, key_of(obj), unheeded(status))
         note(self._deadlines, key_of(obj), deadlines(status))
 
     def _over(self, known: dict[Key, tuple[datetime, ...]]) -> int:
@@ -52,6 +56,12 @@ def reverts(status: Object) -> tuple[datetime, ...]:
     early = status.get("phase") == Phase.Mitigating or any(not record.get("last") for record in owed)
     timed = [record for record in owed if "dueAt" in record and not (early and record.get("last"))]
     return tuple(datetime.fromisoformat(record["dueAt"]) for record in timed)
+
+
+def unheeded(status: Object) -> tuple[datetime, ...]:
+    """By when somebody should have taken it on, while nobody has."""
+    over = "acknowledged" in status or "acknowledgeBy" not in status or status["phase"] in SETTLED
+    return () if over else (datetime.fromisoformat(status["acknowledgeBy"]),)
 
 
 def deadlines(status: Object) -> tuple[datetime, ...]:

@@ -78,7 +78,9 @@ async def planned(
         close_role, kept = policy.close_role or "", retention_of(policy)
         blocked = str(of_policy(world, case, plan, *(target.ref for target in targets)) or "")
         suggested = propose(ladder_of(policy), facts.assessment)
-        return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept, blocked, suggested)
+        levels = {level.name: level.respond_within for level in policy.levels}
+        return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept, blocked, suggested, tuple(levels),
+                        levels[facts.severity])  # fmt: skip
 
 
 def ladder_of(policy: ResponsePolicy) -> tuple[Rung, ...]:

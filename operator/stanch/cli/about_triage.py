@@ -1,0 +1,60 @@
+"""What follows from `stanch ack` and `classify`: who has it; what is planned and approved anew, and what goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stanch.cli.about_incident import planned_anew, voided
+from stanch.cli.decide import Said
+from stanch.cli.ending import Ending
+from stanch.cli.looking import Look, Way
+from stanch.cli.reverts import due
+from stanch.domain.decision import Verb
+from stanch.domain.incident import SETTLED, Phase, Status
+from stanch.engine.opening import CAME_BACK
+from stanch.engine.transitions import Event, legal
+from stanch.packs.render import printable
+
+
+def acknowledging(said: Said, seen: Look) -> Iterator[str]:
+    status = seen.status
+    if status.phase in SETTLED:
+        raise Ending(f"an incident that is {status.phase} waits for nobody to take it on")
+    if was := status.acknowledged:
+        raise Ending(f"{was.by} acknowledged it already, at {was.at:%H:%M:%S} UTC")
+    yield printable(f"It stands on the incident that {seen.user} has it, and since when")
+    if status.acknowledge_by:
+        yield f"It is to be taken on by {due(status.acknowledge_by, seen.now)}"
+
+
+def classifying(said: Said, seen: Look) -> Iterator[str]:
+    status, was = seen.status, seen.facts.severity
+    if status.phase in SETTLED or status.phase is Phase.Aborting:
+        raise Ending(f"an incident that is {status.phase} is not classified any more")
+    if status.levels and said.severity not in status.levels:
+        raise Ending(f"the policy has no severity {said.severity!a}; it has {', '.join(status.levels)}")
+    if proposal := status.proposal:
+        yield printable(f"The policy's criteria propose {proposal.severity}: {proposal.message}")
+    if said.severity == was:
+        yield f"Severity {was} is confirmed; nothing is planned anew"
+        return
+    yield f"Severity {was} -> {said.severity}"
+    yield from replanned(status)
+
+
+def replanned(status: Status) -> Iterator[str]:
+    void = status.approvals
+    if legal(status.phase, Event.Reclassified) and status.reason != CAME_BACK:
+        yield f"{planned_anew(status)}, and approved anew"
+    elif status.phase is Phase.Opened:
+        yield "It is planned with it"
+    else:
+        void = tuple(record for record in void if record.option != status.option)
+        yield "What is under way goes on; it is planned with it after a Resume"
+    yield from voided(void)
+
+
+WAYS = {
+    Verb.Acknowledge: Way(acknowledging),
+    Verb.Classify: Way(classifying, subject=lambda said: printable(f"{said.incident} as {said.severity}")),
+}
