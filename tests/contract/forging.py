@@ -23,6 +23,7 @@ NEEDS: dict[Verb, Object] = {
     Verb.Extend: {**OF_STEP, "extendBy": "1h"},
     Verb.BreakGlass: {"option": OPTION, "ticket": "OPS-4711"},
     Verb.Classify: {"severity": "P0"},
+    Verb.Assign: {"assignee": "carol"},
 }
 SEED = 20261122
 

@@ -25,7 +25,7 @@ JUDGES = [
     {
         "apiGroups": ["stanch.dev"],
         "resources": ["roles"],
-        "verbs": ["approve", "reject", "note", "acknowledge", "classify", "abort", "resume", "close", *OF_STEPS],
+        "verbs": ["approve", "reject", "note", "acknowledge", "classify", "hold", "assign", "abort", "resume", "close", *OF_STEPS],
     },
 ]
 ROLES = {

@@ -20,6 +20,7 @@ NEEDS: dict[Verb, dict[str, Any]] = {
     Verb.Revert: STEP,
     Verb.BreakGlass: BROKEN,
     Verb.Classify: {"severity": "P0"},
+    Verb.Assign: {"role": "scribe", "assignee": "carol"},
 }
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -37,6 +38,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "acknowledge": {"verb": "Acknowledge"},
     "acknowledge without a word": {"verb": "Acknowledge", "reason": None},
     "classify": {"verb": "Classify", "severity": "P0"},
+    "hold": {"verb": "Hold"},
+    "assign": {"verb": "Assign", "role": "scribe", "assignee": "carol"},
     "reject of an option": {"verb": "Reject", **PLANNED},
 }
 
@@ -68,6 +71,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "classify without a reason": ({"verb": "Classify", "severity": "P0", "reason": None}, "reason is required: say why"),
     "classify as what is no word": ({"verb": "Classify", "severity": "P" * 64}, "severity"),
     "acknowledge as grave": ({"verb": "Acknowledge", "severity": "P0"}, "only Classify may have it"),
+    "hold without a reason": ({"verb": "Hold", "reason": None}, "reason is required: say why"),
+    "assign nobody": ({"verb": "Assign", "role": "scribe"}, "Assign needs role and assignee"),
+    "assign to nothing": ({"verb": "Assign", "assignee": "carol"}, "Assign needs role and assignee"),
+    "a note with an assignee": ({"verb": "Note", "assignee": "carol"}, "only Assign may have an assignee"),
     "an abort with a time": ({"verb": "Abort", "extendBy": "1h"}, "only Extend may have it"),
     "a rejection of nothing": ({"verb": "Reject", "option": "undo"}, "Approve and Reject need role, option and planDigest"),
     "a step that is no name": ({"verb": "Revert", "option": "undo", "step": "../scale"}, "step"),

@@ -37,7 +37,8 @@ APPROVERS = {
 }
 ANEW = "the target of an approved option is created anew"
 OPENINGS = (ANEW, "", "", "", "", "evidence", "frozen", "guarded", "lost", "a write is held up", "it is sealed",
-            "what was changed is edited", "it dies with a change made", "the glass is broken", *APPROVERS)  # fmt: skip
+            "what was changed is edited", "it dies with a change made", "the glass is broken",
+            "it is held up", *APPROVERS)  # fmt: skip
 # Minutes in which a freeze window opens and closes; mostly there is none. What is owed within it is taken back all the same.
 FOCUSED = {"in a window": (0, 3), "a window opens": (1, 40)}
 WINDOWS = ((0, 0), (0, 0), (0, 0), (0, 0), *FOCUSED.values())
@@ -85,6 +86,9 @@ class Doings(RuleBasedStateMachine):
             self.comes_to("create seal.json", "somebody notes")
         elif opening == "it dies with a change made":
             self.comes_to("patch configmap/flags data", "it dies after")
+        elif opening == "it is held up":
+            self.is_planned()
+            self.say(Verb.Hold)
         elif opening == "the glass is broken":
             self.site.cause = "bypass"
             self.comes_to_be_asked()
@@ -293,6 +297,11 @@ class Doings(RuleBasedStateMachine):
     @rule(by=st.sampled_from(["carol", "dave"]))
     def somebody_acknowledges(self, by: str) -> None:
         self.say(Verb.Acknowledge, by=by)
+
+    @rule(really=SELDOM)
+    def somebody_holds_it_up(self, really: bool) -> None:
+        if really:
+            self.say(Verb.Hold)
 
     @rule(severity=st.sampled_from(["P0", "P0", "P1"]))
     def somebody_classifies(self, severity: str) -> None:

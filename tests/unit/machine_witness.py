@@ -114,6 +114,7 @@ class Witness:
         for step in status.steps:
             if step.state is StepState.Intended and self._intents.get(step.token, (0, None))[0] != step.attempts:
                 self._intents[step.token] = step.attempts, self.now
+                assert status.held is None, f"{step.token} was begun while {status.held} is on it"
         self._helped |= {(status.attempt, option.name) for option in status.options if option.state is OptionState.Confirmed}
         came, self._phase = status.phase is not self._phase, status.phase
         if came and (status.phase is Phase.Mitigated or status.reason == "Resolved"):

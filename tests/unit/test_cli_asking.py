@@ -23,11 +23,13 @@ from stanch.domain.incident import (
     ApprovalRecord,
     ClassRecord,
     GlassRecord,
+    HoldRecord,
     OptionRecord,
     OptionState,
     Phase,
     RevertRecord,
     RevertState,
+    RoleRecord,
     Status,
     StepRecord,
     StepState,
@@ -293,6 +295,8 @@ FOLLOWS: dict[str, tuple[Verb, dict[str, Any], tuple[str, ...]]] = {
                 ("It is released: it ends Resolved once its recovery is over",)),
 }  # fmt: skip
 LEVELS = ("P0", "P1")
+HELD = HoldRecord("carol", T0, "a freeze next door")
+SCRIBE = RoleRecord("scribe", "carol", "bob", T0)
 FOLLOWS |= {
     "ack": (Verb.Acknowledge, {"phase": Phase.AwaitingApproval, "acknowledge_by": T0},
             ("It stands on the incident that bob has it, and since when", "It is to be taken on by 2026-")),
@@ -309,10 +313,28 @@ FOLLOWS |= {
                        ("Severity P1 -> P2", "It is planned anew (attempt 2)")),
     "classify what goes on": (Verb.Classify, {"phase": Phase.Verifying, "option": "undo", "said": {"severity": "P1"}, **TRIED},
                               ("Severity P0 -> P1", "What is under way goes on; it is planned with it after a Resume")),
+    "assign": (Verb.Assign, {"said": {"role": "scribe", "assignee": "sam"}},
+               ("sam is scribe", "It gives nobody a right: who may say what is said by RBAC")),
+    "assign another one": (Verb.Assign, {"roles": (SCRIBE,), "said": {"role": "scribe", "assignee": "sam"}},
+                           ("sam is scribe instead of carol", "It gives nobody a right")),
+    "hold": (Verb.Hold, {"phase": Phase.Mitigating, "steps": STEPS[2:3],
+                         "reverts": (owed("scale"), replace(owed("flag"), due_at=None))},
+             ("Nothing further is changed until somebody says Resume; what was begun goes to its end",
+              "Step undo/send is about to be written: whether it was is looked at first",
+              "The change to deployment/frontend by undo/scale is taken back at its time, 2026-",
+              "The change to deployment/frontend by undo/flag is taken back only after a Resume")),
+    "hold while it is asked": (Verb.Hold, {"phase": Phase.AwaitingApproval, "deadline": T0},
+                               ("Nothing further is changed until somebody says Resume",
+                                "It goes on waiting for approval, until 2026-11-21 03:00:00 UTC (")),
+    "resume what is on hold": (Verb.Resume, {"phase": Phase.Mitigating, "held": HELD},
+                               ("The Hold by carol ends: a freeze next door",
+                                "It goes on from where it stands; guards hold as before")),
+    "resume what was on hold": (Verb.Resume, {"phase": Phase.Escalated, "held": HELD},
+                                ("The Hold by carol ends", "It is planned anew (attempt 2)")),
     "classify before there is a plan": (Verb.Classify, {"phase": Phase.Opened, "said": {"severity": "P1"}},
                                         ("Severity P0 -> P1", "It is planned with it")),
 }  # fmt: skip
-QUESTIONS = {Verb.Classify: "frontend-502 as {severity}"}
+QUESTIONS = {Verb.Assign: "{assignee} as {role} of frontend-502", Verb.Classify: "frontend-502 as {severity}"}
 REFUSED: dict[str, tuple[Verb, dict[str, Any], str]] = {
     "abort of what is over": (Verb.Abort, {"phase": Phase.Closed}, "that is Closed cannot be aborted"),
     "resume of what goes on": (Verb.Resume, {"phase": Phase.Mitigating}, "that is Mitigating cannot be resumed"),
@@ -324,6 +346,15 @@ REFUSED: dict[str, tuple[Verb, dict[str, Any], str]] = {
         "carol acknowledged it already, at 03:00",
     ),
     "ack of what is over": (Verb.Acknowledge, {"phase": Phase.Resolved}, "that is Resolved waits for nobody to take it on"),
+    "hold of what stands still": (Verb.Hold, {"phase": Phase.Escalated}, "that is Escalated changes nothing by itself"),
+    "hold of what is held": (Verb.Hold, {"phase": Phase.Verifying, "held": HELD}, "carol holds it up already, since 03:00:00"),
+    "assign of what is over": (Verb.Assign, {"phase": Phase.Closed}, "that is Closed has no roles to fill"),
+    "assign who is": (Verb.Assign, {"roles": (replace(SCRIBE, assignee="sam"),)}, "sam is scribe already"),
+    "assign too many": (
+        Verb.Assign,
+        {"roles": tuple(replace(SCRIBE, role=f"role-{n}") for n in range(16))},
+        "16 roles are",
+    ),
     "classify what is over": (Verb.Classify, {"phase": Phase.Aborting}, "that is Aborting is not classified any more"),
     "classify as no level": (Verb.Classify, {"levels": LEVELS}, "the policy has no severity 'P9'; it has P0, P1"),
     "close as somebody else": (Verb.Close, {"phase": Phase.Resolved, "close_role": "captain"}, "needs --role captain, not inc"),
@@ -353,7 +384,7 @@ class TestWhole:
         verb, status, why = REFUSED[name]
         server = MemoryServer()
         stands(server, **status)
-        said = {"severity": "P9"} if verb is Verb.Classify else {}
+        said = {Verb.Classify: {"severity": "P9"}, Verb.Assign: {"role": "scribe", "assignee": "sam"}}.get(verb, {})
         with pytest.raises(Ending, match=why):
             await Desk(server).says(verb, **said)
         assert not created(server)
@@ -372,6 +403,7 @@ class TestEveryVerb:
             Verb.Extend: {"step": "scale", "extend_by": "1h"},
             Verb.BreakGlass: {"ticket": "OPS-4711"},
             Verb.Classify: {"severity": "P1"},
+            Verb.Assign: {"role": "scribe", "assignee": "sam"},
         }.get(verb, {})
         with pytest.raises(Ending, match=f"{verb} .* needs a person's yes, and this is no terminal: .* say --yes") as ending:
             await Desk(story.server).says(verb, terminal=False, **said)

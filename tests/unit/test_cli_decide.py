@@ -57,8 +57,8 @@ async def test_every_verb_makes_a_decision_that_the_models_take(verb: Verb) -> N
     of_step = {"step": "undo", "extend_by": "1h" if verb is Verb.Extend else ""}
     glass = {"digest": DIGEST, "ticket": "OPS-4711"} if verb is Verb.BreakGlass else {"digest": DIGEST}
     bound = of_step if verb in (Verb.Confirm, Verb.Extend, Verb.Revert) else glass
-    severity = "P0" if verb is Verb.Classify else ""
-    said = Said(verb, "frontend-502", "because", "incident-commander", "undo", severity=severity, **bound)
+    bound |= {"severity": "P0"} if verb is Verb.Classify else {"assignee": "carol"} if verb is Verb.Assign else {}
+    said = Said(verb, "frontend-502", "because", "incident-commander", "undo", **bound)
     await decide.decide(session(server), said, manner(server, wait=False))
     decision = decision_of(created(server)[0])
     assert (decision.verb, decision.role, decision.by) == (verb, "incident-commander", "bob")

@@ -97,6 +97,8 @@ MUTANTS = (
            focus="who opened it approves"),
     Mutant("a broken glass is not told", "engine.choosing:go_without", "turn.key(\"option\", option.name, BROKEN_GLASS)",
            "turn.key(\"option\", option.name, \"approved\")", focus="the glass is broken"),
+    Mutant("a Hold holds nothing up", "engine.pausing:wait", "if (held := turn.status.held) is None:", "if True:",
+           focus="it is held up"),
     Mutant("a relapse is ignored", "engine.recovering:checking",
            "relapse(turn, OptionState.Denied if denied else OptionState.Inconclusive, why)", "enter(turn, then)"),
     Mutant("entries of the chain are not written", "engine.turn:Turn.move", "pending=tuple(self.entries)",

@@ -77,6 +77,13 @@ DEMANDS = (
         "Classify needs severity, and only Classify may have it",
     ),
     Demand(
+        "(self.verb == 'Assign') == has(self.assignee) && (self.verb != 'Assign' || has(self.role))",
+        lambda said: (
+            (said.verb is Verb.Assign) == (said.assignee is not None) and (said.verb is not Verb.Assign or bool(said.role))
+        ),
+        "Assign needs role and assignee, and only Assign may have an assignee",
+    ),
+    Demand(
         "!has(self.ticket) || self.verb == 'BreakGlass'",
         lambda said: said.ticket is None or said.verb is Verb.BreakGlass,
         "ticket is for BreakGlass only",
@@ -108,7 +115,9 @@ class Decision(Spec):
 
     incident_ref: IncidentRef = Field(description="The Incident that it is about.")
     verb: Verb = Field(description="What is decided.")
-    role: Name | None = Field(default=None, description="Role under which it is said, e.g. incident-commander.")
+    role: Name | None = Field(
+        default=None, description="Role under which it is said, e.g. incident-commander; of an Assign: the role that is given."
+    )
     by: UserName = Field(description="Your own user name, as `kubectl auth whoami` prints it.")
     reason: Sentence | None = Field(default=None, description="Why; what a Note says.")
     option: Name | None = Field(default=None, description="Option that is approved, rejected or let run, or whose step it is.")
@@ -122,6 +131,7 @@ class Decision(Spec):
         description="status.planDigest of the Incident: what is said is for exactly this plan on exactly these objects.",
     )
     severity: Word | None = Field(default=None, description="How grave it is: one of the levels of the ResponsePolicy.")
+    assignee: UserName | None = Field(default=None, description="User name of who holds the role from now on.")
     ticket: Ticket | None = Field(
         default=None, description="Ticket in which a BreakGlass is answered for: its number, e.g. OPS-4711, or its address."
     )

@@ -82,6 +82,7 @@ INCIDENT = Kind(
         Column("Message", ".status.message", wide=True),
         Column("Title", ".spec.title", wide=True),
         Column("Opened By", ".spec.openedBy", wide=True),
+        Column("Commander", ".status.roles[?(@.role=='incident-commander')].assignee", wide=True),
         Column("Classified", ".status.classified.severity", wide=True),
         Column("Acknowledged By", ".status.acknowledged.by", wide=True),
         Column("Glass Broken", ".status.conditions[?(@.type=='GlassBroken')].status", wide=True),

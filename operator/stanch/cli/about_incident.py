@@ -1,4 +1,4 @@
-"""What follows from `stanch abort`, `resume` and `close`: what is taken back, what stays, what is planned anew."""
+"""What follows from `stanch abort`, `hold`, `resume` and `close`: what is taken back, what stays, what is planned anew."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from stanch.cli.decide import Said
 from stanch.cli.ending import Ending
 from stanch.cli.looking import Look, Way
 from stanch.cli.owed import opened
+from stanch.cli.reverts import due
 from stanch.domain.decision import Verb
 from stanch.domain.duration import spell
 from stanch.domain.incident import ApprovalRecord, Phase, Status, StepRecord, StepState
+from stanch.engine.pausing import STILL
 from stanch.engine.transitions import Event, legal
 from stanch.packs.render import printable
 
@@ -27,8 +29,28 @@ def aborting(said: Said, seen: Look) -> Iterator[str]:
     yield from what_stays(seen.status)
 
 
+def holding(said: Said, seen: Look) -> Iterator[str]:
+    status = seen.status
+    if status.phase in STILL:
+        raise Ending(f"an incident that is {status.phase} changes nothing by itself")
+    if was := status.held:
+        raise Ending(f"{was.by} holds it up already, since {was.at:%H:%M:%S} UTC")
+    yield "Nothing further is changed until somebody says Resume; what was begun goes to its end"
+    yield from (under_way(record) for record in status.steps if record.state in UNDER_WAY)
+    for record in opened(status):
+        when = f"at its time, {due(record.due_at, seen.now)}" if record.due_at else "only after a Resume"
+        yield f"The change to {record.ref} by {record.option}/{record.step} is taken back {when}"
+    if status.phase is Phase.AwaitingApproval:
+        yield f"It goes on waiting for approval, until {due(status.deadline, seen.now)}; then silence is a no"
+
+
 def resuming(said: Said, seen: Look) -> Iterator[str]:
     status = seen.status
+    if status.held:
+        yield printable(f"The Hold by {status.held.by} ends: {status.held.reason}")
+        if not legal(status.phase, Event.ResumeAsked):
+            yield "It goes on from where it stands; guards hold as before"
+            return
     refuse_unless(status, Event.ResumeAsked, "resumed")
     yield planned_anew(status)
     if status.options:
@@ -65,7 +87,7 @@ def voided(approvals: tuple[ApprovalRecord, ...]) -> Iterator[str]:
         yield printable(f"Approvals do not count any more: {people}")
 
 
-WAYS = {Verb.Abort: Way(aborting), Verb.Resume: Way(resuming), Verb.Close: Way(closing)}
+WAYS = {Verb.Abort: Way(aborting), Verb.Hold: Way(holding), Verb.Resume: Way(resuming), Verb.Close: Way(closing)}
 
 UNDER_WAY = frozenset({StepState.Intended, StepState.Waiting, StepState.Indeterminate})
 

@@ -1,4 +1,4 @@
-"""What follows from `stanch ack` and `classify`: who has it; what is planned and approved anew, and what goes on."""
+"""What follows from `stanch ack`, `assign` and `classify`: who has it; what is planned and approved anew, and what goes on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from stanch.cli.ending import Ending
 from stanch.cli.looking import Look, Way
 from stanch.cli.reverts import due
 from stanch.domain.decision import Verb
-from stanch.domain.incident import SETTLED, Phase, Status
+from stanch.domain.incident import SETTLED, TERMINAL, Phase, Status
 from stanch.engine.opening import CAME_BACK
+from stanch.engine.staffing import ROLES
 from stanch.engine.transitions import Event, legal
 from stanch.packs.render import printable
 
@@ -25,6 +26,20 @@ def acknowledging(said: Said, seen: Look) -> Iterator[str]:
     yield printable(f"It stands on the incident that {seen.user} has it, and since when")
     if status.acknowledge_by:
         yield f"It is to be taken on by {due(status.acknowledge_by, seen.now)}"
+
+
+def assigning(said: Said, seen: Look) -> Iterator[str]:
+    status = seen.status
+    if status.phase in TERMINAL:
+        raise Ending(f"an incident that is {status.phase} has no roles to fill")
+    holders = {record.role: record.assignee for record in status.roles}
+    was = holders.pop(said.role, "")
+    if was == said.assignee:
+        raise Ending(f"{was} is {said.role} already")
+    if len(holders) >= ROLES:
+        raise Ending(f"{len(holders)} roles are assigned already, more than that are not kept")
+    yield printable(f"{said.assignee} is {said.role}" + (f" instead of {was}" if was else ""))
+    yield "It gives nobody a right: who may say what is said by RBAC"
 
 
 def classifying(said: Said, seen: Look) -> Iterator[str]:
@@ -56,5 +71,6 @@ def replanned(status: Status) -> Iterator[str]:
 
 WAYS = {
     Verb.Acknowledge: Way(acknowledging),
+    Verb.Assign: Way(assigning, subject=lambda said: printable(f"{said.assignee} as {said.role} of {said.incident}")),
     Verb.Classify: Way(classifying, subject=lambda said: printable(f"{said.incident} as {said.severity}")),
 }

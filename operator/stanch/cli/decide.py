@@ -33,6 +33,8 @@ FOLLOWS: Mapping[Verb, str] = {
     Verb.Extend: "the change is taken back that much later",
     Verb.Acknowledge: "it stands on the incident who has it",
     Verb.Classify: "it holds for all that is planned from here on",
+    Verb.Hold: "it goes on after a Resume",
+    Verb.Assign: "it stands on the incident",
     Verb.BreakGlass: "the option runs without its approvals; everybody sees it, and a postmortem is required",
     Verb.Revert: "the change is taken back now, where nobody has changed it meanwhile",
 }
@@ -45,8 +47,8 @@ Sleep = Callable[[float], Awaitable[None]]
 @dataclass(frozen=True)
 class Said:
     """What the command line says. `option` and `digest` are for Approve and Reject, `option` and `step` for what is about a
-    step; `extend_by` is a duration, for Extend; `ticket` for BreakGlass; `severity`
-    for Classify."""
+    step; `extend_by` is a duration, for Extend; `ticket` is for BreakGlass, `severity` for Classify, `assignee` for Assign, whose
+    `role` is the one that is given."""
 
     verb: Verb
     incident: str
@@ -58,6 +60,7 @@ class Said:
     extend_by: str = ""
     ticket: str = ""
     severity: str = ""
+    assignee: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def decision(said: Said, incident: Object, by: str, mark: str) -> Object:
         "planDigest": said.digest,
         "extendBy": said.extend_by,
         "ticket": said.ticket,
+        "assignee": said.assignee,
         "severity": said.severity,
     }
     name = f"{metadata['name'][:_NAME]}-{said.verb.lower()}-{mark}"

@@ -93,6 +93,8 @@ def rows(facts: Facts, status: Status, now: datetime) -> Iterator[tuple[str, Tex
     if owed := owed_row(status, now):
         yield "Reverts", owed
     yield "Opened", shown(f"{facts.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(now - facts.created_at)} ago, by {facts.opened_by}")
+    if status.roles:
+        yield "Roles", shown(", ".join(f"{record.role} {record.assignee}" for record in status.roles))
     if acknowledged := taken_on(status, now):
         yield "Taken on", acknowledged
     if (said := status.classified) is not None:

@@ -190,6 +190,38 @@ def classify(
     _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
 
 
+def hold(
+    incident: args.Incident,
+    reason: args.Reason,
+    role: args.Role = "",
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Nothing further is changed until `stanch resume`; what is owed at a time is taken back at its time."""
+    _speak(Asked(kubeconfig, context, namespace), _said(Verb.Hold, incident, reason, role), yes, _manner(wait, output))
+
+
+def assign(
+    incident: args.Incident,
+    role: Annotated[str, typer.Argument(help="Role that is given, e.g. incident-commander.", metavar="ROLE")],
+    assignee: Annotated[str, typer.Argument(help="User name of who holds it from now on.", metavar="USER")],
+    reason: args.Reason,
+    yes: args.Yes = False,
+    wait: args.Wait = True,
+    namespace: args.Namespace = "",
+    output: args.Output = Format.text,
+    kubeconfig: args.Kubeconfig = "",
+    context: args.Context = "",
+) -> None:
+    """Says who holds a role. It gives them no right: that is for RBAC."""
+    said = replace(_said(Verb.Assign, incident, reason, role), assignee=assignee)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
+
+
 def abort(
     incident: args.Incident,
     reason: args.Reason,
@@ -216,7 +248,7 @@ def resume(
     kubeconfig: args.Kubeconfig = "",
     context: args.Context = "",
 ) -> None:
-    """Plans an incident anew that waits for people."""
+    """Lets an incident go on that is on hold; plans one anew that waits for people."""
     _speak(Asked(kubeconfig, context, namespace), _said(Verb.Resume, incident, reason, role), yes, _manner(wait, output))
 
 
@@ -235,7 +267,7 @@ def close(
     _speak(Asked(kubeconfig, context, namespace), _said(Verb.Close, incident, reason, role), yes, _manner(wait, output))
 
 
-COMMANDS = (approve, reject, break_glass, confirm, extend, revert, note, ack, classify, abort, resume, close)
+COMMANDS = (approve, reject, break_glass, confirm, extend, revert, note, ack, classify, hold, assign, abort, resume, close)
 
 
 def _said(verb: Verb, incident: str, reason: str, role: str, option: str = "", digest: str = "") -> Said:

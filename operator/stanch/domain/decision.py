@@ -21,6 +21,10 @@ class Verb(StrEnum):
     Confirm = "Confirm"
     Extend = "Extend"
     Revert = "Revert"
+    # Nothing further is changed until a Resume.
+    Hold = "Hold"
+    # Who holds a role.
+    Assign = "Assign"
     # Instead of the approvals that an option asks for.
     BreakGlass = "BreakGlass"
 
@@ -44,3 +48,4 @@ class Decision:
     extend_by: timedelta | None = None
     ticket: str = ""
     severity: str = ""
+    assignee: str = ""

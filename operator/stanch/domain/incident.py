@@ -255,6 +255,26 @@ class ClassRecord(Record):
 
 
 @dataclass(frozen=True)
+class HoldRecord(Record):
+    """Who wants nothing further changed until somebody resumes."""
+
+    by: str = doc("User name.", max_length=SHORT)
+    at: datetime = doc("When the Decision was created.")
+    reason: str = doc("Why.", default="", max_length=SHORT)
+    role: str = doc("Role under which; empty: none.", default="", max_length=63)
+
+
+@dataclass(frozen=True)
+class RoleRecord(Record):
+    """Who holds a role in this incident. What they may do is said by RBAC, not by this."""
+
+    role: str = doc("Name of the role.", max_length=63)
+    assignee: str = doc("User name of who holds it.", max_length=SHORT)
+    by: str = doc("User name of who said so.", max_length=SHORT)
+    at: datetime = doc("When the Decision was created.")
+
+
+@dataclass(frozen=True)
 class VouchRecord(Record):
     mark: str = doc("UIDs and generations of the admission policy and its binding; none: they did not vouch.", max_length=SHORT)
     since: datetime | None = doc("Decisions that were made before do not count.", default=None)
@@ -318,6 +338,8 @@ class Status(Record):
     unheeded: bool = doc("Whether nobody had taken it on by then.", default=False)
     levels: tuple[str, ...] = doc("Severities that the policy knows, the gravest first.", default=(), max_length=10)
     classified: ClassRecord | None = doc("How grave a person said last that it is.", default=None)
+    held: HoldRecord | None = doc("Who holds it up; absent: nobody.", default=None)
+    roles: tuple[RoleRecord, ...] = doc("Who holds which role.", default=(), max_length=16)
     broken_glass: tuple[GlassRecord, ...] = doc("Options that were let run without their approvals.", default=(), max_length=16)
     decisions: tuple[str, ...] = doc("UIDs of the Decisions recorded last.", default=(), max_length=32)
     vouched: VouchRecord | None = doc("What vouches for Decisions.", default=None)

@@ -39,5 +39,10 @@ def left(turn: Turn) -> str:
     return beside(turn.status.waits_for)
 
 
+def asked(waits_for: str) -> str:
+    """Who is waited for because of reverts; empty: nobody."""
+    return next((part for part in waits_for.split("; ") if part.startswith(ASKED)), "")
+
+
 def beside(waits_for: str) -> str:
     return "; ".join(part for part in waits_for.split("; ") if not part.startswith(ASKED))

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import OptionRecord, OptionState, Phase, RevertRecord, RevertState, StepRecord, StepState
-from stanch.engine import awaiting, choosing, mitigating, opening, reverting, triage
+from stanch.engine import awaiting, choosing, mitigating, opening, pausing, reverting, staffing, triage
 from stanch.engine.approving import approve, break_glass, unfit
 from stanch.engine.moves import Mark
 from stanch.engine.taken import Taken
@@ -75,6 +75,8 @@ def note(turn: Turn, decision: Decision) -> Taken:
 
 
 def resume(turn: Turn, decision: Decision) -> Taken:
+    if turn.status.held and not legal(turn.status.phase, Event.ResumeAsked):
+        return pausing.lift(turn, decision)
     if not legal(turn.status.phase, Event.ResumeAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be resumed")
     if (
@@ -84,6 +86,7 @@ def resume(turn: Turn, decision: Decision) -> Taken:
     ):
         return Taken(False, "it was said before the incident came back without its status: look at its pack, and say it again")
     turn.go(Event.ResumeAsked, "Resumed", f"Resumed by {decision.by}: planned anew")
+    turn.set(held=None)
     turn.anew(resumed=True)
     return Taken(True, "planned anew")
 
@@ -203,6 +206,8 @@ HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
     Verb.BreakGlass: break_glass,
     Verb.Acknowledge: triage.acknowledge,
     Verb.Classify: triage.classify,
+    Verb.Hold: pausing.hold,
+    Verb.Assign: staffing.assign,
 }
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Option, Step
-from stanch.engine import capturing, choosing, guards, reverting
+from stanch.engine import capturing, choosing, guards, pausing, reverting
 from stanch.engine.awaiting import await_end, begun, end
 from stanch.engine.conditions import holds, verdict
 from stanch.engine.figures import Block, Input
@@ -51,10 +51,12 @@ def mitigating(turn: Turn) -> Move | None:
 
 
 def late(turn: Turn) -> bool:
-    """Whether the option's time is over. Not while nobody knows what a step has done: that comes first; nor while frozen."""
+    """Whether the option's time is over. Not while nobody knows what a step has done: that comes first; nor while frozen, or
+    held up by a person."""
     deadline = turn.status.deadline
     over = deadline is not None and turn.now >= deadline
-    return over and turn.status.reason != FROZEN and not open_intent(turn) and not undecided(turn)
+    stopped = turn.status.reason == FROZEN or turn.status.held is not None
+    return over and not stopped and not open_intent(turn) and not undecided(turn)
 
 
 def advance(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
@@ -101,6 +103,8 @@ def undecided(turn: Turn) -> StepRecord | None:
 
 
 def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
+    if on_hold := pausing.wait(turn):
+        return on_hold
     outcome, held_up = turn.take(Prepare, Prepared), turn.status.reason in HELD_UP
     if outcome and not held_up:
         return begin(turn, step, record, outcome)

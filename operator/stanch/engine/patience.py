@@ -22,4 +22,6 @@ def until(status: Status, plan: Plan | None) -> datetime | None:
         for record in status.steps
         if record.state is StepState.Waiting and record.intended_at and record.option == status.option
     ]
-    return min((at for at in (*asked, status.deadline) if at), default=None)
+    # While a person holds it up, the time of an option stands still.
+    own = None if status.held and status.phase is Phase.Mitigating else status.deadline
+    return min((at for at in (*asked, own) if at), default=None)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from stanch.domain.duration import spell
 from stanch.domain.incident import SETTLED, TERMINAL, OptionState, Phase, RecoveryStage, Status, Verdict
-from stanch.engine import reverting
+from stanch.engine import pausing, reverting
 from stanch.engine.capturing import attempt, failure, record
 from stanch.engine.moves import Capture, Captured, Checks, Later, Move, Read, Readings
 from stanch.engine.transitions import Event
@@ -25,6 +25,8 @@ PATIENCE = timedelta(hours=24)
 
 
 def mitigated(turn: Turn) -> Move | None:
+    if on_hold := pausing.wait(turn):
+        return on_hold
     match turn.status.recovery:
         case None:
             enter(turn, RecoveryStage.Checking)

@@ -36,6 +36,7 @@ def conditions(status: Status, generation: int, now: datetime, trust: Trust, sto
         decisions(trust, condition),
         blocked(status, condition),
         acknowledged(status, condition),
+        held(status, condition),
         glass(status, condition),
         postmortem(status, condition),
         condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
@@ -71,6 +72,12 @@ def acknowledged(status: Status, condition) -> Condition:
         return condition("Acknowledged", False, "Overdue" if status.unheeded else "Awaited", f"Somebody must take it on {until}")
     late = how_late(status)
     return condition("Acknowledged", True, "Late" if late else "InTime", f"{taken.by} took it on{late}; due {until}")
+
+
+def held(status: Status, condition) -> Condition:
+    """Whether a person wants nothing further changed."""
+    by = status.held if status.phase not in SETTLED else None
+    return condition("OnHold", by is not None, "Hold" if by else "None", f"{by.by}: {by.reason}" if by else "")
 
 
 def glass(status: Status, condition) -> Condition:

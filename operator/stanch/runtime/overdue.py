@@ -65,7 +65,7 @@ def unheeded(status: Object) -> tuple[datetime, ...]:
 
 
 def deadlines(status: Object) -> tuple[datetime, ...]:
-    """Of an approval or an option under way; a freeze stops it, and gives the option its time anew."""
-    if "deadline" not in status or status.get("reason") == FROZEN:
+    """Of an approval or an option under way; a freeze or a Hold stops it, and gives the option its time anew."""
+    if "deadline" not in status or status.get("reason") == FROZEN or "held" in status:
         return ()
     return (datetime.fromisoformat(status["deadline"]),)
