@@ -86,7 +86,7 @@ def test_who_takes_it_out_of_the_pack_is_found_out(scene: Scene) -> None:
         scene.kubectl("delete", "decision", said["metadata"]["name"])
     scene.decide(scene.on_call, "Abort", incident)
     incident = scene.until(name, "Aborted")
-    scene.until_true("the pack is sealed", lambda: bool(scene.incident(name)["status"]["pack"].get("manifest")))
+    scene.until_true("the pack is sealed", lambda: is_sealed(scene.incident(name)["status"]["pack"]))
     pack, folder = scene.incident(name)["status"]["pack"], folder_of(incident)
     whole = verify(folder, pack["head"]["hash"], pack["manifest"])
     assert whole.ok and len(whole.glass) == 1
@@ -95,6 +95,10 @@ def test_who_takes_it_out_of_the_pack_is_found_out(scene: Scene) -> None:
     entry.unlink()
     found = verify(folder, pack["head"]["hash"], pack["manifest"])
     assert not found.ok and found.first_bad_entry == int(entry.stem)
+
+
+def is_sealed(pack: dict[str, Any]) -> bool:
+    return pack.get("sealed", 0) == pack["head"]["seq"]
 
 
 def is_glass(text: str) -> bool:

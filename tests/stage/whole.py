@@ -202,8 +202,9 @@ def evidence_first(keys: list[str]) -> bool:
 
 def steady(key: str, line: Document) -> bool:
     """Whether every life tells it. How often a step was intended, that an intent was found unwritten, which captures there
-    were, and that a hold was not watched to its end (a new leader lets it begin anew) is each life's own."""
-    if any(part in key for part in ("/intent/", "/evidence/")) or key.rpartition("/")[2] in ("stale", "waits"):
+    were, that nobody took it on in time, and that a hold was not watched to its end (a new leader lets it begin anew) is each
+    life's own."""
+    if any(part in key for part in ("/intent/", "/evidence/")) or key.rpartition("/")[2] in ("stale", "waits", "unheeded"):
         return False
     return line.get("result") != f"unknown: {UNWATCHED}"
 

@@ -19,21 +19,16 @@ from stanch.cli.output import Format
 from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
 from stanch.domain.incident import (
-    AckRecord,
-    ApprovalRecord,
-    ClassRecord,
-    GlassRecord,
-    HoldRecord,
     OptionRecord,
     OptionState,
     Phase,
     RevertRecord,
     RevertState,
-    RoleRecord,
     Status,
     StepRecord,
     StepState,
 )
+from stanch.domain.said import AckRecord, ApprovalRecord, ClassRecord, GlassRecord, HoldRecord, RoleRecord
 from stanch.domain.severity import Proposal
 from stanch.engine.errors import NotFound
 from tests.unit.cli_kit import becomes, created, incident, parsed, session
@@ -127,6 +122,14 @@ class TestApprove:
         with pytest.raises(Ending, match="option undo is failed already"):
             await Desk(story.server).says(Verb.Approve, option="undo")
 
+    @pytest.mark.parametrize("verb", [Verb.Approve, Verb.Reject, Verb.BreakGlass])
+    async def test_what_is_said_too_late_is_not_asked(self, story: Story, verb: Verb) -> None:
+        late = replace(status_of(story), deadline=story.server.time.now() - timedelta(seconds=1))
+        becomes(story.server, story.ref, late)
+        with pytest.raises(Ending, match="option undo could be approved until 2026-"):
+            await Desk(story.server).says(verb, ticket="OPS-4711")
+        assert not created(story.server)
+
     async def test_a_no_says_nothing(self, story: Story) -> None:
         with pytest.raises(Ending, match="nothing was said"):
             await Desk(story.server, False).says(Verb.Approve)
@@ -167,7 +170,7 @@ class TestBreakGlass:
                 {"option": "undo"},
                 "waits for no approval now: say it again",
             ),
-            ({"waits_for": ""}, {}, "option undo lacks nobody's yes: it begins without this"),
+            ({"waits_for": ""}, {}, "option undo has its approvals already"),
         ],
     )
     async def test_what_would_have_no_effect_is_not_asked(

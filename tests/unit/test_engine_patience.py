@@ -51,6 +51,17 @@ def test_what_would_lift_a_guard_until_the_option_is_given_up() -> None:
     assert (play.status.waits_for, play.status.waits_until) == ("more pods", play.status.deadline)
 
 
+def test_while_somebody_holds_it_up_its_time_stands_still_and_that_of_an_approval_does_not() -> None:
+    play = Play(plan=plan(option("undo", approval=approval(sre=1))))
+    play.tick()
+    play.say(Verb.Hold)
+    play.tick()
+    assert play.status.waits_until == play.status.deadline == T0 + timedelta(minutes=15)
+    play.say(Verb.Approve, role="sre", option="undo")
+    play.until(Phase.Mitigating)
+    assert (play.status.waits_for, play.status.waits_until) == ("Resume", None)
+
+
 def test_who_must_say_what_a_step_has_done_has_no_limit() -> None:
     play = Play(plan=plan(option("undo")), answers={moves.Write: moves.Unknown("the connection broke")})
     play.until(Phase.Mitigating)

@@ -94,6 +94,44 @@ def test_a_time_holds_all_the_same() -> None:
     assert play.taken == play.written and play.status.held is not None
 
 
+def test_what_people_are_called_for_meanwhile_stays_said() -> None:
+    """Its time has come under the Hold, and somebody has changed the same."""
+    play = changed_for_a_time(Revert(after=TEN, on_recovery=False))
+    play.answers[moves.PrepareRevert] = moves.Contested("somebody set it to 7")
+    play.until(Phase.Mitigated)
+    play.say(Verb.Hold)
+    play.tick()
+    play.now += TEN
+    play.tick()
+    assert (play.status.waits_for, play.status.reason) == ("Revert or Confirm of undo/undo; Resume", "RevertConflict")
+    play.say(Verb.Confirm, option="undo", step="undo")
+    play.tick()
+    assert (play.status.waits_for, play.status.reason) == ("Resume", "OnHold")
+    play.say(Verb.Resume)
+    play.until(Phase.Resolved)
+
+
+def test_who_resumes_is_not_waited_for_any_more_and_who_is_called_still_is() -> None:
+    play = changed_for_a_time(Revert(after=TEN, on_recovery=False))
+    play.answers[moves.PrepareRevert] = moves.Contested("somebody set it to 7")
+    play.until(Phase.Mitigated)
+    play.say(Verb.Hold)
+    play.now += TEN
+    play.tick()
+    play.say(Verb.Resume)
+    play.tick()
+    assert play.status.waits_for == "Revert or Confirm of undo/undo" and play.status.phase is Phase.Mitigated
+
+
+def test_the_resume_that_ends_it_lets_no_guard_pass() -> None:
+    """One that plans anew does: that is a person's yes to what is changed then. This one says that it goes on as it was."""
+    play = awaiting()
+    play.say(Verb.Hold)
+    play.say(Verb.Resume)
+    play.tick()
+    assert play.status.held is None and not play.status.resumed
+
+
 @pytest.mark.parametrize("way", [Verb.Abort, Verb.Revert])
 def test_people_take_back_what_they_want(way: Verb) -> None:
     play = changed_for_a_time(Revert())

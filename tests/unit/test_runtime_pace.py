@@ -12,9 +12,7 @@ from stanch.api import codec
 from stanch.domain.decision import Verb
 from stanch.domain.guards import Guards
 from stanch.domain.incident import (
-    ApprovalRecord,
     ChangeRecord,
-    GlassRecord,
     OptionRecord,
     OptionState,
     Phase,
@@ -23,6 +21,7 @@ from stanch.domain.incident import (
     StepState,
 )
 from stanch.domain.plan import Pin
+from stanch.domain.said import ApprovalRecord, GlassRecord
 from stanch.engine.ports import Object
 from stanch.runtime.guarding import attended
 from stanch.runtime.past import PastIndex

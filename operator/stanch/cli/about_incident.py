@@ -12,7 +12,8 @@ from stanch.cli.owed import opened
 from stanch.cli.reverts import due
 from stanch.domain.decision import Verb
 from stanch.domain.duration import spell
-from stanch.domain.incident import ApprovalRecord, Phase, Status, StepRecord, StepState
+from stanch.domain.incident import Phase, Status, StepRecord, StepState
+from stanch.domain.said import ApprovalRecord
 from stanch.engine.pausing import STILL
 from stanch.engine.transitions import Event, legal
 from stanch.packs.render import printable

@@ -22,7 +22,11 @@ def bound(said: Said, seen: Look) -> Said:
     awaited = seen.status.option if seen.status.phase is Phase.AwaitingApproval else ""
     if not said.option and not awaited:
         raise Ending(f"incident {said.incident} waits for no approval now: name an option with --option")
-    return about_plan(replace(said, option=said.option or awaited), seen.raw)
+    said = replace(said, option=said.option or awaited)
+    deadline = seen.status.deadline
+    if said.option == awaited and deadline and seen.now > deadline:
+        raise Ending(f"option {awaited} could be approved until {deadline:%Y-%m-%d %H:%M:%S} UTC: silence was a no")
+    return about_plan(said, seen.raw)
 
 
 def subject(said: Said) -> str:
@@ -64,7 +68,7 @@ def refuse_glass(said: Said, status: Status) -> None:
     if glass := next((one for one in status.broken_glass if (one.option, one.plan_digest) == of_this), None):
         raise Ending(f"{glass.by} broke the glass already")
     if not status.waits_for:
-        raise Ending(f"option {said.option} lacks nobody's yes: it begins without this")
+        raise Ending(f"option {said.option} has its approvals already: it begins without this")
 
 
 WAYS = {

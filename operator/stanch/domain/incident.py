@@ -10,6 +10,7 @@ from enum import StrEnum
 from stanch.domain.conditions import Condition
 from stanch.domain.plan import Pin, Ref, Target
 from stanch.domain.record import SHORT, TEXT, Record, doc
+from stanch.domain.said import AckRecord, ApprovalRecord, ClassRecord, GlassRecord, HoldRecord, RoleRecord
 from stanch.domain.severity import Assessment, Proposal
 from stanch.domain.timeline import Entry, Head
 
@@ -209,69 +210,6 @@ class EvidenceRecord(Record):
     begun: int = doc("How many captures were begun; each has its number in its folder's name.", default=0, ge=0)
     began: datetime | None = doc("When the capture under way was first tried; its budget counts from here.", default=None)
     again_at: datetime | None = doc("When it is tried again, where it could not be stored.", default=None)
-
-
-@dataclass(frozen=True)
-class ApprovalRecord(Record):
-    decision: str = doc("Name of the Decision.", max_length=SHORT)
-    option: str = doc("Option that was approved.", max_length=63)
-    role: str = doc("Role under which.", max_length=63)
-    by: str = doc("User name.", max_length=SHORT)
-    at: datetime = doc("When the Decision was created.")
-
-
-@dataclass(frozen=True)
-class GlassRecord(Record):
-    """Somebody let an option run without its approvals. It stays on the Incident, whatever is planned later."""
-
-    decision: str = doc("Name of the Decision.", max_length=SHORT)
-    option: str = doc("Option that was let run.", max_length=63)
-    plan_digest: str = doc("Plan that it was said of; of another one it says nothing.", max_length=71)
-    by: str = doc("User name.", max_length=SHORT)
-    ticket: str = doc("Ticket that it is answered for in.", max_length=SHORT)
-    without: str = doc("Approvals that were not there.", max_length=SHORT)
-    at: datetime = doc("When the Decision was created.")
-    role: str = doc("Role under which; empty: none.", default="", max_length=63)
-
-
-@dataclass(frozen=True)
-class AckRecord(Record):
-    """Who took the incident on."""
-
-    by: str = doc("User name.", max_length=SHORT)
-    at: datetime = doc("When the Decision was created.")
-    role: str = doc("Role under which; empty: none.", default="", max_length=63)
-
-
-@dataclass(frozen=True)
-class ClassRecord(Record):
-    """How grave a person says that it is. It holds instead of the severity that the incident opened with."""
-
-    severity: str = doc("Severity.", max_length=63)
-    was: str = doc("Severity before; the same where it was confirmed.", max_length=63)
-    by: str = doc("User name.", max_length=SHORT)
-    at: datetime = doc("When the Decision was created.")
-    role: str = doc("Role under which; empty: none.", default="", max_length=63)
-
-
-@dataclass(frozen=True)
-class HoldRecord(Record):
-    """Who wants nothing further changed until somebody resumes."""
-
-    by: str = doc("User name.", max_length=SHORT)
-    at: datetime = doc("When the Decision was created.")
-    reason: str = doc("Why.", default="", max_length=SHORT)
-    role: str = doc("Role under which; empty: none.", default="", max_length=63)
-
-
-@dataclass(frozen=True)
-class RoleRecord(Record):
-    """Who holds a role in this incident. What they may do is said by RBAC, not by this."""
-
-    role: str = doc("Name of the role.", max_length=63)
-    assignee: str = doc("User name of who holds it.", max_length=SHORT)
-    by: str = doc("User name of who said so.", max_length=SHORT)
-    at: datetime = doc("When the Decision was created.")
 
 
 @dataclass(frozen=True)

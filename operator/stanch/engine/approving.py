@@ -6,8 +6,9 @@ Either is about one plan, by its digest. A no counts more than both: what was de
 from __future__ import annotations
 
 from stanch.domain.decision import Decision
-from stanch.domain.incident import ApprovalRecord, GlassRecord, Phase
+from stanch.domain.incident import Phase
 from stanch.domain.plan import Option
+from stanch.domain.said import ApprovalRecord, GlassRecord
 from stanch.engine import choosing
 from stanch.engine.taken import Taken
 from stanch.engine.turn import Turn, clip
@@ -40,7 +41,18 @@ def unfit(turn: Turn, decision: Decision) -> str:
     if option.approval is None:
         return f"option {option.name} needs no approval"
     record = next((record for record in turn.status.options if record.name == option.name), None)
-    return "" if record is None or awaited(turn, decision) else f"option {option.name} is {record.state.lower()} already"
+    if awaited(turn, decision):
+        return expired(turn, decision)
+    return "" if record is None else f"option {option.name} is {record.state.lower()} already"
+
+
+def expired(turn: Turn, decision: Decision) -> str:
+    """What was said too late is none the better for an operator that was away when the time was over."""
+    until = turn.status.deadline
+    over = until is not None and decision.created_at > until
+    return (
+        f"it was said after {until:%Y-%m-%d %H:%M:%S} UTC, when option {decision.option} could be approved no more" if over else ""
+    )
 
 
 def awaited(turn: Turn, decision: Decision) -> bool:
@@ -74,7 +86,7 @@ def break_glass(turn: Turn, decision: Decision) -> Taken:
         return Taken(False, f"{glass.by} broke the glass already")
     without = choosing.missing(turn, turn.option)
     if not without:
-        return Taken(False, f"option {decision.option} lacks nobody's yes: it begins without this")
+        return Taken(False, f"option {decision.option} has its approvals already")
     record = GlassRecord(decision.name, decision.option, decision.plan_digest, decision.by, decision.ticket,
                          clip(without, 253), decision.created_at, decision.role)  # fmt: skip
     turn.set(broken_glass=(*turn.status.broken_glass, record)[-GLASS:])

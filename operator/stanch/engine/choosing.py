@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from stanch.domain.incident import ApprovalRecord, GlassRecord, OptionRecord, OptionState, Status
+from stanch.domain.incident import OptionRecord, OptionState, Status
 from stanch.domain.plan import Option
+from stanch.domain.said import ApprovalRecord, GlassRecord
 from stanch.domain.timeline import BROKEN_GLASS
 from stanch.engine.conditions import verdict
 from stanch.engine.expressions import Failed

@@ -7,7 +7,8 @@ under way does not.
 from __future__ import annotations
 
 from stanch.domain.decision import Decision
-from stanch.domain.incident import SETTLED, HoldRecord, Phase
+from stanch.domain.incident import SETTLED, Phase
+from stanch.domain.said import HoldRecord
 from stanch.engine import calling
 from stanch.engine.moves import Move
 from stanch.engine.taken import Taken

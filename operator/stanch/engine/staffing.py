@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from stanch.domain.decision import Decision
-from stanch.domain.incident import TERMINAL, RoleRecord
+from stanch.domain.incident import TERMINAL
+from stanch.domain.said import RoleRecord
 from stanch.engine.taken import Taken
 from stanch.engine.turn import Turn
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from stanch.domain.decision import Decision
-from stanch.domain.incident import SETTLED, AckRecord, ClassRecord, Phase, Status
+from stanch.domain.incident import SETTLED, Phase, Status
+from stanch.domain.said import AckRecord, ClassRecord
 from stanch.engine import opening
 from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal

@@ -8,8 +8,9 @@ from datetime import datetime
 import structlog
 
 from stanch.domain.conditions import Condition
-from stanch.domain.incident import GlassRecord, Phase, Status
+from stanch.domain.incident import Phase, Status
 from stanch.domain.plan import Ref
+from stanch.domain.said import GlassRecord
 from stanch.engine.calling import CONFLICT
 from stanch.engine.chain import time_text
 from stanch.engine.errors import Failure
