@@ -86,6 +86,10 @@ class Doings(RuleBasedStateMachine):
             self.comes_to("create seal.json", "somebody notes")
         elif opening == "it dies with a change made":
             self.comes_to("patch configmap/flags data", "it dies after")
+        elif opening == "it dies before it marks":
+            self.is_planned()
+            self.say(Verb.Note)
+            self.comes_to("patch decision/", "it dies before")
         elif opening == "it is held up":
             self.is_planned()
             self.say(Verb.Hold)
