@@ -40,7 +40,8 @@ OPENINGS = (ANEW, "", "", "", "", "evidence", "frozen", "guarded", "lost", "a wr
             "what was changed is edited", "it dies with a change made", "the glass is broken",
             "it is held up", *APPROVERS)  # fmt: skip
 # Minutes in which a freeze window opens and closes; mostly there is none. What is owed within it is taken back all the same.
-FOCUSED = {"in a window": (0, 3), "a window opens": (1, 40)}
+OPENS = "a window opens"
+FOCUSED = {"in a window": (0, 3), OPENS: (1, 40)}
 WINDOWS = ((0, 0), (0, 0), (0, 0), (0, 0), *FOCUSED.values())
 # Another incident has changed the flags just before; a search of its own, so that others stay as they are.
 TOUCHED = "touched"
@@ -84,6 +85,8 @@ class Doings(RuleBasedStateMachine):
             self.comes_to("patch configmap/flags data", "it is held, somebody aborts")
         elif opening == "it is sealed":
             self.comes_to("create seal.json", "somebody notes")
+        elif opening == OPENS:
+            self.comes_to("patch configmap/flags data", "nothing")
         elif opening == "it dies with a change made":
             self.comes_to("patch configmap/flags data", "it dies after")
         elif opening == "it dies before it marks":

@@ -1,7 +1,7 @@
 """Guards on the pace of what stanch does by itself: each judges by what incidents did until now.
 
-What a person said yes to (an option that was approved, an incident that was resumed) they let pass, and an option that has begun
-goes on: to stop in the middle helps nobody.
+What a person said yes to (an option that was approved or let run by a broken glass, an incident that was resumed) they let
+pass, and an option that has begun goes on: to stop in the middle helps nobody.
 """
 
 from __future__ import annotations
