@@ -68,7 +68,7 @@ PROVEN: Mapping[str, tuple[tuple[str, str], ...]] = {
     "a path in a pack that climbs": (
         (PATHS, "test_a_bad_path_is_refused"),
         (PATHS, "test_an_allowed_path_stays_inside"),
-        ("unit/test_packs_store.py", "test_paths_outside_and_those_of_the_chain_are_refused"),
+        ("contract/suite_packs.py", "test_paths_outside_and_those_of_the_chain_are_refused"),
     ),
     "a template that reads the environment": (
         (ESCAPES, "test_a_value_is_filled_in_once_and_breaks_out_of_nothing"),

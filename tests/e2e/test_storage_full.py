@@ -83,7 +83,7 @@ def test_what_has_expired_is_deleted_after_approval_and_nothing_younger(scene: S
     assert int(next(c["value"] for c in incident["status"]["checks"] if c["name"] == "room")) < 80
     printed = "".join(path.read_text() for path in folder_of(incident).rglob("*.stdout.txt"))
     assert all(f"/app/evidence/{gone}\n" in printed for gone in EXPIRED), "what went is named in the pack"
-    assert "9.log" in printed and "Mounted on" in printed, "and how full it was, and of what"
+    assert "\t/app/evidence/today.log\n" in printed and "Mounted on" in printed, "and how full it was, and of what"
     assert int(incident["status"]["facts"]["usedPercent"]) > 95
     told = lines(incident)
     decided = next(line for line in told.values() if line["action"] == "Approve delete-expired")
