@@ -27,6 +27,7 @@ from stanch.domain.decision import Decision
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Failure, Retryable
 from stanch.engine.ports import Object, Web
+from stanch.engine.shipped import DECISIONS, OTHERS, Shipped
 from stanch.engine.vouching import NotVouched
 from stanch.kube.client import ApiServer, connect
 from stanch.kube.identity import ApiClusters
@@ -37,6 +38,7 @@ from stanch.kube.web import AllowedWeb
 from stanch.packs.identity import store_id
 from stanch.packs.objects import Store
 from stanch.packs.store import StoredPacks, open_store
+from stanch.runtime.admission import Admission
 from stanch.runtime.announce import Announcer
 from stanch.runtime.decisions import DecisionIndex, about, legible
 from stanch.runtime.effects import Effects
@@ -50,6 +52,7 @@ from stanch.runtime.settings import LEADER, Settings
 from stanch.runtime.sweeper import Sweeper, deleted_at, key_of, wants_tick
 from stanch.runtime.tick import Ticker
 from stanch.runtime.vouching import Vouching
+from stanch.runtime.witness import Witness
 from stanch.runtime.workers import Workers
 from stanch.runtime.world import World
 
@@ -86,6 +89,7 @@ class Operator:
         self.ticker: Ticker | None = None
         self.workers: Workers | None = None
         self.vouching: Vouching | None = None
+        self.admission: Admission | None = None
         self.waits_for = "the API server"
 
     async def run(self) -> int:
@@ -157,7 +161,7 @@ class Operator:
         """Everything that runs while leading. The first part to end ends all of it."""
         world = self.world(api, clusters, term)
         await self.unless(self.patiently(lambda: self.prime(world)), self.stop, term.lost)
-        await self.unless(self.vouching.begin(), self.stop, term.lost)
+        await self.unless(asyncio.gather(self.vouching.begin(), self.admission.look()), self.stop, term.lost)
         if self.stop.is_set() or term.lost.is_set():
             return self.ended(term.lost.is_set())
         self.ticker = Ticker(world, Effects(world, self.metrics).perform, Announcer(world, self.metrics, self.identity).announce)
@@ -168,7 +172,7 @@ class Operator:
         declared = Declared(clusters, api.clock)
         sinks = Sinks(self.sink_incident, self.told_decision(self.sweeper, hear), declared.told)
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
-        parts += [self.vouching.run(), watch(sinks, api.login, self.settings.namespaces)]
+        parts += [self.vouching.run(), self.admission.run(), watch(sinks, api.login, self.settings.namespaces)]
         return await self.first_of([asyncio.ensure_future(part) for part in parts])
 
     async def first_of(self, tasks: list[asyncio.Future]) -> int:
@@ -197,12 +201,17 @@ class Operator:
             return term.epoch
 
         decisions = DecisionIndex()
-        vouching = Vouching(own, api.clock, namespace, self.metrics, lambda one: self.take(decisions, one), self.look_again)
-        self.vouching = vouching
+
+        def witness(policy: Shipped) -> Witness:
+            return Witness(policy, own, api.clock, namespace)
+
+        vouching = Vouching(witness(DECISIONS), self.metrics, lambda one: self.take(decisions, one), self.look_again)
+        admission = Admission(tuple(map(witness, OTHERS)), self.metrics, self.look_again)
+        self.vouching, self.admission = vouching, admission
         return World(
             clusters=clusters, packs=StoredPacks(self.store, epoch), vault=SecretStore(own, namespace),
             locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock, actions=ACTIONS, checks=CHECKS,
-            decisions=decisions, trust=lambda: vouching.trust, epoch=epoch,
+            decisions=decisions, trust=lambda: vouching.trust, lapses=admission.lapses, epoch=epoch,
         )  # fmt: skip
 
     def take(self, decisions: DecisionIndex, decision: Decision) -> None:
@@ -211,7 +220,7 @@ class Operator:
         self.queue.add(about(decision))
 
     def look_again(self) -> None:
-        """Each open incident says whether Decisions are accepted, and so does one that somebody decides about."""
+        """Each open incident says whether Decisions are accepted and plans made, and so does one that somebody decides about."""
         assert self.vouching is not None
         for key in (*(self.sweeper.open() if self.sweeper else ()), *map(about, self.vouching.waiting.values())):
             self.queue.add(key)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stanch.engine.vouching import NAME
+from stanch.engine.shipped import DECISIONS
 from tests.cluster.fixtures import ClusterUnderTest
 from tests.cluster.model import ClusterError, Provider
 from tests.cluster.providers import choose
@@ -16,7 +16,7 @@ from tests.cluster.providers.assets import Assets
 from tests.contract.installed import PROBES, until
 from tests.stage.kubectl import ROOT, Kubectl
 
-POLICY, BINDING = f"validatingadmissionpolicy/{NAME}", f"validatingadmissionpolicybinding/{NAME}"
+POLICY, BINDING = f"validatingadmissionpolicy/{DECISIONS.name}", f"validatingadmissionpolicybinding/{DECISIONS.name}"
 OWN_NAME = "set spec.by to your own name"
 NEEDED = ("etcd", "kube-apiserver", "kubectl")
 
@@ -41,12 +41,14 @@ def beside(cluster: Any, name: str) -> Provider:
 def mend(lone: Kubectl) -> None:
     """Returns when the policies are in force."""
     lone("apply", "-k", str(ROOT / "manifests" / "admission"))
-    until(lambda: OWN_NAME in answer_to_forged(lone))
+    for message in PROBES:
+        until(lambda message=message: message in answer_to_forged(lone, message))
 
 
-def answer_to_forged(lone: Kubectl) -> str:
-    """What the API server says to a Decision in another's name; empty: it takes it."""
-    body = {"apiVersion": "stanch.dev/v1alpha1", "metadata": {"name": "probe", "namespace": "default"}, **PROBES[OWN_NAME]}
+def answer_to_forged(lone: Kubectl, message: str = OWN_NAME) -> str:
+    """What the API server says to what is to be refused with this message; empty: it takes it. First of all a Decision in another's
+    name."""
+    body = {"apiVersion": "stanch.dev/v1alpha1", "metadata": {"name": "probe", "namespace": "default"}, **PROBES[message]}
     try:
         lone("create", "--dry-run=server", "-f", "-", input=json.dumps(body))
     except ClusterError as refused:

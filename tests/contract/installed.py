@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from stanch.engine.shipped import PLAYBOOKS
 from tests.cluster.model import ClusterError
 from tests.stage.kubectl import established
 
@@ -26,6 +27,7 @@ PROBES = {
         "kind": "Incident",
         "spec": {"title": "a", "type": "a", "severity": "a", "openedBy": "nobody"},
     },
+    PLAYBOOKS.says: {"kind": "Playbook", "spec": PLAYBOOKS.spec},
 }
 
 

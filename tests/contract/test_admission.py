@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from stanch.domain.decision import Verb
+from stanch.engine.shipped import DECISIONS, OTHERS, Shipped
 from tests.contract.installed import Object, create, grant, install, refused, rule, until, why_refused
 from tests.unit import api_examples as examples
 from tests.unit.decision_examples import BAD, GOOD, NEEDS, spec
@@ -281,6 +282,12 @@ def test_every_policy_fails_closed_and_denies(cluster: Any) -> None:
     )
     assert set(bindings.split()) == {"Deny"}
     assert len(bindings.split()) == len(policies.split()) == 4
+
+
+@pytest.mark.parametrize("policy", [policy for policy in (DECISIONS, *OTHERS) if policy.kind], ids=lambda policy: policy.kind)
+def test_what_the_operator_forges_is_refused_in_the_policy_s_words(cluster: Any, namespace: str, policy: Shipped) -> None:
+    """Also to who may do everything, as the administrator here."""
+    assert policy.denial in why_refused(cluster, namespace, policy.probe(namespace), "--dry-run=server")
 
 
 def test_the_policies_fit_the_kinds(cluster: Any) -> None:

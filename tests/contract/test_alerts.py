@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from stanch.engine.shipped import OTHERS, PLAYBOOKS
 from tests.cluster.prometheus import promtool
 from tests.cluster.providers import docker_answers
 from tests.stage.overlay import MANIFESTS
@@ -21,9 +23,15 @@ WELL = {
     **{f'stanch_leader{{namespace="{namespace}", pod="{pod}"}}': f"{leads}x80" for namespace in (HERE, ELSEWHERE)
        for pod, leads in (("a", 1), ("b", 0))},
     **{f'stanch_{gauge}{{namespace="{namespace}", pod="{pod}"}}': "0x80" for namespace in (HERE, ELSEWHERE) for pod in ("a", "b")
-       for gauge in ("reverts_overdue", "watch_silent", "deadlines_missed")},
+       for gauge in ("reverts_overdue", "watch_silent", "deadlines_missed", "acknowledgements_overdue")},
+    # Who does not lead does not look, and never says that all is well.
+    **{f'stanch_decisions_trusted{{namespace="{namespace}", pod="{pod}"}}': f"{leads}x80" for namespace in (HERE, ELSEWHERE)
+       for pod, leads in (("a", 1), ("b", 0))},
+    **{f'stanch_admission_trusted{{namespace="{namespace}", pod="a", policy="{policy.name}"}}': "1x80"
+       for namespace in (HERE, ELSEWHERE) for policy in OTHERS},
 }  # fmt: skip
 Told = dict[str, str]
+PLACE = re.compile(r"\{\{ \$(value|labels\.policy) \}\}")
 
 
 def pod(gauge: str, name: str = "a") -> str:
@@ -53,7 +61,8 @@ def expected(name: str, firing: dict[str, str]) -> list[dict[str, Any]]:
         return []
     # absent() tells no labels.
     where = {} if name == "StanchNoLeader" else {"namespace": HERE}
-    said = {key: text.replace("{{ $value }}", firing[name]) for key, text in ALERTS[name]["annotations"].items()}
+    where |= {"policy": firing[name]} if name == "StanchAdmissionNotTrusted" else {}
+    said = {key: PLACE.sub(firing[name], text) for key, text in ALERTS[name]["annotations"].items()}
     return [{"exp_labels": {**ALERTS[name]["labels"], **where}, "exp_annotations": said}]
 
 
@@ -103,3 +112,35 @@ def test_a_missed_deadline_is_told_until_it_is_dealt_with(alerting: Any) -> None
     told = WELL | {pod("deadlines_missed"): "0x8 1x20 0x60"}
     alerting(told, "5m", {"StanchDeadlineMissed": "1"})
     alerting(told, "8m", {})
+
+
+@pytest.mark.requirement("B-02", "E-30")
+def test_who_has_taken_nothing_on_in_time_is_called_until_somebody_has(alerting: Any) -> None:
+    told = WELL | {pod("acknowledgements_overdue"): "0x8 2x20 0x60"}
+    alerting(told, "2m45s", {})
+    alerting(told, "4m", {"StanchUnacknowledged": "2"})
+    alerting(told, "8m", {})
+
+
+def test_that_no_decision_is_accepted_is_told_after_a_while(alerting: Any) -> None:
+    told = WELL | {pod("decisions_trusted"): "1x8 0x20 1x60"}
+    alerting(told, "4m", {})
+    alerting(told, "6m", {"StanchDecisionsNotTrusted": ""})
+    alerting(told, "9m", {})
+
+
+def test_from_one_leader_to_the_next_trust_goes_along(alerting: Any) -> None:
+    """Who leads no more is gone; who leads now has looked."""
+    told = WELL | {
+        pod("leader"): "1x20 _x60", pod("decisions_trusted"): "1x20 _x60",
+        pod("leader", "b"): "0x21 1x60", pod("decisions_trusted", "b"): "0x21 1x60",
+    }  # fmt: skip
+    alerting(told, "12m", {})
+
+
+def test_an_admission_policy_that_is_not_in_force_is_named(alerting: Any) -> None:
+    series = f'stanch_admission_trusted{{namespace="{HERE}", pod="a", policy="{PLAYBOOKS.name}"}}'
+    told = WELL | {series: "1x8 0x20 1x60"}
+    alerting(told, "4m", {})
+    alerting(told, "6m", {"StanchAdmissionNotTrusted": PLAYBOOKS.name})
+    alerting(told, "9m", {})

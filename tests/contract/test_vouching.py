@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from stanch.engine.shipped import INCIDENTS, PLAYBOOKS, STAYING
+from stanch.engine.summary import ADMISSION
 from stanch.engine.vouching import Distrust
-from tests.contract.alone import BINDING, POLICY, answer_to_forged, patch, restore
+from tests.contract.alone import BINDING, POLICY, answer_to_forged, mend, patch, restore
 from tests.contract.deciding import Deciding, operating, playbook
 from tests.contract.installed import until
 from tests.stage.kubectl import Kubectl
@@ -119,3 +121,34 @@ def test_who_deletes_the_incident_needs_nobody_to_vouch(lone: Kubectl, scene: De
     scene.opened("gone")
     lone("delete", BINDING)
     scene.on_call("delete", "incident", "gone", "--timeout=30s")
+
+
+LAPSES: dict[str, Callable[[Kubectl], object]] = {
+    INCIDENTS.name: lambda lone: patch(lone, f"validatingadmissionpolicybinding/{INCIDENTS.name}", validationActions=["Audit"]),
+    PLAYBOOKS.name: lambda lone: lone("delete", f"validatingadmissionpolicybinding/{PLAYBOOKS.name}"),
+    STAYING.name: lambda lone: lone("delete", f"validatingadmissionpolicy/{STAYING.name}"),
+}
+
+
+@pytest.mark.requirement("A-15")
+@pytest.mark.parametrize("name", LAPSES)
+def test_while_another_policy_is_not_in_force_what_it_proves_is_not_built_on(lone: Kubectl, scene: Deciding, name: str) -> None:
+    """It is looked at every minute: an incident that is under way tells when that was seen, and is not held up by it."""
+    called = name.partition(".")[0]
+    under_way = scene.opened(f"{called}-before")
+    LAPSES[name](lone)
+    told = f".status.conditions[?(@.type=='{ADMISSION}')].status"
+    scene.kubectl.wait(f"incident/{called}-before", told, "False", 100)
+    assert f" {name}" in scene.condition(f"{called}-before", ADMISSION)["message"]
+    scene.open(f"{called}-meanwhile", playbookRef={"name": "deciding"})
+    if name == STAYING.name:
+        scene.until(f"{called}-meanwhile", "AwaitingApproval", 60)
+    else:
+        scene.kubectl.wait(f"incident/{called}-meanwhile", told, "False", 30)
+        status = scene.incident(f"{called}-meanwhile")["status"]
+        assert status["phase"] == "Opened" and "planDigest" not in status and "No Incident is planned" in status["message"]
+    assert scene.recorded(scene.yes(under_way, scene.commander))["effect"] == "Counted", "Decisions are vouched for all the same"
+    scene.until(f"{called}-before", "Resolved", 60)
+    mend(lone)
+    scene.until(f"{called}-meanwhile", "AwaitingApproval", 60)
+    scene.kubectl.wait(f"incident/{called}-meanwhile", told, "True", 30)

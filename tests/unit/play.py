@@ -15,7 +15,7 @@ from stanch.engine import moves
 from stanch.engine.decide import decide
 from stanch.engine.moves import Effect, Move, Outcome, Snapshot
 from stanch.engine.parts import Reading
-from stanch.engine.vouching import Trust, Vouched
+from stanch.engine.vouching import Lapse, Trust, Vouched
 
 T0 = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 # The admission policy stands there since long before anything that a test tells.
@@ -77,6 +77,7 @@ class Play:
     answers: dict[type, Outcome | Callable[[Any], Outcome]] = field(default_factory=dict)
     store_error: str = ""
     trust: Trust = TRUSTED
+    lapses: tuple[Lapse, ...] = ()
     statuses: list[Status] = field(default_factory=list)
 
     def answer(self, effect: Effect) -> Outcome:
@@ -137,7 +138,8 @@ class Play:
         """One decision, stored."""
         held = None if self.status.phase in (Phase.Opened, Phase.Waiting) else self.plan
         said = tuple(self.decisions)
-        snapshot = Snapshot(self.facts, self.status, held, said, self.epoch, self.trust, effect, outcome, self.store_error)
+        snapshot = Snapshot(self.facts, self.status, held, said, self.epoch, self.trust, effect, outcome, self.store_error,
+                            self.lapses)  # fmt: skip
         move = decide(snapshot, self.now)
         if not self.store_error and move.status != self.status:
             self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]

@@ -15,7 +15,7 @@ ALERTS = [rule for group in yaml.safe_load(RULES.read_text())["spec"]["groups"] 
 # What Prometheus reads of a family, by its type.
 SUFFIXES = {"gauge": [""], "counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"]}
 # Of PromQL's words, those that are used.
-WORDS = {"absent", "by", "increase", "max", "max_over_time", "namespace"}
+WORDS = {"absent", "and", "by", "increase", "max", "max_over_time", "namespace", "on", "pod", "policy"}
 
 
 def exported() -> set[str]:
@@ -37,7 +37,8 @@ def test_an_alert_asks_for_what_is_told_and_says_what_to_do(alert: dict[str, dic
 
 def test_what_must_wake_somebody_does() -> None:
     assert [alert["alert"] for alert in ALERTS] == [
-        "StanchNoLeader", "StanchRevertOverdue", "StanchWatchSilent", "StanchDeadlineMissed", "StanchGlassBroken",
+        "StanchNoLeader", "StanchRevertOverdue", "StanchUnacknowledged", "StanchDecisionsNotTrusted", "StanchAdmissionNotTrusted",
+        "StanchWatchSilent", "StanchDeadlineMissed", "StanchGlassBroken",
     ]  # fmt: skip
 
 

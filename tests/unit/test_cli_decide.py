@@ -15,6 +15,7 @@ from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.engine.errors import Refused
+from stanch.engine.shipped import DECISIONS
 from stanch.engine.vouching import unproven
 from tests.unit.cli_kit import answers, created, incident, parsed, session, sleeper
 from tests.unit.memory import MemoryServer
@@ -93,7 +94,7 @@ async def test_an_operator_that_is_down_is_said_and_waited_for_ten_seconds_only(
 
 async def test_that_nobody_vouches_for_decisions_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     play = awaiting()
-    play.trust = unproven(None)
+    play.trust = unproven(DECISIONS, None)
     play.tick()
     server = server_with(play)
     await decide.decide(session(server), Said(Verb.Abort, "frontend-502", "stop"), manner(server))

@@ -11,6 +11,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, RevertState, VouchRecord
 from stanch.domain.plan import Revert
 from stanch.engine import moves
+from stanch.engine.shipped import DECISIONS
 from stanch.engine.summary import TRUSTED as CONDITION
 from stanch.engine.vouching import NONE, Distrust, NotVouched, Trust, Vouched, unproven
 from stanch.runtime.announce import newly_distrusted
@@ -123,11 +124,11 @@ def test_who_deletes_the_incident_ends_it_all_the_same() -> None:
 def test_people_are_told_once_for_each_reason() -> None:
     play = waiting()
     told = []
-    for trust in (TRUSTED, GONE, GONE, unproven(None), TRUSTED, GONE):
+    for trust in (TRUSTED, GONE, GONE, unproven(DECISIONS, None), TRUSTED, GONE):
         assert trust is not None
         before, play.trust = play.status, trust
         play.tick()
-        told.append(str(found.reason) if (found := newly_distrusted(before, play.status)) else "")
+        told.append("".join(found.reason for found in newly_distrusted(before, play.status)))
     assert told == ["", "PolicyMissing", "", "ProbeAccepted", "", "PolicyMissing"]
 
 

@@ -11,14 +11,17 @@ import pytest
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Refused, Retryable
-from stanch.engine.vouching import DENIAL, FORGED, Distrust, Vouched
+from stanch.engine.shipped import DECISIONS, FORGED
+from stanch.engine.vouching import Distrust, Vouched
 from stanch.runtime.metrics import Metrics
-from stanch.runtime.vouching import BINDING, KEPT, POLICY, Vouching
+from stanch.runtime.vouching import Vouching
+from stanch.runtime.witness import KEPT, Witness, binding_ref, policy_ref
 from tests.unit.memory import MemoryClusters, MemoryServer, Write
 from tests.unit.play import Play
 from tests.unit.test_vouching import shipped
 
 OPERATOR = "stanch-system"
+POLICY, BINDING = policy_ref(DECISIONS.name), binding_ref(DECISIONS.name)
 
 
 class Stage:
@@ -42,7 +45,8 @@ class Stage:
         """A life of the operator."""
         own, time = MemoryClusters(self.server).own, self.server.time
         self.metrics = Metrics()
-        self.vouching = Vouching(own, time, OPERATOR, self.metrics, self.taken.append, self.change, monotonic=time.monotonic)
+        witness = Witness(DECISIONS, own, time, OPERATOR, time.monotonic)
+        self.vouching = Vouching(witness, self.metrics, self.taken.append, self.change)
 
     def change(self) -> None:
         self.changes.append(self.state)
@@ -56,7 +60,8 @@ class Stage:
         """As the API server words it."""
         self.probes += write.ref.kind == "Decision"
         if self.enforced and write.ref.kind == "Decision" and write.body["spec"]["by"] == FORGED:
-            raise Refused("Forbidden", f'create decision/x in y: decisions.stanch.dev "x" is forbidden: {DENIAL}me\': set spec.by')
+            said = f'create decision/x in y: decisions.stanch.dev "x" is forbidden: {DECISIONS.denial}me\': set spec.by'
+            raise Refused("Forbidden", said)
 
     def read(self, verb: str, ref: Ref) -> None:
         self.reads += ref.kind.startswith("ValidatingAdmission")

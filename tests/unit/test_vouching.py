@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
+from stanch.api.kinds import KINDS
 from stanch.domain.incident import VouchRecord
 from stanch.engine.errors import Refused
+from stanch.engine.shipped import DECISIONS, FORGED, INCIDENTS, OTHERS, PLAYBOOKS, Shipped
 from stanch.engine.vouching import (
-    BINDING,
-    DENIAL,
-    NAME,
     NONE,
-    POLICY,
     SETTLING,
     Distrust,
     NotVouched,
@@ -32,12 +30,13 @@ from stanch.engine.vouching import (
 from tests.stage.kubectl import ROOT, documents
 
 Object = dict[str, Any]
+FILES = [ROOT / "manifests" / "admission" / f"{kind}.yaml" for kind in ("decisions", "incidents", "playbooks")]
 CREATED, LATER = "2026-11-20T03:00:00Z", datetime(2026, 11, 21, 3, tzinfo=UTC)
 
 
-def shipped() -> tuple[Object, Object]:
-    found = documents(ROOT / "manifests" / "admission" / "decisions.yaml")
-    policy, binding = (document for document in found if document["metadata"]["name"] == NAME)
+def shipped(what: Shipped = DECISIONS) -> tuple[Object, Object]:
+    found = [document for file in FILES for document in documents(file)]
+    policy, binding = (document for document in found if document["metadata"]["name"] == what.name)
     return policy, binding
 
 
@@ -52,13 +51,31 @@ def served() -> tuple[Object, Object]:
     return policy, binding
 
 
-def test_what_is_shipped_is_what_is_looked_for() -> None:
-    """After a change of manifests/admission/decisions.yaml: these two go into engine/vouching.py."""
-    assert tuple(map(fingerprint, shipped())) == (POLICY, BINDING)
+@pytest.mark.parametrize("what", (DECISIONS, *OTHERS), ids=lambda what: what.name)
+def test_what_is_shipped_is_what_is_looked_for(what: Shipped) -> None:
+    """After a change of a file in manifests/admission: these two go into engine/shipped.py."""
+    assert tuple(map(fingerprint, shipped(what))) == (what.policy, what.binding)
+
+
+def test_every_policy_that_is_shipped_is_looked_for() -> None:
+    names = {document["metadata"]["name"] for file in FILES for document in documents(file)}
+    assert names == {what.name for what in (DECISIONS, *OTHERS)}
+
+
+def test_what_is_forged_is_refused_by_nothing_but_the_policy() -> None:
+    """What the schema refuses never reaches the policy."""
+    models = {kind.name: kind.spec for kind in KINDS}
+    for what in (DECISIONS, INCIDENTS, PLAYBOOKS):
+        models[what.kind].model_validate(what.probe("stanch-system")["spec"])
+
+
+def test_a_playbook_s_forgery_is_refused_whatever_rights_the_operator_has() -> None:
+    first, *_ = shipped(PLAYBOOKS)[0]["spec"]["validations"]
+    assert first["message"].startswith(PLAYBOOKS.says) and FORGED in first["expression"]
 
 
 def test_what_the_api_server_fills_in_is_no_change() -> None:
-    assert altered(*served()) is None
+    assert altered(DECISIONS, *served()) is None
 
 
 SELECTED = {"matchLabels": {"a": "b"}}
@@ -96,7 +113,7 @@ LOOSER: dict[str, Callable[[Object], Any]] = {
 def test_a_policy_that_says_anything_else_does_not_vouch(change: Callable[[Object], Any]) -> None:
     policy, binding = served()
     change(policy["spec"])
-    found = altered(policy, binding)
+    found = altered(DECISIONS, policy, binding)
     assert found and found.reason is Distrust.PolicyChanged and "kubectl apply -k manifests/admission" in found.message
 
 
@@ -104,27 +121,27 @@ def test_a_policy_that_says_anything_else_does_not_vouch(change: Callable[[Objec
 def test_a_binding_that_says_anything_else_does_not_either(change: Callable[[Object], Any]) -> None:
     policy, binding = served()
     change(binding["spec"])
-    found = altered(policy, binding)
+    found = altered(DECISIONS, policy, binding)
     assert found and found.reason is Distrust.BindingChanged
 
 
 def test_to_be_audited_besides_is_no_change() -> None:
     policy, binding = served()
     binding["spec"]["validationActions"] = ["Audit", "Deny"]
-    assert altered(policy, binding) is None
+    assert altered(DECISIONS, policy, binding) is None
 
 
 def test_only_the_policy_s_own_words_prove_it() -> None:
-    said = f'create decision/stanch-probe: decisions.stanch.dev "stanch-probe" is forbidden: {DENIAL}it\': set spec.by'
-    assert unproven(Refused("Forbidden", said)) is None
-    assert (accepted := unproven(None)) and accepted.reason is Distrust.ProbeAccepted
+    said = f'create decision/stanch-probe: decisions.stanch.dev "stanch-probe" is forbidden: {DECISIONS.denial}it\': set spec.by'
+    assert unproven(DECISIONS, Refused("Forbidden", said)) is None
+    assert (accepted := unproven(DECISIONS, None)) and accepted.reason is Distrust.ProbeAccepted
     for other in ("User cannot create resource decisions", said.replace("binding 'decisions.", "binding '"), said[:-40]):
-        found = unproven(Refused("Forbidden", other))
+        found = unproven(DECISIONS, Refused("Forbidden", other))
         assert found and found.reason is Distrust.ProbeUnproven and other in found.message
 
 
 def test_what_cannot_be_accepted_says_what_is_left() -> None:
-    found = unproven(None)
+    found = unproven(DECISIONS, None)
     assert found and "an Abort neither" in found.message and "Deleting the Incident" in found.message
 
 

@@ -27,7 +27,7 @@ from stanch.engine.chain import decode
 from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
 from stanch.engine.ports import Object
 from stanch.engine.recovering import rests
-from stanch.engine.vouching import Trust
+from stanch.engine.vouching import Lapse, Trust
 from stanch.kube.locks import TargetLocks
 from stanch.kube.secrets import SecretStore
 from stanch.packs.folder import Folder
@@ -80,6 +80,7 @@ class Site:
         self.folder = folder
         self.memory = MemoryPacks()
         self.trust: Trust = TRUSTED
+        self.lapses: tuple[Lapse, ...] = ()
         self.packs = Folder(folder) if folder else self.memory
         self.server.permit_all(f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}")
         for name in (NAMESPACE, OPERATOR):
@@ -213,7 +214,7 @@ class Life:
             clusters=clusters, packs=StoredPacks(GatedStore(self.site.packs, self.passage), self._leading),
             vault=SecretStore(clusters.own, OPERATOR), locks=TargetLocks(clusters.own, OPERATOR, clock),
             web=lambda _: MemoryWeb(), clock=clock, actions=ACTIONS, checks=CHECKS, decisions=self.decisions,
-            trust=lambda: self.site.trust, epoch=self._leading,
+            trust=lambda: self.site.trust, lapses=lambda: self.site.lapses, epoch=self._leading,
         )  # fmt: skip
 
     def _leading(self) -> int:

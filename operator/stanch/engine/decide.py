@@ -129,7 +129,7 @@ def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
         wake_at = earliest(wake_at, reverting.next_at(status), triage.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)
-    conditions = summary.conditions(status, generation, now, snapshot.trust, snapshot.store_error)
+    conditions = summary.conditions(status, generation, now, snapshot.trust, snapshot.store_error, snapshot.lapses)
     return replace(move, status=replace(status, conditions=conditions), wake_at=wake_at)
 
 

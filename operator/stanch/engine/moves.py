@@ -14,7 +14,7 @@ from stanch.domain.severity import Proposal
 from stanch.domain.timeline import File, Head
 from stanch.engine.figures import Block
 from stanch.engine.parts import Reading, Value
-from stanch.engine.vouching import Trust
+from stanch.engine.vouching import Lapse, Trust
 
 
 class Checks(StrEnum):
@@ -327,7 +327,8 @@ Outcome = (
 @dataclass(frozen=True)
 class Snapshot:
     """All that one decision is made from. `outcome` is what came of `effect`, the effect of the move before.
-    `store_error` says why the pack cannot be written; empty: it can. `trust`: whether the API server vouches for `decisions`."""
+    `store_error` says why the pack cannot be written; empty: it can. `trust`: whether the API server vouches for `decisions`;
+    `lapses`: what else it does not vouch for."""
 
     facts: Facts
     status: Status
@@ -338,6 +339,7 @@ class Snapshot:
     effect: Effect | None = None
     outcome: Outcome | None = None
     store_error: str = ""
+    lapses: tuple[Lapse, ...] = ()
 
 
 @dataclass(frozen=True)

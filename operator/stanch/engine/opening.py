@@ -56,6 +56,8 @@ def plan(turn: Turn) -> Move | None:
     if turn.status.locked and turn.status.targets:
         # Resumed: the next plan may be about other objects, and those of the last one would stay locked for good.
         return give_back(turn)
+    if turn.barred:
+        return bar(turn)
     if later := turn.take(Resolve, Later):
         turn.set(reason=later.reason, message=clip(later.message))
         return turn.move(wake_in=timedelta(seconds=later.after))
@@ -66,6 +68,14 @@ def plan(turn: Turn) -> Move | None:
         fix(turn, resolved)
         return None
     return turn.move(Resolve(turn.status.attempt))
+
+
+def bar(turn: Turn) -> Move:
+    """Who opened it, or wrote its playbook, is not proven: nothing is even read for it. What waits for something else goes on
+    saying that; its condition tells both."""
+    if turn.barred and turn.in_phase(Phase.Opened):
+        turn.set(reason=str(turn.barred.reason), message=clip(turn.barred.message))
+    return turn.move(wake_in=REPLAN_EVERY)
 
 
 def as_classified(turn: Turn, resolved: Resolved) -> bool:

@@ -9,15 +9,18 @@ from stanch.domain.incident import SETTLED, Phase, RevertState, Status
 from stanch.engine.guards import NAMES
 from stanch.engine.triage import how_late
 from stanch.engine.turn import MESSAGE, clip
-from stanch.engine.vouching import NotVouched, Trust
+from stanch.engine.vouching import Lapse, NotVouched, Trust
 
 TRUSTED = "DecisionsTrusted"
+ADMISSION = "AdmissionTrusted"
 PACK_UNAVAILABLE = "PackUnavailable"
 STALLED = frozenset({Phase.Waiting, Phase.Escalated, Phase.Failed})
 HELPED = frozenset({Phase.Mitigated, Phase.Resolved})
 
 
-def conditions(status: Status, generation: int, now: datetime, trust: Trust, store_error: str = "") -> tuple[Condition, ...]:
+def conditions(
+    status: Status, generation: int, now: datetime, trust: Trust, store_error: str = "", lapses: tuple[Lapse, ...] = ()
+) -> tuple[Condition, ...]:
     """The conditions that follow from `status`, with transition times kept where nothing changed."""
     stalled = status.phase in STALLED or bool(store_error) or status.reason == PACK_UNAVAILABLE
     settled = status.phase in SETTLED
@@ -34,6 +37,7 @@ def conditions(status: Status, generation: int, now: datetime, trust: Trust, sto
         evidence(status, condition),
         reverts(status, condition),
         decisions(trust, condition),
+        admission(lapses, condition),
         blocked(status, condition),
         acknowledged(status, condition),
         held(status, condition),
@@ -106,6 +110,13 @@ def decisions(trust: Trust, condition) -> Condition:
     return condition(TRUSTED, True, "Vouched", "The API server proves who says a Decision")
 
 
-def distrusted(status: Status) -> Condition | None:
-    """The condition, where it is not so."""
-    return next((c for c in status.conditions if c.type == TRUSTED and c.status == "False"), None)
+def admission(lapses: tuple[Lapse, ...], condition) -> Condition:
+    """AdmissionTrusted is False while another of the admission policies is not in force; its message says what that stops."""
+    if lapses:
+        return condition(ADMISSION, False, str(lapses[0].why.reason), clip(" | ".join(lapse.why.message for lapse in lapses)))
+    return condition(ADMISSION, True, "Vouched", "The API server proves who opens Incidents and who writes Playbooks")
+
+
+def distrusted(status: Status) -> tuple[Condition, ...]:
+    """Those of the two conditions that are not so."""
+    return tuple(c for c in status.conditions if c.type in (TRUSTED, ADMISSION) and c.status == "False")

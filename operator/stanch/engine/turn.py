@@ -16,6 +16,7 @@ from stanch.engine.chain import link
 from stanch.engine.moves import Denied, Effect, Later, Move, Snapshot
 from stanch.engine.parts import Value
 from stanch.engine.transitions import Event, after
+from stanch.engine.vouching import bars
 
 T = TypeVar("T")
 MESSAGE = 1024
@@ -40,6 +41,8 @@ class Turn:
         self.decisions = snapshot.decisions
         self.epoch = snapshot.epoch
         self.trust = snapshot.trust
+        # Why nothing may be planned.
+        self.barred = bars(snapshot.lapses)
         self.now = now
         self.before = snapshot.status
         self.status = snapshot.status

@@ -1,11 +1,12 @@
-"""Whether the API server vouches for Decisions: by an admission policy that is ours, in force, and refuses a forged one itself.
+"""Whether the API server vouches for what people write: by admission policies that are ours, in force, and refuse what is forged.
 
-What is read and asked here is judged only; `runtime.vouching` reads and asks. To vouch is to say two things: that it is so now,
-and since when it was so without a break. What was said before that is not counted, whoever seems to have said it.
+What is read and asked here is judged only; `runtime.witness` reads and asks. To vouch is to say two things: that it is so now,
+and since when it was so without a break. A Decision that was said before that is not counted, whoever seems to have said it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,26 +16,18 @@ from stanch.domain.incident import VouchRecord
 from stanch.engine.chain import canonical, digest
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
+from stanch.engine.shipped import Shipped
 
-# The policy, and the binding that puts it in force.
-NAME = "decisions.stanch.dev"
-# What manifests/admission/decisions.yaml says, as `fingerprint` sees it; a test holds them together.
-POLICY = "sha256:22f1787c6d644c21f2eba5ced841b31846a32fd9e22e1f3bec189d650d948905"
-BINDING = "sha256:677866c9529e073ad8335ac975a792e4cde5821b9c201c7158d18c35cdbedaa5"
 # What the API server fills in where nothing is said.
 DEFAULTS = {"failurePolicy": "Fail", "matchPolicy": "Equivalent", "scope": "*"}
 # A policy takes effect some time after it is stored (each API server looks every second), and times are whole seconds.
 SETTLING = timedelta(seconds=3)
-# Who makes the forged Decision is the operator: certainly not this one.
-FORGED = "stanch-probe-of-nobody"
-DENIAL = f"ValidatingAdmissionPolicy '{NAME}' with binding '{NAME}' denied request: spec.by is '{FORGED}', but you are '"
 # Of what somebody else said: what to do stands behind it.
 WORDS = 400
 OURS = "the one of this version of stanch"
 # In place of a mark: nothing vouched.
 NONE = "none"
 MEND = "install it again as shipped (kubectl apply -k manifests/admission; what was added to it goes with kubectl replace -k)"
-MEANWHILE = "No Decision is accepted until then, an Abort neither; what was said waits. Deleting the Incident ends it all the same"
 
 
 class Distrust(StrEnum):
@@ -67,37 +60,51 @@ class NotVouched:
 Trust = Vouched | NotVouched
 
 
-def distrust(reason: Distrust, what: str, mend: str = MEND) -> NotVouched:
-    return NotVouched(reason, f"{what}: {mend}. {MEANWHILE}")
+@dataclass(frozen=True)
+class Lapse:
+    """One of the other policies does not vouch."""
+
+    policy: Shipped
+    why: NotVouched
 
 
-def missing(reason: Distrust, kind: str) -> NotVouched:
-    return distrust(reason, f"{kind} {NAME}, by which the API server proves who says a Decision, is missing")
+def distrust(policy: Shipped, reason: Distrust, what: str, mend: str = MEND) -> NotVouched:
+    return NotVouched(reason, f"{what}: {mend}. {policy.meanwhile}")
 
 
-def altered(policy: Object, binding: Object) -> NotVouched | None:
+def missing(policy: Shipped, reason: Distrust, kind: str) -> NotVouched:
+    return distrust(policy, reason, f"{kind} {policy.name}, by which the API server proves {policy.proves}, is missing")
+
+
+def altered(shipped: Shipped, policy: Object, binding: Object) -> NotVouched | None:
     """Why these two are not what was shipped; None: they are."""
-    if fingerprint(policy) != POLICY:
-        return distrust(Distrust.PolicyChanged, f"ValidatingAdmissionPolicy {NAME} is not {OURS}")
-    if fingerprint(binding) != BINDING:
-        return distrust(Distrust.BindingChanged, f"ValidatingAdmissionPolicyBinding {NAME} is not {OURS}")
+    if fingerprint(policy) != shipped.policy:
+        return distrust(shipped, Distrust.PolicyChanged, f"ValidatingAdmissionPolicy {shipped.name} is not {OURS}")
+    if fingerprint(binding) != shipped.binding:
+        return distrust(shipped, Distrust.BindingChanged, f"ValidatingAdmissionPolicyBinding {shipped.name} is not {OURS}")
     return None
 
 
-def unproven(refusal: Failure | None) -> NotVouched | None:
-    """What it means that a forged Decision was refused so; None: the policy did it, in its own words."""
+def unproven(policy: Shipped, refusal: Failure | None) -> NotVouched | None:
+    """What it means that a forged object was refused so; None: the policy did it, in its own words."""
     if refusal is None:
-        what = f"the API server takes a forged Decision, although {NAME} is there"
-        return distrust(Distrust.ProbeAccepted, what, "see whether its admission plugin ValidatingAdmissionPolicy is on")
-    if DENIAL in refusal.message:
+        what = f"the API server takes a forged {policy.kind}, although {policy.name} is there"
+        return distrust(policy, Distrust.ProbeAccepted, what, "see whether its admission plugin ValidatingAdmissionPolicy is on")
+    if policy.denial in refusal.message:
         return None
-    what = f"a forged Decision is refused, but not by {NAME}, so whether that would is not known ({refusal.message[:WORDS]})"
-    return distrust(Distrust.ProbeUnproven, what, f"let that reach {NAME}")
+    said = refusal.message[:WORDS]
+    what = f"a forged {policy.kind} is refused, but not by {policy.name}, so whether that would is not known ({said})"
+    return distrust(policy, Distrust.ProbeUnproven, what, f"let that reach {policy.name}")
 
 
-def unreadable(failure: Failure) -> NotVouched:
-    what = f"whether the API server vouches for Decisions cannot be found out ({str(failure)[:WORDS]})"
-    return distrust(Distrust.Unreadable, what, "see that the operator has the rights of manifests/operator/rbac.yaml")
+def unreadable(policy: Shipped, failure: Failure) -> NotVouched:
+    what = f"whether the API server proves {policy.proves} cannot be found out ({str(failure)[:WORDS]})"
+    return distrust(policy, Distrust.Unreadable, what, "see that the operator has the rights of manifests/operator/rbac.yaml")
+
+
+def bars(lapses: Iterable[Lapse]) -> NotVouched | None:
+    """Why nothing is planned; None: something may be."""
+    return next((lapse.why for lapse in lapses if lapse.policy.bars), None)
 
 
 def fingerprint(obj: Object) -> str:
@@ -153,10 +160,3 @@ def known_by(trust: Trust, known: VouchRecord | None) -> VouchRecord | None:
     if isinstance(trust, Vouched):
         return VouchRecord(trust.mark, began(trust, known))
     return known if trust.reason is Distrust.Unreadable else VouchRecord(NONE)
-
-
-def probe(namespace: str) -> Object:
-    """A Decision that nobody has said, in the operator's own namespace, about nothing."""
-    spec = {"incidentRef": {"name": "stanch-probe", "uid": "stanch-probe"}, "verb": "Note", "by": FORGED, "reason": "a probe"}
-    metadata = {"name": "stanch-probe", "namespace": namespace}
-    return {"apiVersion": "stanch.dev/v1alpha1", "kind": "Decision", "metadata": metadata, "spec": spec}

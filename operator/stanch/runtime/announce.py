@@ -41,7 +41,7 @@ class Announcer:
             await self.emit(self.unheeded(case, after))
         for glass in newly_broken(before, after):
             await self.alarm(case, after, glass)
-        if distrust := newly_distrusted(before, after):
+        for distrust in newly_distrusted(before, after):
             why = {"reason": distrust.reason, "type": "Warning", "message": distrust.message}
             await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()) | why)
 
@@ -87,7 +87,7 @@ def newly_waits(before: Status, after: Status) -> bool:
 
 def newsworthy(before: Status, after: Status) -> bool:
     waits, broken = newly_waits(before, after), newly_broken(before, after)
-    told = waits or newly_unheeded(before, after) or bool(broken) or newly_distrusted(before, after) is not None
+    told = waits or newly_unheeded(before, after) or bool(broken or newly_distrusted(before, after))
     return moved(before, after) or told
 
 
@@ -99,10 +99,10 @@ def newly_broken(before: Status, after: Status) -> tuple[GlassRecord, ...]:
     return tuple(glass for glass in after.broken_glass if glass not in before.broken_glass)
 
 
-def newly_distrusted(before: Status, after: Status) -> Condition | None:
-    """Why Decisions are not accepted any more, or now for another reason."""
-    was, now = distrusted(before), distrusted(after)
-    return now if now and (was is None or was.reason != now.reason) else None
+def newly_distrusted(before: Status, after: Status) -> tuple[Condition, ...]:
+    """Which admission policies are not in force any more, or now for another reason."""
+    known = {(condition.type, condition.reason) for condition in distrusted(before)}
+    return tuple(condition for condition in distrusted(after) if (condition.type, condition.reason) not in known)
 
 
 def event(ref: Ref, case: Case, status: Status, instance: str, now: datetime) -> Object:

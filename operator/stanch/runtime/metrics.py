@@ -18,6 +18,9 @@ class Metrics:
         self.glass = Counter("stanch_glass_broken", "Options let run without their approvals.", registry=self.registry)
         self.sweeps = Counter("stanch_sweeps", "Sweeps over all incidents.", registry=self.registry)
         self.vouched = Gauge("stanch_decisions_trusted", "1 while who leads accepts Decisions.", registry=self.registry)
+        self.in_force = Gauge(
+            "stanch_admission_trusted", "1 while an admission policy is in force as shipped.", ["policy"], registry=self.registry
+        )
         self.silent = Gauge("stanch_watch_silent", "1 while the watch does not tell what a list shows.", registry=self.registry)
         self.overdue_reverts = Gauge(
             "stanch_reverts_overdue", "Changes whose time to be taken back is over, and that were not.", registry=self.registry

@@ -185,8 +185,8 @@ class Ticker:
     def snapshot(self, case: Case, effect: Effect | None, outcome: Outcome | None) -> Snapshot:
         about = case.facts.namespace, case.facts.name
         decisions = self.world.decisions.of(about, without=case.unmarkable)
-        epoch, trust = self.world.epoch(), self.world.trust()
-        return Snapshot(case.facts, case.status, case.plan, decisions, epoch, trust, effect, outcome, case.problem)
+        epoch, trust, lapses = self.world.epoch(), self.world.trust(), self.world.lapses()
+        return Snapshot(case.facts, case.status, case.plan, decisions, epoch, trust, effect, outcome, case.problem, lapses)
 
     async def store(self, case: Case, status: Status, outcome: Outcome | None) -> bool:
         """Status first, who wins it owns the chain; then the entries that it owes to the pack. False: while an effect was

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from stanch.domain.incident import Facts, Status
 from stanch.engine.parts import Action, CheckKind
 from stanch.engine.ports import Clock, Clusters, Locks, Packs, Vault, Web
-from stanch.engine.vouching import Trust
+from stanch.engine.vouching import Lapse, Trust
 from stanch.runtime.decisions import DecisionIndex
 from stanch.runtime.past import PastIndex
 from stanch.runtime.queue import Key
@@ -28,6 +28,8 @@ class World:
     # Those that the API server vouched for.
     decisions: DecisionIndex
     trust: Callable[[], Trust]
+    # What else it does not vouch for.
+    lapses: Callable[[], tuple[Lapse, ...]]
     # Raises Retryable when this process does not lead any more.
     epoch: Callable[[], int]
     underway: UnderwayIndex = field(default_factory=UnderwayIndex)
