@@ -1,4 +1,5 @@
-"""Scenario 4 of the Kubernetes runbook, option A: the bypass goes away in time, whatever happens to the operator meanwhile."""
+"""Scenario 4 of the Kubernetes runbook, option A: only at P0 and only when two people of two roles want it; the bypass goes away in
+time, whatever happens to the operator meanwhile."""
 
 from __future__ import annotations
 
@@ -7,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from tests.stage.kubectl import Kubectl
 from tests.stage.operator import OperatorProcess
 from tests.stage.pack import folder_of, lines
 from tests.stage.scene import COMMANDER, SECURITY, Scene, keeps_evidence
 
 BYPASS = {"POLICY_BYPASS_MODE": "true", "POLICY_BYPASS_APPROVER": "Carol C."}
+COMMANDERS = "incident-commander"
+BOTH = "incident-commander 0/1, security-team 0/1"
 BACK_WITHIN = timedelta(seconds=10)
 
 
@@ -26,17 +30,34 @@ def bypass(scene: Scene) -> dict[str, str]:
     return {name: value for name, value in scene.environment().items() if name.startswith("POLICY_")}
 
 
+def blocked(scene: Scene, severity: str, **spec: Any) -> str:
+    """An incident about a policy engine that blocks everything, said to be so grave."""
+    scene.play("policy-bypass", playbook=quick, stage=keeps_evidence)
+    return scene.open("blocked-queries", type="policy", severity=severity, parameters={"approver": "Carol C."}, **spec)
+
+
 def bypassed(scene: Scene) -> str:
     """Under a bypass that commander and security team approved."""
-    scene.play("policy-bypass", playbook=quick, stage=keeps_evidence)
-    name = scene.open("blocked-queries", type="policy", severity="P0", parameters={"approver": "Carol C."})
-    scene.approve(scene.commander, name, "incident-commander", reason="nobody can work")
-    scene.until_status(name, ".waitsFor", "security-team 0/1")
-    assert bypass(scene) == {}, "one of two is not enough"
-    scene.approve(scene.security, name, "security-team", reason="queries are read-only")
+    name = blocked(scene, "P0")
+    both_approve(scene, name)
     scene.until(name, "Mitigated")
     assert bypass(scene) == BYPASS
     return name
+
+
+def both_approve(scene: Scene, name: str) -> None:
+    """One after the other: nothing begins before the second."""
+    scene.approve(scene.commander, name, COMMANDERS, reason="nobody can work")
+    scene.until_status(name, ".waitsFor", "security-team 0/1")
+    assert bypass(scene) == {}, "one of two is not enough"
+    scene.approve(scene.security, name, "security-team", reason="queries are read-only")
+
+
+def without_effect(scene: Scene, who: Kubectl, verb: str, incident: dict[str, Any], **spec: Any) -> str:
+    """Says it, and why nothing came of it."""
+    said = scene.decide(who, verb, incident, **spec)["metadata"]["name"]
+    scene.kubectl.wait(f"decision/{said}", ".status.effect", "NoEffect")
+    return str(scene.kubectl.get("decision", said)["status"]["message"])
 
 
 def warnings(scene: Scene, name: str) -> list[str]:
@@ -92,3 +113,58 @@ def test_bypass_that_somebody_changed_meanwhile_is_left_and_a_person_is_called(s
     assert incident["status"]["waitsFor"] == "Revert or Confirm of bypass/bypass"
     scene.until_true("people are warned", lambda: "RevertConflict" in warnings(scene, name))
     assert scene.incident(name)["status"]["phase"] == "Mitigated", "it does not resolve over a bypass that is still there"
+
+
+@pytest.mark.requirement("E-17")
+def test_at_p0_both_are_called_at_once_and_one_alone_does_not_let_it_begin(scene: Scene) -> None:
+    name = blocked(scene, "P0")
+    incident = scene.until(name, "AwaitingApproval")
+    assert incident["status"]["waitsFor"] == BOTH and [option["name"] for option in incident["status"]["options"]] == ["bypass"]
+    scene.until_true("people are called", lambda: "AwaitingApproval" in warnings(scene, name))
+    scene.approve(scene.commander, name, COMMANDERS, reason="nobody can work")
+    incident = scene.until_status(name, ".waitsFor", "security-team 0/1")
+    bound = {"option": "bypass", "planDigest": incident["status"]["planDigest"], "role": "security-team"}
+    assert "approved it already" in without_effect(scene, scene.commander, "Approve", incident, **bound), "one person is not two"
+    scene.decide(scene.security, "Reject", incident, **bound)
+    incident = scene.until(name, "Escalated")
+    assert bypass(scene) == {} and not incident["status"].get("steps")
+
+
+@pytest.mark.requirement("E-17")
+@pytest.mark.parametrize("named", [False, True])
+def test_at_p1_it_is_not_begun_until_it_is_classified_as_p0_and_both_approve(scene: Scene, named: bool) -> None:
+    """Also where the incident names the playbook, and what it matches is not asked."""
+    name = blocked(scene, "P1", **({"playbookRef": {"name": "policy-bypass"}} if named else {}))
+    incident = scene.until(name, "Escalated")
+    why = "bypass skipped: condition does not hold at severity P1 (it does at P0: Classify, then Resume)"
+    assert why in incident["status"]["message"]
+    assert incident["status"]["evidence"]["captures"] == 1, "evidence is kept all the same"
+    bound = {"option": "bypass", "planDigest": incident["status"]["planDigest"]}
+    for who, role in ((scene.commander, COMMANDERS), (scene.security, "security-team")):
+        assert "bypass is skipped already" in without_effect(scene, who, "Approve", incident, role=role, **bound)
+    scene.decide(scene.commander, "Resume", incident)
+    scene.until_status(name, ".attempt", "2")
+    incident = scene.until(name, "Escalated")
+    assert bypass(scene) == {} and not incident["status"].get("steps"), "a Resume alone makes it no graver"
+    scene.decide(scene.commander, "Classify", incident, role=COMMANDERS, severity="P0")
+    scene.until_status(name, ".classified.severity", "P0")
+    scene.decide(scene.commander, "Resume", incident)
+    scene.until_status(name, ".attempt", "3")
+    scene.until_status(name, ".waitsFor", BOTH)
+    both_approve(scene, name)
+    scene.until(name, "Mitigated")
+    assert bypass(scene) == BYPASS
+
+
+@pytest.mark.requirement("E-17")
+def test_approved_and_not_begun_it_is_not_begun_any_more_once_it_is_a_p1(scene: Scene) -> None:
+    name = blocked(scene, "P0")
+    incident = scene.until(name, "AwaitingApproval")
+    scene.decide(scene.commander, "Hold", incident)
+    scene.until_status(name, ".held.by", COMMANDER)
+    both_approve(scene, name)
+    scene.until(name, "Mitigating")
+    scene.decide(scene.commander, "Classify", incident, role=COMMANDERS, severity="P1")
+    scene.until_status(name, ".attempt", "2")
+    incident = scene.until(name, "Escalated")
+    assert bypass(scene) == {} and "at severity P1" in incident["status"]["message"] and not incident["status"].get("approvals")

@@ -12,6 +12,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Occasion, Pin
 from stanch.engine import moves
+from stanch.engine.figures import Block
 from tests.unit.play import DIGEST, NO, T0, Play, approval, option, plan
 
 FIVE = timedelta(minutes=5)
@@ -19,12 +20,13 @@ OTHER = "sha256:" + "e" * 64
 ASKED = plan(option("undo", approval=approval(incident_commander=1)))
 
 
-def play(**changes: Any) -> Play:
-    """Under a policy that knows P0 and P1 and wants an answer within five minutes; of P1 there is another plan."""
+def play(said: str = "P0", **changes: Any) -> Play:
+    """Said to be so grave, under a policy that knows P0 and P1 and wants an answer within five minutes; of P1 there is another
+    plan."""
     made = Play(**{"plan": ASKED, **changes})
 
     def resolve(effect: moves.Resolve) -> moves.Resolved:
-        severity = made.status.classified.severity if made.status.classified else "P0"
+        severity = made.status.classified.severity if made.status.classified else said
         made.plan = replace(made.plan, attempt=effect.attempt, occasion=Occasion("availability", severity, "frontend"))
         digest = DIGEST if severity == "P0" else OTHER
         return moves.Resolved(made.plan, digest, Pin("aureus"), "", {}, "file:///packs/x", None, "", None, ("P0", "P1"), FIVE)
@@ -236,3 +238,55 @@ def test_what_came_back_without_its_past_is_not_planned_for_that() -> None:
     made.say(Verb.Resume)
     made.until(Phase.Resolved)
     assert made.status.plan_digest == OTHER
+
+
+BYPASS = plan(option("bypass", when="incident.severity == 'P0'", approval=approval(incident_commander=1, security_team=1)))
+
+
+def both_approve(made: Play) -> None:
+    for by, role in (("carol", "incident-commander"), ("sam", "security-team")):
+        made.say(Verb.Approve, by=by, role=role, option="bypass", digest=made.status.plan_digest)
+
+
+@pytest.mark.requirement("E-17")
+def test_what_is_for_one_severity_only_is_not_run_at_another_until_it_is_classified_so() -> None:
+    made = play(plan=BYPASS, said="P1")
+    made.until(Phase.Escalated)
+    both_approve(made)
+    made.say(Verb.BreakGlass, option="bypass", digest=made.status.plan_digest, ticket="OPS-1")
+    made.tick()
+    assert made.status.phase is Phase.Escalated and not made.status.approvals and not made.status.broken_glass
+    assert "bypass skipped: condition does not hold at severity P1 (it does at P0: Classify, then Resume)" in made.status.message
+    made.say(Verb.Classify, by="carol", role="incident-commander", severity="P0")
+    made.say(Verb.Resume)
+    made.until(Phase.AwaitingApproval)
+    assert made.status.waits_for == "incident-commander 0/1, security-team 0/1" and made.written == []
+    both_approve(made)
+    made.until(Phase.Resolved)
+    assert made.written == ["uid-inc/2/bypass/bypass"]
+
+
+@pytest.mark.requirement("E-17")
+def test_let_run_and_held_up_it_is_not_run_any_more_once_it_is_of_another_severity() -> None:
+    """Approved as a P0, kept from its first step by a guard: as a P1 nobody would have been asked."""
+    made = play(plan=BYPASS)
+    made.until(Phase.AwaitingApproval)
+    pods = Block("MinAvailable", "0 of 3 would stay", "at least 1 must stay", "more available pods")
+    made.answers[moves.Prepare] = moves.Held(pods, 5.0)
+    both_approve(made)
+    made.until(Phase.Mitigating)
+    del made.answers[moves.Prepare]
+    made.say(Verb.Classify, by="carol", severity="P1")
+    made.until(Phase.Escalated)
+    assert made.written == [] and "skipped" in made.status.message and made.status.attempt == 2
+    assert moves.Release(()) in made.performed, "and its targets are let go"
+
+
+@pytest.mark.requirement("E-17")
+def test_one_that_another_option_was_tried_before_is_judged_by_what_was_said_meanwhile() -> None:
+    made = play(plan=plan(option("restart"), *BYPASS.options), readings={"health": NO})
+    made.until(Phase.Verifying)
+    made.say(Verb.Classify, by="carol", severity="P1")
+    made.until(Phase.Escalated)
+    assert made.status.attempt == 1 and made.written == ["uid-inc/1/restart/restart"]
+    assert "at severity P1" in next(record.message for record in made.status.options if record.name == "bypass")

@@ -11,9 +11,8 @@ from stanch.cli.looking import Look, Way
 from stanch.cli.reverts import due
 from stanch.domain.decision import Verb
 from stanch.domain.incident import SETTLED, TERMINAL, Phase, Status
-from stanch.engine.opening import CAME_BACK
 from stanch.engine.staffing import ROLES
-from stanch.engine.transitions import Event, legal
+from stanch.engine.triage import replans
 from stanch.packs.render import printable
 
 
@@ -59,7 +58,7 @@ def classifying(said: Said, seen: Look) -> Iterator[str]:
 
 def replanned(status: Status) -> Iterator[str]:
     void = status.approvals
-    if legal(status.phase, Event.Reclassified) and status.reason != CAME_BACK:
+    if replans(status):
         yield f"{planned_anew(status)}, and approved anew"
     elif status.phase is Phase.Opened:
         yield "It is planned with it"

@@ -9,7 +9,7 @@ from stanch.domain.incident import OptionRecord, OptionState, Status
 from stanch.domain.plan import Option
 from stanch.domain.said import ApprovalRecord, GlassRecord
 from stanch.domain.timeline import BROKEN_GLASS
-from stanch.engine.conditions import verdict
+from stanch.engine.conditions import severity, verdict
 from stanch.engine.expressions import Failed
 from stanch.engine.moves import Denied, Done, Later, Move, Recognize, Replaced
 from stanch.engine.transitions import Event
@@ -39,13 +39,20 @@ def fits(turn: Turn, option: Option) -> bool:
     """Whether the option's condition holds; an expression that fails is not a yes. The reason is recorded either way."""
     if not option.when:
         return True
-    found = verdict(turn, option.when)
+    found = verdict(turn, option.when, severity(turn))
     if found is True:
         return True
-    why = f"condition has no value: {found.message}" if isinstance(found, Failed) else "condition does not hold"
+    unmet = f"condition does not hold{lifts(turn, option)}"
+    why = f"condition has no value: {found.message}" if isinstance(found, Failed) else unmet
     turn.close_option(OptionRecord(option.name, OptionState.Skipped, f"{why}: {option.when}"))
     turn.say(turn.key("option", option.name, "skipped"), f"Skip option {option.name}", expectation=option.when, result=why)
     return False
+
+
+def lifts(turn: Turn, option: Option) -> str:
+    """How grave people would have to call it for the condition to hold; empty: however grave, it would not."""
+    would = ", ".join(level for level in turn.status.levels if verdict(turn, option.when, level) is True)
+    return f" at severity {severity(turn)} (it does at {would}: Classify, then Resume)" if would else ""
 
 
 def observe(turn: Turn, option: Option) -> None:

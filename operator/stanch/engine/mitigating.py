@@ -9,7 +9,7 @@ from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Option, Step
 from stanch.engine import capturing, choosing, guards, pausing, reverting
 from stanch.engine.awaiting import await_end, begun, end
-from stanch.engine.conditions import holds, verdict
+from stanch.engine.conditions import holds, severity, verdict
 from stanch.engine.figures import Block, Input
 from stanch.engine.moves import (
     FROZEN,
@@ -164,7 +164,7 @@ def tried(turn: Turn, option: Option) -> bool:
     answered for was not."""
     if any(record.option == option.name and record.written_at for record in turn.status.steps):
         return True
-    return bool(option.when) and verdict(turn, option.when) is False
+    return bool(option.when) and verdict(turn, option.when, severity(turn)) is False
 
 
 def go_on(turn: Turn) -> None:

@@ -82,6 +82,7 @@ TABLE: Mapping[tuple[Phase, Event], Phase] = {
     (P.Mitigating, E.OptionStopped): P.Escalated,
     (P.Mitigating, E.EvidenceBlocked): P.Escalated,
     (P.Mitigating, E.TargetReplaced): P.Opened,
+    (P.Mitigating, E.Reclassified): P.Opened,
     (P.Mitigating, E.AbortAsked): P.Aborting,
     (P.Mitigating, E.Broken): P.Failed,
     (P.Verifying, E.ChecksConfirmed): P.Holding,

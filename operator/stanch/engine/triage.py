@@ -62,9 +62,15 @@ def classify(turn: Turn, decision: Decision) -> Taken:
     return Taken(True, f"confirmed as {said}{why}") if said == was else changed(turn, decision, f"{said} instead of {was}{why}")
 
 
+def replans(status: Status) -> bool:
+    """Whether nothing is begun that would go on: also an option that was let run is planned anew while a guard or a Hold keeps it
+    from its first step. What came back without its past waits for a Resume, whatever else is said."""
+    begun = status.phase is Phase.Mitigating and any(record.option == status.option for record in status.steps)
+    return legal(status.phase, Event.Reclassified) and not begun and status.reason != opening.CAME_BACK
+
+
 def changed(turn: Turn, decision: Decision, what: str) -> Taken:
-    # What came back without its past waits for a Resume, whatever else is said.
-    if legal(turn.status.phase, Event.Reclassified) and turn.status.reason != opening.CAME_BACK:
+    if replans(turn.status):
         turn.go(Event.Reclassified, "Reclassified", f"{what}, says {decision.by}: planned anew, and approved anew")
         turn.anew(resumed=turn.status.resumed)
         return Taken(True, f"{what}: planned anew, and approved anew")

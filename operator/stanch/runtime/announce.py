@@ -22,7 +22,8 @@ from stanch.runtime.world import World
 
 log = structlog.get_logger()
 
-WARNS = frozenset({Phase.Waiting, Phase.Escalated, Phase.Aborting, Phase.Aborted, Phase.Failed})
+# Whom an option waits for is called at once: silence is a no.
+WARNS = frozenset({Phase.AwaitingApproval, Phase.Waiting, Phase.Escalated, Phase.Aborting, Phase.Aborted, Phase.Failed})
 CHANGES = frozenset({Phase.Mitigating, Phase.Mitigated})
 
 
