@@ -97,6 +97,38 @@ def test_who_takes_it_out_of_the_pack_is_found_out(scene: Scene) -> None:
     assert not found.ok and found.first_bad_entry == int(entry.stem)
 
 
+@pytest.mark.requirement("A-16")
+def test_it_is_closed_with_its_postmortem_only(scene: Scene) -> None:
+    incident = waiting(scene)
+    may_break_glass(scene, incident)
+    name = incident["metadata"]["name"]
+    scene.until(name, "Escalated", 240)
+    said = scene.decide(scene.on_call, "Close", incident)["metadata"]["name"]
+    scene.kubectl.wait(f"decision/{said}", ".status.effect", "NoEffect")
+    why = scene.kubectl.get("decision", said)["status"]["message"]
+    assert f"the glass was broken under {TICKET}" in why and "postmortem" in why
+    assert scene.incident(name)["status"]["phase"] == "Escalated"
+    with pytest.raises(ClusterError, match="postmortem is for Close only"):
+        scene.decide(scene.on_call, "Note", incident, postmortem="OPS-4712")
+    scene.decide(scene.on_call, "Close", incident, postmortem="https://wiki.example.org/postmortems/17")
+    incident = scene.until(name, "Closed")
+    scene.until_status(name, ".conditions[?(@.type=='PostmortemRequired')].status", "False")
+    assert incident["status"]["postmortem"].endswith("/17")
+    scene.until_status(name, ".conditions[?(@.type=='GlassBroken')].status", "True")
+
+
+@pytest.mark.requirement("A-16")
+def test_where_no_glass_was_broken_it_is_closed_without(scene: Scene) -> None:
+    incident = waiting(scene)
+    name, status = incident["metadata"]["name"], incident["status"]
+    bound = {"option": status["option"], "planDigest": status["planDigest"], "role": "incident-commander"}
+    scene.decide(scene.commander, "Reject", incident, **bound)
+    scene.until(name, "Escalated")
+    scene.decide(scene.on_call, "Close", incident)
+    scene.until(name, "Closed")
+    scene.until_status(name, ".conditions[?(@.type=='PostmortemRequired')].status", "False")
+
+
 def is_sealed(pack: dict[str, Any]) -> bool:
     return pack.get("sealed", 0) == pack["head"]["seq"]
 

@@ -279,6 +279,7 @@ STEPS = (
     StepRecord("undo", "job", StepState.Waiting),
 )
 TRIED = {"options": (OptionRecord("restart", OptionState.Failed),), "approvals": (ApprovalRecord("d", "undo", "sre", "carol", T0),)}
+GLASS = GlassRecord("d", "undo", "sha256:" + "a" * 64, "carol", "OPS-1", "sre 0/2", T0)
 FOLLOWS: dict[str, tuple[Verb, dict[str, Any], tuple[str, ...]]] = {
     "abort": (Verb.Abort, {"phase": Phase.Mitigating, "steps": STEPS, "reverts": (owed("scale"),)},
               ("Nothing further is changed, and it ends Aborted",
@@ -294,6 +295,8 @@ FOLLOWS: dict[str, tuple[Verb, dict[str, Any], tuple[str, ...]]] = {
     "close": (Verb.Close, {"phase": Phase.Resolved, "steps": STEPS[:1], "retention": timedelta(hours=24)},
               ("It ends for good: a recurrence is another incident", "What undo/purge changed stays: 12 keys",
                "The object and its Decisions are deleted 24h later; its pack stays")),
+    "close after a broken glass": (Verb.Close, {"phase": Phase.Resolved, "broken_glass": (GLASS,), "said": {"postmortem": "OPS-2"}},
+                                   ("It ends for good: a recurrence is another incident",)),
     "release": (Verb.Close, {"phase": Phase.Mitigated, "close_role": "incident-commander", "reverts": (owed("scale"),)},
                 ("It is released: it ends Resolved once its recovery is over",)),
 }  # fmt: skip
@@ -343,6 +346,11 @@ REFUSED: dict[str, tuple[Verb, dict[str, Any], str]] = {
     "resume of what goes on": (Verb.Resume, {"phase": Phase.Mitigating}, "that is Mitigating cannot be resumed"),
     "close of what goes on": (Verb.Close, {"phase": Phase.Mitigating}, "that is Mitigating cannot be closed"),
     "close with a debt": (Verb.Close, {"phase": Phase.Escalated, "reverts": (owed("scale"),)}, "undo/scale is still to be taken"),
+    "close of a broken glass": (
+        Verb.Close,
+        {"phase": Phase.Resolved, "broken_glass": (GLASS,)},
+        "the glass was broken under OPS-1, and where the postmortem of that is .* is not said: give it with --postmortem",
+    ),
     "ack of what is had": (
         Verb.Acknowledge,
         {"acknowledged": AckRecord("carol", T0)},

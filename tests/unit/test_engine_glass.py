@@ -47,7 +47,7 @@ def test_it_is_told_to_the_end() -> None:
     play = waiting()
     broken(play)
     play.until(Phase.Resolved)
-    play.say(Verb.Close)
+    play.say(Verb.Close, postmortem="OPS-4712")
     play.until(Phase.Closed)
     told = {entry.line.key: entry.line for entry in play.chain}
     said = told["1/decision/uid-d1"]
@@ -56,7 +56,56 @@ def test_it_is_told_to_the_end() -> None:
     assert "bob (on-call) broke the glass, ticket OPS-4711" in line.result and "postmortem is required" in line.next
     seen = conditions(play)
     assert seen["GlassBroken"] == f"undo without {TWO} by bob, ticket OPS-4711"
-    assert "OPS-4711" in seen["PostmortemRequired"]
+    assert told["1/decision/uid-d2"].result == "closed; postmortem OPS-4712"
+
+
+@pytest.mark.requirement("A-16")
+@pytest.mark.parametrize("phase", [Phase.Resolved, Phase.Escalated])
+def test_without_its_postmortem_it_is_not_closed(phase: Phase) -> None:
+    play = Play(plan=plan(option("undo", approval=ASKED)), readings={"health": YES if phase is Phase.Resolved else NO})
+    play.until(Phase.AwaitingApproval)
+    broken(play)
+    play.until(phase)
+    play.say(Verb.Close)
+    play.tick()
+    assert play.status.phase is phase and not play.status.postmortem
+    why = "the glass was broken under OPS-4711, and where the postmortem of that is (a ticket's number, an address) is not said"
+    assert play.chain[-1].line.result == f"no effect: {why}: Close with spec.postmortem"
+    assert conditions(play)["PostmortemRequired"] == why
+    play.say(Verb.Close, postmortem="OPS-4712")
+    play.until(Phase.Closed)
+    (condition,) = [condition for condition in play.status.conditions if condition.type == "PostmortemRequired"]
+    assert (condition.status, condition.reason, condition.message) == ("False", "Named", "It is OPS-4712")
+
+
+def test_who_only_releases_it_for_resolution_need_not_name_it() -> None:
+    play = Play(plan=plan(option("undo", approval=ASKED)), close_role="captain")
+    play.until(Phase.AwaitingApproval)
+    broken(play)
+    play.until(Phase.Mitigated)
+    play.say(Verb.Close, role="captain")
+    play.until(Phase.Resolved)
+    play.say(Verb.Close, role="captain")
+    play.tick()
+    assert play.status.phase is Phase.Resolved, "but who closes it must"
+
+
+def test_aborted_it_stays_required() -> None:
+    play = waiting()
+    broken(play)
+    play.until(Phase.Holding)
+    play.say(Verb.Abort)
+    play.until(Phase.Aborted)
+    assert "OPS-4711" in conditions(play)["PostmortemRequired"]
+
+
+def test_where_no_glass_was_broken_none_is_needed_and_one_is_kept() -> None:
+    for postmortem in ("", "OPS-4712"):
+        play = Play(plan=plan(option("restart")))
+        play.until(Phase.Resolved)
+        play.say(Verb.Close, postmortem=postmortem)
+        play.until(Phase.Closed)
+        assert play.status.postmortem == postmortem
 
 
 def test_without_it_nothing_is_said_of_glass() -> None:

@@ -35,7 +35,7 @@ async def broken(site: Site) -> Life:
     status = site.status
     site.decide(Verb.BreakGlass, life, by="alice", option=status.option, planDigest=status.plan_digest, ticket="OPS-4711")
     await life.live(Phase.Resolved)
-    site.decide(Verb.Close, life)
+    site.decide(Verb.Close, life, postmortem="OPS-4712")
     await life.live()
     assert site.status.phase is Phase.Closed
     return life

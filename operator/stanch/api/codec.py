@@ -155,6 +155,7 @@ def decision_of(obj: Object) -> Decision:
         step=spec.step or "",
         extend_by=spec.extend_by,
         ticket=spec.ticket or "",
+        postmortem=spec.postmortem or "",
         assignee=spec.assignee or "",
         severity=spec.severity or "",
         recorded="recordedAt" in (obj.get("status") or {}),

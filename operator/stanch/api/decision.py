@@ -89,6 +89,11 @@ DEMANDS = (
         "ticket is for BreakGlass only",
     ),
     Demand(
+        "!has(self.postmortem) || self.verb == 'Close'",
+        lambda said: said.postmortem is None or said.verb is Verb.Close,
+        "postmortem is for Close only",
+    ),
+    Demand(
         "(self.verb == 'Extend') == has(self.extendBy)",
         lambda said: (said.verb is Verb.Extend) == (said.extend_by is not None),
         "Extend needs extendBy, and only Extend may have it",
@@ -134,6 +139,10 @@ class Decision(Spec):
     assignee: UserName | None = Field(default=None, description="User name of who holds the role from now on.")
     ticket: Ticket | None = Field(
         default=None, description="Ticket in which a BreakGlass is answered for: its number, e.g. OPS-4711, or its address."
+    )
+    postmortem: Ticket | None = Field(
+        default=None,
+        description="Of a Close, where the postmortem is: a ticket's number or an address. Needed where the glass was broken.",
     )
     extend_by: between(SHORTEST, LONGEST) | None = Field(  # type: ignore[valid-type]
         default=None, description="How much later the change is taken back."

@@ -15,6 +15,7 @@ from stanch.domain.duration import spell
 from stanch.domain.incident import Phase, Status, StepRecord, StepState
 from stanch.domain.said import ApprovalRecord
 from stanch.engine.pausing import STILL
+from stanch.engine.summary import unexplained
 from stanch.engine.transitions import Event, legal
 from stanch.packs.render import printable
 
@@ -72,6 +73,8 @@ def closing(said: Said, seen: Look) -> Iterator[str]:
     if owed := opened(status):
         names = ", ".join(f"{record.option}/{record.step}" for record in owed)
         raise Ending(f"{names} is still to be taken back: stanch revert it, or stanch confirm what cannot be taken back")
+    if lacks := unexplained(status, said.postmortem):
+        raise Ending(f"{lacks}: give it with --postmortem")
     yield "It ends for good: a recurrence is another incident"
     yield from what_stays(status)
     if status.retention is not None:

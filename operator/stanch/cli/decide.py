@@ -47,8 +47,8 @@ Sleep = Callable[[float], Awaitable[None]]
 @dataclass(frozen=True)
 class Said:
     """What the command line says. `option` and `digest` are for Approve and Reject, `option` and `step` for what is about a
-    step; `extend_by` is a duration, for Extend; `ticket` is for BreakGlass, `severity` for Classify, `assignee` for Assign, whose
-    `role` is the one that is given."""
+    step; `extend_by` is a duration, for Extend; `ticket` is for BreakGlass, `postmortem` for Close, `severity` for Classify,
+    `assignee` for Assign, whose `role` is the one that is given."""
 
     verb: Verb
     incident: str
@@ -59,6 +59,7 @@ class Said:
     step: str = ""
     extend_by: str = ""
     ticket: str = ""
+    postmortem: str = ""
     severity: str = ""
     assignee: str = ""
 
@@ -86,6 +87,7 @@ def decision(said: Said, incident: Object, by: str, mark: str) -> Object:
         "planDigest": said.digest,
         "extendBy": said.extend_by,
         "ticket": said.ticket,
+        "postmortem": said.postmortem,
         "assignee": said.assignee,
         "severity": said.severity,
     }

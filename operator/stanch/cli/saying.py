@@ -256,6 +256,9 @@ def close(
     incident: args.Incident,
     reason: args.Reason,
     role: args.Role = "",
+    postmortem: Annotated[
+        str, typer.Option("--postmortem", help="Where it is: a number or an address; after a broken glass.")
+    ] = "",
     yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
@@ -264,7 +267,8 @@ def close(
     context: args.Context = "",
 ) -> None:
     """Ends an incident that is resolved, or that people have taken over."""
-    _speak(Asked(kubeconfig, context, namespace), _said(Verb.Close, incident, reason, role), yes, _manner(wait, output))
+    said = replace(_said(Verb.Close, incident, reason, role), postmortem=postmortem)
+    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
 
 
 COMMANDS = (approve, reject, break_glass, confirm, extend, revert, note, ack, classify, hold, assign, abort, resume, close)

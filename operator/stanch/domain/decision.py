@@ -49,3 +49,4 @@ class Decision:
     ticket: str = ""
     severity: str = ""
     assignee: str = ""
+    postmortem: str = ""

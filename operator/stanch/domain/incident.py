@@ -279,6 +279,7 @@ class Status(Record):
     held: HoldRecord | None = doc("Who holds it up; absent: nobody.", default=None)
     roles: tuple[RoleRecord, ...] = doc("Who holds which role.", default=(), max_length=16)
     broken_glass: tuple[GlassRecord, ...] = doc("Options that were let run without their approvals.", default=(), max_length=16)
+    postmortem: str = doc("Where the postmortem is, as who closed it said.", default="", max_length=SHORT)
     decisions: tuple[str, ...] = doc("UIDs of the Decisions recorded last.", default=(), max_length=32)
     vouched: VouchRecord | None = doc("What vouches for Decisions.", default=None)
     evidence: EvidenceRecord = doc("What was captured.", factory=EvidenceRecord)

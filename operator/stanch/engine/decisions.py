@@ -15,6 +15,7 @@ from stanch.domain.incident import OptionRecord, OptionState, Phase, RevertRecor
 from stanch.engine import awaiting, choosing, mitigating, opening, pausing, reverting, staffing, triage
 from stanch.engine.approving import approve, break_glass, unfit
 from stanch.engine.moves import Mark
+from stanch.engine.summary import unexplained
 from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal
 from stanch.engine.turn import Turn, clip
@@ -114,8 +115,11 @@ def close(turn: Turn, decision: Decision) -> Taken:
         return Taken(False, f"an incident that is {turn.status.phase} cannot be closed")
     if owed := reverting.opened(turn):
         return Taken(False, f"{reverting.names(owed)} is still to be taken back: Revert it, or Confirm what cannot be taken back")
+    if lacks := unexplained(turn.status, decision.postmortem):
+        return Taken(False, f"{lacks}: Close with spec.postmortem")
     turn.go(Event.CloseAsked, "Closed", f"Closed by {decision.by}: {decision.reason}")
-    return Taken(True, "closed")
+    turn.set(postmortem=decision.postmortem)
+    return Taken(True, f"closed; postmortem {decision.postmortem}" if decision.postmortem else "closed")
 
 
 def confirm(turn: Turn, decision: Decision) -> Taken:

@@ -91,8 +91,19 @@ def glass(status: Status, condition) -> Condition:
 
 
 def postmortem(status: Status, condition) -> Condition:
-    why = [f"the glass was broken under ticket {record.ticket}" for record in status.broken_glass]
-    return condition("PostmortemRequired", bool(why), "BreakGlass" if why else "None", clip("; ".join(why)))
+    """True until a Close names it."""
+    if named := status.postmortem:
+        return condition("PostmortemRequired", False, "Named", f"It is {named}")
+    why = unexplained(status, named)
+    return condition("PostmortemRequired", bool(why), "BreakGlass" if why else "None", clip(why))
+
+
+def unexplained(status: Status, postmortem: str) -> str:
+    """Why it cannot be closed without a postmortem; empty: it can be, or this is one."""
+    tickets = ", ".join(dict.fromkeys(record.ticket for record in status.broken_glass))
+    if postmortem or not tickets:
+        return ""
+    return f"the glass was broken under {tickets}, and where the postmortem of that is (a ticket's number, an address) is not said"
 
 
 def evidence(status: Status, condition) -> Condition:

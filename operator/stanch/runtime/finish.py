@@ -57,7 +57,8 @@ def pack_facts(case: Case) -> dict[str, Any]:
         "severity": facts.severity, "component": facts.component, "openedBy": facts.opened_by, "mode": str(facts.mode),
         "createdAt": facts.created_at, "phase": str(status.phase), "planDigest": status.plan_digest,
         "startedAt": case.spec.get("startedAt", ""), "impact": case.spec.get("impact", ""), "links": case.spec.get("links", []),
-        "playbook": status.playbook.name if status.playbook else "", CAPTURES_BEGUN: status.evidence.begun,
+        "playbook": status.playbook.name if status.playbook else "", "postmortem": status.postmortem,
+        CAPTURES_BEGUN: status.evidence.begun,
     }  # fmt: skip
     refs = {target.name: target.ref for target in status.targets}
     images = {debt.token: debt.digest for debt in status.reverts}
