@@ -1,14 +1,19 @@
-"""Who takes an incident on, and how grave it is, on a real API server: in time, late, and planned and approved anew."""
+"""Who takes an incident on, and how grave it is, on a real API server: in time, late, proposed, and planned and approved anew."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.cluster.model import ClusterError
+from tests.stage.kubectl import documents
 from tests.stage.pack import lines
-from tests.stage.scene import COMMANDER, ON_CALL, Scene
+from tests.stage.scene import AUREUS, COMMANDER, ON_CALL, Scene, calm
+
+ACKNOWLEDGED = ".conditions[?(@.type=='Acknowledged')].reason"
 
 
 def one_person(document: dict[str, Any]) -> None:
@@ -17,21 +22,73 @@ def one_person(document: dict[str, Any]) -> None:
     document["spec"]["options"] = [option]
 
 
-def waiting(scene: Scene) -> dict[str, Any]:
+def waiting(scene: Scene, **spec: Any) -> dict[str, Any]:
     scene.set(playbook=one_person)
     scene.break_release()
-    return scene.until(scene.open(), "AwaitingApproval")
+    return scene.until(scene.open(**spec), "AwaitingApproval")
 
 
 @pytest.mark.requirement("B-02", "E-30")
 def test_who_takes_it_on_stands_on_it_with_the_time(scene: Scene) -> None:
     incident = waiting(scene)
     name = incident["metadata"]["name"]
-    scene.until_status(name, ".conditions[?(@.type=='Acknowledged')].reason", "Awaited")
+    scene.until_status(name, ACKNOWLEDGED, "Awaited")
     said = scene.decide(scene.commander, "Acknowledge", incident, role="incident-commander", reason=None)
     status = scene.until_status(name, ".acknowledged.by", COMMANDER)["status"]
     assert status["acknowledged"]["at"] == said["metadata"]["creationTimestamp"] < status["acknowledgeBy"]
-    scene.until_status(name, ".conditions[?(@.type=='Acknowledged')].reason", "InTime")
+    scene.until_status(name, ACKNOWLEDGED, "InTime")
+
+
+@pytest.fixture
+def hasty(scene: Scene) -> Iterator[str]:
+    """The shipped policy under a name of its own, and a P0 is to be taken on within a second."""
+    name = f"hasty-{scene.namespace}"
+
+    def own(document: dict[str, Any]) -> None:
+        calm(document)
+        document["metadata"]["name"] = name
+        document["spec"]["default"] = False
+        document["spec"]["levels"][0]["respondWithin"] = "1s"
+
+    scene.kubectl.apply(documents(AUREUS / "policy.yaml", own))
+    yield name
+    scene.kubectl("delete", "responsepolicy", name)
+
+
+@pytest.mark.requirement("B-02", "E-30")
+def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scene: Scene, hasty: str) -> None:
+    incident = waiting(scene, policyRef={"name": hasty})
+    name = incident["metadata"]["name"]
+    before = scene.until_status(name, ACKNOWLEDGED, "Overdue")["status"]
+    assert before["unheeded"] and "acknowledged" not in before
+    scene.until_true("people are warned", lambda: len(unacknowledged(scene)) == 1)
+    assert f"nobody took it on by {before['acknowledgeBy'].replace('T', ' ').rstrip('Z')} UTC" in unacknowledged(scene)[0]
+    # Objects bear the time of their creation in whole seconds.
+    scene.until_time(datetime.fromisoformat(before["acknowledgeBy"]) + timedelta(seconds=1))
+    said = scene.decide(scene.commander, "Acknowledge", incident, role="incident-commander", reason=None)
+    status = scene.until_status(name, ACKNOWLEDGED, "Late")["status"]
+    assert status["acknowledged"]["at"] == said["metadata"]["creationTimestamp"] > status["acknowledgeBy"]
+    for kept in ("acknowledgeBy", "unheeded", "deadline", "waitsFor", "planDigest"):
+        assert status[kept] == before[kept], f"{kept} is none the later for it"
+    scene.decide(scene.security, "Acknowledge", incident, reason=None)
+    scene.until_true(
+        "the second one is told", lambda: len([line for line in told(scene, name) if "acknowledged it already" in line]) == 1
+    )
+    scene.decide(scene.commander, "Classify", incident, role="incident-commander", severity="P1")
+    scene.until_status(name, ".attempt", "2")
+    status = scene.until(name, "AwaitingApproval")["status"]
+    assert status["acknowledgeBy"] == before["acknowledgeBy"] and status["acknowledged"]["by"] == COMMANDER
+    assert next(c["reason"] for c in status["conditions"] if c["type"] == "Acknowledged") == "Late", "milder is not sooner"
+    assert "nobody has" in told(scene, name) and any(line.endswith(" s late") for line in told(scene, name))
+
+
+def unacknowledged(scene: Scene) -> list[str]:
+    selected = "involvedObject.kind=Incident,type=Warning,reason=Unacknowledged"
+    return [event["message"] for event in scene.kubectl.get("events", "--field-selector", selected)["items"]]
+
+
+def told(scene: Scene, name: str) -> list[str]:
+    return [line["result"] for line in lines(scene.incident(name)).values()]
 
 
 @pytest.mark.requirement("A-02", "E-17")
@@ -51,6 +108,55 @@ def test_classified_otherwise_it_is_planned_and_approved_anew(scene: Scene) -> N
     assert "approvals" not in scene.incident(name)["status"]
     told = next(line for line in lines(scene.incident(name)).values() if line["action"] == "Classify")
     assert (told["actor"], told["result"].split(":")[0]) == (COMMANDER, "P1 instead of P0")
+
+
+@pytest.mark.requirement("E-33", "A-02")
+def test_what_the_criteria_propose_a_person_confirms_and_nothing_else_changes_it(scene: Scene) -> None:
+    incident = waiting(scene, severity="P1", assessment={"completeOutage": True})
+    name, status = incident["metadata"]["name"], incident["status"]
+    assert status["proposal"] == {"severity": "P0", "message": "completeOutage is true"}
+    line = lines(incident)["1/severity/proposed"]
+    assert (line["action"], line["expectation"]) == ("Propose severity P0", "severity is P1")
+    assert incident["spec"]["severity"] == "P1" and "classified" not in status and status["attempt"] == 1
+    assert status["acknowledgeBy"] == after(incident, minutes=15), "the clock is that of a P1"
+    with pytest.raises(ClusterError, match=f"'{ON_CALL}' may not classify as"):
+        scene.decide(scene.on_call, "Classify", incident, severity="P0")
+    scene.decide(scene.commander, "Classify", incident, role="incident-commander", severity="P0")
+    scene.until_status(name, ".attempt", "2")
+    incident = scene.until(name, "AwaitingApproval")
+    said = incident["status"]["classified"]
+    assert (said["severity"], said["was"], said["by"]) == ("P0", "P1", COMMANDER)
+    assert incident["spec"]["severity"] == "P1", "what it was opened as stays"
+    assert incident["status"]["acknowledgeBy"] == after(incident, minutes=5)
+    told = next(line for line in lines(incident).values() if line["action"] == "Classify")
+    assert "P0 instead of P1, as the criteria propose" in told["result"]
+
+
+@pytest.mark.requirement("E-33")
+@pytest.mark.parametrize(
+    ("assessment", "unknown"),
+    [
+        (None, "completeOutage, usersAffected, workaround"),
+        ({"usersAffected": 40, "completeOutage": False}, "workaround"),
+    ],
+)
+def test_what_nobody_knows_is_said_and_proposes_nothing(scene: Scene, assessment: dict[str, Any] | None, unknown: str) -> None:
+    incident = waiting(scene, **({"assessment": assessment} if assessment else {}))
+    assert incident["status"]["proposal"] == {"message": f"no criterion is known to hold; not known: {unknown}"}
+    assert not [key for key in lines(incident) if "severity" in key]
+
+
+@pytest.mark.requirement("E-33")
+def test_what_is_not_known_and_could_make_it_graver_is_named(scene: Scene) -> None:
+    incident = waiting(scene, severity="P1", assessment={"usersAffected": 60})
+    why = "usersAffected is 60, at least 51 %; not known, and could make it graver: completeOutage"
+    assert incident["status"]["proposal"] == {"severity": "P1", "message": why}
+    assert not [key for key in lines(incident) if "severity" in key], "what agrees is no news"
+
+
+def after(incident: dict[str, Any], **time: int) -> str:
+    at = datetime.fromisoformat(incident["metadata"]["creationTimestamp"]) + timedelta(**time)
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def actions(scene: Scene, name: str) -> set[str]:

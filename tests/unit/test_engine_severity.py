@@ -43,7 +43,7 @@ CASES: dict[str, tuple[dict[str, Any], str | None]] = {
 def test_the_gravest_whose_criterion_holds_is_proposed(case: str) -> None:
     seen, wanted = CASES[case]
     proposal = propose(LADDER, Assessment(**seen))
-    assert (proposal.severity if proposal else None) == wanted
+    assert (proposal.severity if proposal else "") == (wanted or "")
 
 
 @pytest.mark.requirement("E-33")
@@ -55,6 +55,20 @@ def test_it_says_why_and_what_could_make_it_graver() -> None:
     assert known and known.message == "usersAffected is 60, at least 51 %"
 
 
+@pytest.mark.requirement("E-33")
+def test_where_none_is_proposed_it_says_what_is_not_known() -> None:
+    for seen, unknown in (
+        (Assessment(), "completeOutage, usersAffected, workaround"),
+        (Assessment(users_affected=0), "completeOutage, workaround"),
+        (Assessment(complete_outage=False, workaround=False), "usersAffected"),
+    ):
+        proposal = propose(LADDER, seen)
+        assert proposal and not proposal.severity
+        assert proposal.message == f"no criterion is known to hold; not known: {unknown}"
+    assert propose(LADDER, Assessment(0, False, False)) is None, "all is known, and none holds"
+    assert propose((Rung("P0"),), Assessment()) is None, "there is nothing to know"
+
+
 KNOWN = st.builds(Assessment, st.none() | st.integers(0, 100), st.none() | st.booleans(), st.none() | st.booleans())
 
 
@@ -62,7 +76,7 @@ KNOWN = st.builds(Assessment, st.none() | st.integers(0, 100), st.none() | st.bo
 def test_what_is_named_as_unknown_is_unknown_and_knowing_more_is_never_milder(seen: Assessment) -> None:
     order = [rung.severity for rung in LADDER]
     proposal = propose(LADDER, seen)
-    if proposal is None:
+    if proposal is None or not proposal.severity:
         return
     for name, field in (("completeOutage", "complete_outage"), ("workaround", "workaround"), ("usersAffected", "users_affected")):
         named = name in proposal.message.partition("could make it graver: ")[2]

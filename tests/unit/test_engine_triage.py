@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ OTHER = "sha256:" + "e" * 64
 ASKED = plan(option("undo", approval=approval(incident_commander=1)))
 
 
-def play(said: str = "P0", **changes: Any) -> Play:
+def play(said: str = "P0", respond: Mapping[str, timedelta] | None = None, **changes: Any) -> Play:
     """Said to be so grave, under a policy that knows P0 and P1 and wants an answer within five minutes; of P1 there is another
     plan."""
     made = Play(**{"plan": ASKED, **changes})
@@ -29,7 +30,8 @@ def play(said: str = "P0", **changes: Any) -> Play:
         severity = made.status.classified.severity if made.status.classified else said
         made.plan = replace(made.plan, attempt=effect.attempt, occasion=Occasion("availability", severity, "frontend"))
         digest = DIGEST if severity == "P0" else OTHER
-        return moves.Resolved(made.plan, digest, Pin("aureus"), "", {}, "file:///packs/x", None, "", None, ("P0", "P1"), FIVE)
+        within = (respond or {}).get(severity, FIVE)
+        return moves.Resolved(made.plan, digest, Pin("aureus"), "", {}, "file:///packs/x", None, "", None, ("P0", "P1"), within)
 
     made.answers[moves.Resolve] = resolve
     return made
@@ -72,6 +74,21 @@ def test_nobody_in_time_is_told_when_the_time_is_over_and_whoever_comes_late_hid
     assert standing(made) == ("True", "Late") and "carol has it, 90 s late" in ending(made)
     made.until(Phase.Escalated)
     assert made.lines.count("1/unheeded") == 1
+
+
+@pytest.mark.requirement("B-02")
+@pytest.mark.parametrize("first", [Verb.Acknowledge, Verb.Classify])
+def test_late_stays_late_though_it_is_called_less_grave(first: Verb) -> None:
+    """Of a P1 there would have been an hour."""
+    made = play(respond={"P0": FIVE, "P1": timedelta(hours=1)})
+    made.until(Phase.AwaitingApproval)
+    made.now = T0 + timedelta(minutes=6)
+    made.tick()
+    for verb in (first, Verb.Classify if first is Verb.Acknowledge else Verb.Acknowledge):
+        made.say(verb, by="carol", severity="P1" if verb is Verb.Classify else "")
+        made.tick()
+    assert made.status.plan_digest == OTHER and made.status.acknowledge_by == T0 + FIVE
+    assert standing(made) == ("True", "Late") and made.status.unheeded
 
 
 @pytest.mark.requirement("B-02")

@@ -48,7 +48,7 @@ def classifying(said: Said, seen: Look) -> Iterator[str]:
     if status.levels and said.severity not in status.levels:
         raise Ending(f"the policy has no severity {said.severity!a}; it has {', '.join(status.levels)}")
     if proposal := status.proposal:
-        yield printable(f"The policy's criteria propose {proposal.severity}: {proposal.message}")
+        yield printable(f"The policy's criteria propose {proposal.severity or 'none'}: {proposal.message}")
     if said.severity == was:
         yield f"Severity {was} is confirmed; nothing is planned anew"
         return

@@ -35,6 +35,6 @@ class Rung:
 
 @dataclass(frozen=True)
 class Proposal(Record):
-    severity: str = doc("Severity that the policy's criteria propose. A person confirms it by Classify; stanch never changes it.",
-                        max_length=63)  # fmt: skip
-    message: str = doc("Why, and what is not known that could make it graver.", default="", max_length=TEXT)
+    severity: str = doc("Severity that the policy's criteria propose; empty: none. A person confirms it by Classify; stanch never "
+                        "changes it.", default="", max_length=63)  # fmt: skip
+    message: str = doc("Why, and what is not known that could make it graver, or propose one.", default="", max_length=TEXT)

@@ -97,6 +97,10 @@ def give_back(turn: Turn) -> Move | None:
 
 
 def due(turn: Turn, within: timedelta | None) -> datetime | None:
+    """When it must have been taken on. Once it was, or that time is over, no other severity moves it: late stays late."""
+    was = turn.status.acknowledge_by
+    if was and (turn.status.unheeded or turn.status.acknowledged):
+        return was
     return turn.facts.created_at + within if within is not None else None
 
 
@@ -130,7 +134,7 @@ def fix(turn: Turn, resolved: Resolved) -> None:
 def suggest(turn: Turn) -> None:
     """What the criteria propose is said where it is not what was said; only people change it."""
     proposal = turn.status.proposal
-    if proposal and proposal.severity != turn.severity:
+    if proposal and proposal.severity not in ("", turn.severity):
         turn.say(turn.key("severity", "proposed"), f"Propose severity {proposal.severity}",
                  expectation=f"severity is {turn.severity}", result=proposal.message,
                  next=f"a person confirms it: stanch classify {turn.facts.name} {proposal.severity} --reason …")  # fmt: skip

@@ -12,7 +12,8 @@ SHARE = "users_affected"
 
 
 def propose(ladder: Iterable[Rung], seen: Assessment) -> Proposal | None:
-    """The gravest severity of which a criterion holds; `ladder` has the gravest first. None: none does."""
+    """The gravest severity of which a criterion holds; `ladder` has the gravest first. One without a severity says what is not
+    known where none does; None: nothing more would change that."""
     unknown: dict[str, None] = {}
     for rung in ladder:
         for criterion in rung.criteria:
@@ -20,7 +21,7 @@ def propose(ladder: Iterable[Rung], seen: Assessment) -> Proposal | None:
             if missing == []:
                 return Proposal(rung.severity, told(criterion, seen, unknown))
             unknown |= dict.fromkeys(missing or ())
-    return None
+    return Proposal(message=f"no criterion is known to hold; not known: {', '.join(unknown)}") if unknown else None
 
 
 def unmet(criterion: Criterion, seen: Assessment) -> list[str] | None:
