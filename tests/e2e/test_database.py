@@ -151,3 +151,72 @@ def test_a_database_that_does_not_answer_is_no_false_alarm(database: DatabaseSce
     incident = database.until_status(name, ".option", "scale-frontend")
     assert "connections" not in incident["status"].get("facts", {})
     assert incident["status"]["reason"] != "FalseAlarm"
+
+
+def without_one_less(database: DatabaseScene) -> None:
+    """Its budget lets no frontend go."""
+    selector = {"matchLabels": {"component": "leaky-frontend"}}
+    metadata, spec = {"name": "leaky-frontend"}, {"minAvailable": 3, "selector": selector}
+    database.kubectl.apply([{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata, "spec": spec}])
+
+
+def postmaster(database: DatabaseScene) -> str:
+    """The database's pod: a restart makes another one."""
+    return str(database.kubectl.get("pod", "database-0")["metadata"]["uid"])
+
+
+def hurried(document: dict[str, Any]) -> None:
+    """As `impatient` with fewer frontends, which are given up when they were held up for a minute; the restart has its time."""
+    impatient(document)
+    document["spec"]["options"][1]["timeout"] = "1m"
+    for check in document["spec"]["options"][2]["verify"]:
+        check["within"] = "3m"
+
+
+def unattended(document: dict[str, Any]) -> None:
+    """As `hurried`, and the restart asks nobody."""
+    hurried(document)
+    del document["spec"]["options"][2]["approval"]
+
+
+@pytest.mark.requirement("E-10")
+def test_the_restart_is_not_approved_beforehand_and_says_what_was_not_tried(database: DatabaseScene) -> None:
+    database.set(playbook=hurried)
+    without_one_less(database)
+    before = postmaster(database)
+    crowded(database)
+    name = database.open()
+    incident = database.until_status(name, ".reason", "DisruptionBudget")
+    bound = {"role": "incident-commander", "option": "restart", "planDigest": incident["status"]["planDigest"]}
+    said = database.decide(database.commander, "Approve", incident, **bound)["metadata"]["name"]
+    database.kubectl.wait(f"decision/{said}", ".status.effect", "NoEffect")
+    assert "restart is a last resort" in database.kubectl.get("decision", said)["status"]["message"]
+    incident = database.until(name, "AwaitingApproval", 180)
+    assert incident["status"]["message"].endswith("It is a last resort, and not tried: scale-frontend")
+    assert incident["status"]["waitsFor"] == "incident-commander 0/1" and not incident["status"].get("steps")
+    assert postmaster(database) == before and database.replicas() == 3
+    database.decide(database.commander, "Reject", incident, **bound)
+    database.until(name, "Escalated")
+    assert postmaster(database) == before
+
+
+@pytest.mark.requirement("E-10")
+def test_the_restart_is_refused_while_fewer_frontends_were_not_tried_and_done_once_they_did_not_help(
+    database: DatabaseScene,
+) -> None:
+    """The one frontend that is left has leaked them all, so that only a restart helps."""
+    database.set(playbook=unattended)
+    without_one_less(database)
+    before, left = postmaster(database), database.clients()[0]
+    database.kubectl("annotate", left, "controller.kubernetes.io/pod-deletion-cost=1")
+    crowded(database, left, each=18)
+    name = database.open()
+    incident = database.until(name, "Escalated", 180)
+    assert "LastResort: options that were not tried: scale-frontend" in incident["status"]["message"]
+    assert postmaster(database) == before and not incident["status"].get("steps")
+    database.kubectl("delete", "poddisruptionbudget", "leaky-frontend")
+    database.decide(database.on_call, "Resume", incident)
+    database.until_status(name, ".attempt", "2")
+    incident = database.until(name, "Resolved", 300)
+    assert states(incident) == {"end-idle": "Skipped", "scale-frontend": "Denied", "restart": "Confirmed"}
+    assert postmaster(database) != before and database.ask() == "served"

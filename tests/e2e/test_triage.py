@@ -71,9 +71,7 @@ def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scen
     for kept in ("acknowledgeBy", "unheeded", "deadline", "waitsFor", "planDigest"):
         assert status[kept] == before[kept], f"{kept} is none the later for it"
     scene.decide(scene.security, "Acknowledge", incident, reason=None)
-    scene.until_true(
-        "the second one is told", lambda: len([line for line in told(scene, name) if "acknowledged it already" in line]) == 1
-    )
+    scene.until_true("the second one is told", lambda: any("acknowledged it already" in line for line in told(scene, name)))
     scene.decide(scene.commander, "Classify", incident, role="incident-commander", severity="P1")
     scene.until_status(name, ".attempt", "2")
     status = scene.until(name, "AwaitingApproval")["status"]

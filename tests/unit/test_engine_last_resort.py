@@ -77,13 +77,36 @@ def test_it_is_run_when_the_others_do_not_fit() -> None:
     assert of.written == ["uid-inc/1/restart/restart"]
 
 
+@pytest.mark.requirement("E-10")
 def test_who_approves_it_knows_what_was_not_tried() -> None:
     of = play(last={"approval": approval(incident_commander=1)})
     of.answers[moves.Prepare] = held
     of.until(Phase.AwaitingApproval)
+    assert of.status.message.endswith("It is a last resort, and not tried: undo")
     of.say(Verb.Approve, option="restart", role="incident-commander")
     of.until(Phase.Resolved)
     assert of.written == ["uid-inc/1/restart/restart"]
+
+
+@pytest.mark.requirement("E-10")
+def test_where_all_else_was_tried_nothing_of_that_is_said() -> None:
+    of = play(last={"approval": approval(incident_commander=1)})
+    of.readings = {"health": NO}
+    of.until(Phase.AwaitingApproval)
+    assert "last resort" not in of.status.message
+
+
+@pytest.mark.requirement("E-10")
+def test_it_is_not_approved_beforehand() -> None:
+    """Whoever says so while the others are to come cannot know that they will not be tried."""
+    of = play({"approval": approval(sre=1)}, last={"approval": approval(incident_commander=1)})
+    of.until(Phase.AwaitingApproval)
+    of.say(Verb.Approve, option="restart", role="incident-commander")
+    of.tick()
+    assert not of.status.approvals and "is a last resort: say it again" in of.chain[-1].line.result
+    of.say(Verb.Reject, option="undo", role="sre")
+    of.tick()
+    assert (of.status.option, of.status.waits_for, of.written) == ("restart", "incident-commander 0/1", [])
 
 
 def test_who_breaks_the_glass_for_it_does_too() -> None:

@@ -119,10 +119,12 @@ def still_missing(said: Said, seen: Look, option: Option) -> str:
         raise Ending(f"option {option.name} asks for {', '.join(option.approval.roles)}, not for {said.role}")
     if any(record.by == seen.user for record in granted):
         raise Ending(f"{seen.user} approved option {option.name} already")
+    awaited = seen.status.phase is Phase.AwaitingApproval and seen.status.option == option.name
+    if option.last_resort and not awaited:
+        raise Ending(f"option {option.name} is a last resort: approve it when it waits for that, and what else was tried is known")
     lacks = left(option.approval, [*(record.role for record in granted), said.role])
     if lacks:
         return f"With yours, it still lacks {', '.join(f'{count} as {role}' for role, count in lacks.items())}"
-    awaited = seen.status.phase is Phase.AwaitingApproval and seen.status.option == option.name
     return f"With yours, nobody's yes is missing: {'it begins at once' if awaited else 'it begins when its turn comes'}"
 
 

@@ -18,7 +18,7 @@ GLASS = 16
 
 
 def approve(turn: Turn, decision: Decision) -> Taken:
-    if problem := unfit(turn, decision) or ineligible(turn, decision):
+    if problem := unfit(turn, decision) or early(turn, decision) or ineligible(turn, decision):
         return Taken(False, problem)
     record = ApprovalRecord(decision.name, decision.option, decision.role, decision.by, decision.created_at)
     turn.set(approvals=(*turn.status.approvals, record))
@@ -44,6 +44,14 @@ def unfit(turn: Turn, decision: Decision) -> str:
     if awaited(turn, decision):
         return expired(turn, decision)
     return "" if record is None else f"option {option.name} is {record.state.lower()} already"
+
+
+def early(turn: Turn, decision: Decision) -> str:
+    """Beforehand nobody knows what will have been tried."""
+    option = option_of(turn, decision)
+    if option is None or not option.last_resort or awaited(turn, decision):
+        return ""
+    return f"option {option.name} is a last resort: say it again when it waits for that, and what else was tried is known"
 
 
 def expired(turn: Turn, decision: Decision) -> str:

@@ -74,8 +74,28 @@ def choose(turn: Turn, option: Option) -> None:
         return
     turn.say(turn.key("option", option.name), f"Choose option {option.name}", expectation=f"risk {option.risk}",
              next=f"wait for {missing(turn, option)} until {turn.now + option.approval.timeout:%H:%M:%S} UTC")  # fmt: skip
-    turn.go(Event.ApprovalNeeded, "ApprovalNeeded", f"Option {option.name} needs approval of plan {turn.status.plan_digest}",
+    turn.go(Event.ApprovalNeeded, "ApprovalNeeded",
+            f"Option {option.name} needs approval of plan {turn.status.plan_digest}{beside(turn, option)}",
             waits_for=missing(turn, option), deadline=turn.now + option.approval.timeout)  # fmt: skip
+
+
+def beside(turn: Turn, option: Option) -> str:
+    """Who approves a last resort is to know what else there is."""
+    left = untried(turn) if option.last_resort else []
+    return f". It is a last resort, and not tried: {', '.join(left)}" if left else ""
+
+
+def untried(turn: Turn) -> list[str]:
+    """Options that come before a last resort."""
+    return [option.name for option in turn.plan.options if not option.last_resort and not tried(turn, option)]
+
+
+def tried(turn: Turn, option: Option) -> bool:
+    """Something of it was written, or its condition is known not to hold. One that was held up, refused, rejected or that nobody
+    answered for was not."""
+    if any(record.option == option.name and record.written_at for record in turn.status.steps):
+        return True
+    return bool(option.when) and verdict(turn, option.when, severity(turn)) is False
 
 
 def kept(turn: Turn, option: Option) -> tuple:

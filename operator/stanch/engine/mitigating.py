@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
-from stanch.domain.plan import OnFailure, Option, Step
+from stanch.domain.plan import OnFailure, Step
 from stanch.engine import capturing, choosing, guards, pausing, reverting
 from stanch.engine.awaiting import await_end, begun, end
-from stanch.engine.conditions import holds, severity, verdict
+from stanch.engine.conditions import holds
 from stanch.engine.figures import Block, Input
 from stanch.engine.moves import (
     FROZEN,
@@ -155,16 +155,7 @@ def last_resort(turn: Turn) -> Block | None:
     option = turn.option
     if not option.last_resort or choosing.granted(turn, option) or choosing.broken(turn.status):
         return None
-    left = [other.name for other in turn.plan.options if not other.last_resort and not tried(turn, other)]
-    return guards.last_resort(left)
-
-
-def tried(turn: Turn, option: Option) -> bool:
-    """Something of it was written, or its condition is known not to hold. One that was held up, refused, rejected or that nobody
-    answered for was not."""
-    if any(record.option == option.name and record.written_at for record in turn.status.steps):
-        return True
-    return bool(option.when) and verdict(turn, option.when, severity(turn)) is False
+    return guards.last_resort(choosing.untried(turn))
 
 
 def go_on(turn: Turn) -> None:
