@@ -67,10 +67,13 @@ def test_one_person_lets_it_run_and_everybody_sees_it(scene: Scene) -> None:
     for lacking, says in (("ticket", "BreakGlass needs option, planDigest and ticket"), ("reason", "reason is required")):
         with pytest.raises(ClusterError, match=says):
             breaks(scene, incident, **{lacking: None})
-    may_break_glass(scene, incident)
     name = incident["metadata"]["name"]
+    assert not scene.incident(name)["status"].get("steps"), "nothing has begun without approvals"
+    may_break_glass(scene, incident)
     incident = scene.until_status(name, ".conditions[?(@.type=='GlassBroken')].status", "True")
     assert [record["by"] for record in incident["status"]["brokenGlass"]] == [ON_CALL]
+    ran = scene.until_status(name, ".steps[0].state", "Done")["status"]
+    assert ran["evidence"]["captures"] >= 1 and not ran.get("approvals")
     scene.until_status(name, ".conditions[?(@.type=='PostmortemRequired')].status", "True")
     scene.until_true("the Events are there", lambda: bool(warned(scene, "Incident")) and bool(warned(scene, "Deployment")))
     assert all(TICKET in message for message in warned(scene, "Incident") | warned(scene, "Deployment"))
