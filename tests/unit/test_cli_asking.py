@@ -15,6 +15,8 @@ from stanch.api import codec
 from stanch.cli import saying
 from stanch.cli.decide import Manner, Said
 from stanch.cli.ending import Code, Ending
+from stanch.cli.judge import still_missing
+from stanch.cli.looking import Look
 from stanch.cli.output import Format
 from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
@@ -34,7 +36,7 @@ from stanch.engine.errors import NotFound
 from tests.unit.cli_kit import becomes, created, incident, parsed, session
 from tests.unit.cli_story import Story
 from tests.unit.memory import MemoryServer
-from tests.unit.play import APP, T0
+from tests.unit.play import APP, T0, approval, facts, option, plan
 
 ASKED = "Approve option undo as incident-commander?"
 
@@ -115,6 +117,16 @@ class TestApprove:
         with pytest.raises(Ending, match=why) as ending:
             await Desk(story.server, user=user).says(Verb.Approve, **said)
         assert ending.value.code is Code.Problems and not created(story.server)
+
+    @pytest.mark.requirement("E-10")
+    def test_a_last_resort_is_approved_in_its_turn_only(self) -> None:
+        last = option("restart", last_resort=True, approval=approval(incident_commander=1))
+        said = Said(Verb.Approve, "frontend-502", role="incident-commander", option="restart")
+        seen = Look({}, facts(), Status(phase=Phase.Verifying, option="undo"), "bob", T0, plan(option("undo"), last))
+        with pytest.raises(Ending, match="option restart is a last resort: approve it when it waits for that"):
+            still_missing(said, seen, last)
+        now = replace(seen, status=Status(phase=Phase.AwaitingApproval, option="restart"))
+        assert still_missing(said, now, last) == "With yours, nobody's yes is missing: it begins at once"
 
     async def test_an_option_that_is_over_waits_for_nobody(self, story: Story) -> None:
         over = (OptionRecord("undo", OptionState.Failed),)
