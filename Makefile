@@ -68,8 +68,8 @@ test-e2e: venv ## Tests on real pods
 	@$(BIN)/python -m tests.chart --helm >/dev/null
 	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(PARALLEL)
 
-crash: venv ## Kill the operator after every single API write of an incident's life (minutes)
-	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o timeout=3600 -o faulthandler_timeout=0
+crash: venv ## Kill the operator after every single API write of an incident's life, in each of four stories (an hour or two)
+	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o faulthandler_timeout=0
 
 faults: venv ## Whole incidents while requests to the API server go wrong, several for each kind of fault (minutes)
 	@STANCH_FAULT_LIVES=5 $(PYTEST) tests/e2e/test_faults.py -s -o faulthandler_timeout=0

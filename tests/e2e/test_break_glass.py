@@ -10,11 +10,9 @@ import pytest
 from stanch.packs.verify import verify
 from tests.cluster.model import ClusterError
 from tests.stage.pack import folder_of, lines
-from tests.stage.scene import ON_CALL, Scene, person
+from tests.stage.scene import ON_CALL, Scene, glass_breakers
 
 TICKET = "OPS-4711"
-# As manifests/roles/people.yaml grants it.
-GLASS = {"apiGroups": ["stanch.dev"], "resources": ["roles"], "resourceNames": ["-", "on-call"], "verbs": ["breakglass"]}
 
 
 def two_people(document: dict[str, Any]) -> None:
@@ -38,9 +36,7 @@ def breaks(scene: Scene, incident: dict[str, Any], **spec: Any) -> dict[str, Any
 
 def may_break_glass(scene: Scene, incident: dict[str, Any]) -> dict[str, Any]:
     """Grants it, and says it once the API server's authorizer knows."""
-    documents = person("glass", [GLASS])
-    documents[1]["subjects"][0]["name"] = ON_CALL
-    scene.kubectl.apply(documents)
+    scene.kubectl.apply(glass_breakers())
     made: list[dict[str, Any]] = []
 
     def says_it() -> bool:

@@ -13,14 +13,13 @@ import pytest
 
 from tests.stage.kubectl import documents
 from tests.stage.operator import OperatorProcess
-from tests.stage.reconcilers import NAME, owner, tracked
+from tests.stage.reconcilers import AUTOMATED, NAME, OWNED, belonging, owned_by, owner
 from tests.stage.scene import AUREUS, ON_CALL, Scene
 from tests.stage.trial import ROLLED_OUT, TrialScene, option, states, step, why
 
 Document = dict[str, Any]
 pytestmark = [pytest.mark.usefixtures("reconcilers"), pytest.mark.requirement("D-06")]
 
-AUTOMATED = {"prune": True, "selfHeal": True}
 SPECS: dict[str, Document] = {"Application": {"syncPolicy": {"automated": AUTOMATED}}, "Kustomization": {}, "HelmRelease": {}}
 MORE = {"scale": {"target": "app", "by": 1}, "onOwnerConflict": "SuspendOwner"}
 TEMPORARY = MORE | {"revert": {"onRecovery": True}}
@@ -37,18 +36,11 @@ def opened(
 ) -> str:
     """The frontend belongs to an owner of that kind, in its own namespace or in `home`; an incident scales it, and goes on."""
     where = home or trial.namespace
-
-    def marked(document: Document) -> None:
-        if document["kind"] == "Deployment":
-            for part, marks in tracked(kind, where, f"{trial.namespace}/frontend").items():
-                document["metadata"].setdefault(part, {}).update(marks)
-
-    trial.prepare(marked)
+    trial.prepare(belonging(kind, where, f"{trial.namespace}/frontend"))
     trial.kubectl.inside(where).apply([owner(kind, where, **(spec or SPECS[kind]))])
-    target = {"name": "owned", "kind": "Deployment", "objectName": "frontend",
-              "owner": {"kind": kind, "namespace": where, "name": NAME}}  # fmt: skip
-    scaled = said | {"scale": said["scale"] | {"target": "owned"}}
-    return trial.run(option("only", ROLLED_OUT, steps=[step("more", **scaled), *then]), targets=[target], policy=policy)
+    scaled = said | {"scale": said["scale"] | {"target": OWNED}}
+    only = option("only", ROLLED_OUT, steps=[step("more", **scaled), *then])
+    return trial.run(only, targets=[owned_by(kind, where)], policy=policy)
 
 
 def found(trial: TrialScene, kind: str, where: str = "") -> Document:

@@ -14,5 +14,9 @@ def folder_of(incident: dict[str, Any]) -> Path:
 
 def lines(incident: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Key -> line, oldest first."""
-    entries = [json.loads(path.read_text()) for path in sorted((folder_of(incident) / "chain").glob("*.json"))]
-    return {entry["line"]["key"]: entry["line"] for entry in entries}
+    return {line["key"]: line for line in timeline(incident)}
+
+
+def timeline(incident: dict[str, Any]) -> list[dict[str, Any]]:
+    """Oldest first."""
+    return [json.loads(path.read_text())["line"] for path in sorted((folder_of(incident) / "chain").glob("*.json"))]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.stage.scene import Edit
+
 Document = dict[str, Any]
 ANY = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 FLAG = {"type": "boolean"}
@@ -18,6 +20,9 @@ KINDS = {
     "HelmRelease": ("helm.toolkit.fluxcd.io", "v2", "helmreleases", {"suspend": FLAG}),
 }
 NAME = "shop"
+AUTOMATED = {"prune": True, "selfHeal": True}
+# The frontend, as a target that has an owner.
+OWNED = "owned"
 
 
 def types() -> list[Document]:
@@ -49,3 +54,20 @@ def tracked(kind: str, namespace: str, target: str) -> Document:
         return {"annotations": {"argocd.argoproj.io/tracking-id": f"{namespace}_{NAME}:apps/Deployment:{target}"}}
     group = KINDS[kind][0]
     return {"labels": {f"{group}/name": NAME, f"{group}/namespace": namespace}}
+
+
+def belonging(kind: str, namespace: str, target: str) -> Edit:
+    """Marks the Deployment so."""
+
+    def marked(document: Document) -> None:
+        if document["kind"] == "Deployment":
+            for part, marks in tracked(kind, namespace, target).items():
+                document["metadata"].setdefault(part, {}).update(marks)
+
+    return marked
+
+
+def owned_by(kind: str, namespace: str) -> Document:
+    """The target, as a playbook names it with its owner."""
+    said = {"kind": kind, "namespace": namespace, "name": NAME}
+    return {"name": OWNED, "kind": "Deployment", "objectName": "frontend", "owner": said}

@@ -28,6 +28,8 @@ JUDGES = [
         "verbs": ["approve", "reject", "note", "acknowledge", "classify", "hold", "assign", "abort", "resume", "close", *OF_STEPS],
     },
 ]
+# As manifests/roles/people.yaml grants it.
+GLASS = {"apiGroups": ["stanch.dev"], "resources": ["roles"], "resourceNames": ["-", "on-call"], "verbs": ["breakglass"]}
 ROLES = {
     ON_CALL: [
         {
@@ -187,6 +189,13 @@ def keeps_evidence(document: dict[str, Any]) -> None:
         spec = document["spec"]["template"]["spec"]
         spec["volumes"] = [{"name": "evidence", "emptyDir": {}}]
         spec["containers"][0]["volumeMounts"] = [{"name": "evidence", "mountPath": "/app/evidence"}]
+
+
+def glass_breakers() -> list[dict[str, Any]]:
+    """Who is on call may break the glass."""
+    role, binding = person("glass", [GLASS])
+    binding["subjects"][0]["name"] = ON_CALL
+    return [role, binding]
 
 
 def person(name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:

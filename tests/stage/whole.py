@@ -1,8 +1,9 @@
-"""A whole incident, lived again and again while something goes wrong: what came of it, and whether it is what always comes of it.
+"""A story, lived again and again while something goes wrong: what came of it, and whether it is what always comes of it.
 
-Evidence; option `tune` restarts, changes a variable, does not help and is taken back as far as it can be; option `undo` puts a
-switch for a time and goes back to the release before; verified, held; the switch is taken back; a person closes it. What was
-written is counted at the door between operator and API server, not read from stanch's own records.
+The one here, `WHOLE`: evidence; option `tune` restarts, changes a variable, does not help and is taken back as far as it can be;
+option `undo` puts a switch for a time and goes back to the release before; verified, held; the switch is taken back; a person
+closes it. Others are in `stories`. What was written is counted at the door between operator and API server, not read from stanch's
+own records.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tests.stage.audit.terms import covered
 from tests.stage.install import install_operator, uninstall_operator
 from tests.stage.kubectl import Kubectl
 from tests.stage.operator import OperatorProcess
-from tests.stage.pack import folder_of, lines
+from tests.stage.pack import folder_of, timeline
 from tests.stage.proxy import Door, Written
 from tests.stage.supervisor import Supervisor
 from tests.stage.trial import ROLLED_OUT, TrialScene, check, option, states, step, writing
@@ -61,10 +62,31 @@ DOUBTED = {"Inconclusive": "Denied"}
 EFFECTS = Counter(["1/tune/restart", "1/tune/tune", "1/tune/tune/revert", "1/undo/switch", "1/undo/switch/revert", "1/undo/undo"])
 
 
+@dataclass(frozen=True)
+class Story:
+    """What is lived, and what must come of it: option -> its end; token without the incident's UID -> how often the API server is
+    to take such a write. `timed`: the step that is taken back at its time, as option/step; `left`: what `looks` finds at the end.
+    """
+
+    name: str
+    ends: dict[str, str]
+    effects: Counter[str]
+    timed: str
+    prepares: Callable[[TrialScene], None]
+    # Each incident from opened to closed.
+    goes: Callable[[TrialScene], tuple[Document, ...]]
+    left: Document = field(default_factory=dict)
+    looks: Callable[[TrialScene, tuple[Document, ...], Door], Document] = lambda scene, incidents, door: {}
+
+    def fits(self, life: Life) -> bool:
+        """Whether this is how it goes when nothing goes wrong."""
+        return (life.options, life.effects, life.left, life.problems) == (self.ends, self.effects, self.left, "")
+
+
 @dataclass
 class Life:
-    """What came of one incident. `told`: its timeline, but for what is each life's own. `late`: seconds, of its timed revert,
-    beside those in which what went wrong made the operator wait.
+    """What came of a story. `told`: its timelines, but for what is each life's own. `late`: seconds, of its timed revert,
+    beside those in which what went wrong made the operator wait. `left`: what else the story looks at.
     `unknown`: tokens of writes of which the API server could not say whether it took them; the end state shows it."""
 
     options: dict[str, str]
@@ -78,6 +100,7 @@ class Life:
     late: float
     evidence_first: bool
     problems: object
+    left: Document = field(default_factory=dict)
 
 
 @dataclass
@@ -97,14 +120,15 @@ class Tally:
     other: list[str] = field(default_factory=list)
 
     def count(self, name: object, life: Life, reference: Life) -> None:
-        self.doubled += [f"{name}: {token}" for token, times in life.effects.items() if times > EFFECTS[token]]
-        self.lost += [f"{name}: {token}" for token in EFFECTS if token not in life.effects and token not in life.unknown]
+        wanted = reference.effects
+        self.doubled += [f"{name}: {token}" for token, times in life.effects.items() if times > wanted[token]]
+        self.lost += [f"{name}: {token}" for token in wanted if token not in life.effects and token not in life.unknown]
         self.broken += [f"{name}: {life.problems}"] if life.problems else []
         self.late += [f"{name}: {life.late:.1f} s"] if not -self.earliness <= life.late <= self.lateness else []
         self.unseen += [] if life.evidence_first else [f"{name}: a change before its evidence"]
         if self.unanswered:
             life, reference = undoubted(life), undoubted(reference)
-        for what in ("options", "environment", "settings", "told"):
+        for what in ("options", "environment", "settings", "left", "told"):
             mine, theirs = getattr(life, what), getattr(reference, what)
             if mine != theirs:
                 self.other.append(f"{name}: {what}: {mine ^ theirs if what == 'told' else mine}")
@@ -135,32 +159,52 @@ def lanes(installed: Kubectl, prefix: str, count: int = LANES) -> Iterator[Simpl
         installed("delete", "namespace", name, "--wait=false")
 
 
-def live(
-    installed: Kubectl, lane: str, folder: Path, door: Door, during: Callable[[OperatorProcess], None] = lambda _: None
-) -> Life:
-    """One incident through that door, from opened to closed. `during` is told of the operator once it runs."""
-    operator = OperatorProcess(installed, folder, (lane,), f"{lane}-op", server=door.url)
-    scene = TrialScene(installed.inside(lane), f"{lane}-op")
+def prepared(scene: TrialScene) -> None:
+    """A release that does not answer, after one that does."""
     scene.prepare()
     scene.release("v1")
     scene.break_release()
+
+
+def whole(scene: TrialScene) -> tuple[Document, ...]:
+    return (closed(scene, scene.run(TUNE, UNDO)),)
+
+
+WHOLE = Story("whole", ENDS, EFFECTS, "undo/switch", prepared, whole)
+
+
+def live(
+    installed: Kubectl,
+    lane: str,
+    folder: Path,
+    door: Door,
+    during: Callable[[OperatorProcess], None] = lambda _: None,
+    story: Story = WHOLE,
+) -> Life:
+    """One story through that door. `during` is told of the operator once it runs."""
+    operator = OperatorProcess(installed, folder, (lane,), f"{lane}-op", server=door.url)
+    scene = TrialScene(installed.inside(lane), f"{lane}-op")
+    story.prepares(scene)
     with Supervisor(operator) as supervisor:
         during(operator)
         try:
-            incident = closed(scene)
-            life = told(scene, incident, door, supervisor.restarts)
+            incidents = story.goes(scene)
+            life = lived(story, scene, incidents, door, supervisor.restarts)
         except Exception as error:
-            raise AssertionError(f"{error}\n{operator.log.read_text()[-3000:]}") from error
-    scene.on_call("delete", "incident", incident["metadata"]["name"])
+            raise AssertionError(f"{story.name}: {error}\n{operator.log.read_text()[-3000:]}") from error
+    scene.on_call("delete", "incident", *(incident["metadata"]["name"] for incident in incidents))
     return life
 
 
-def closed(scene: TrialScene) -> Document:
-    """Opened; closed by a person once it is resolved; sealed and recorded."""
-    name = scene.run(TUNE, UNDO)
-    said = scene.decide(scene.on_call, "Close", scene.until(name, "Resolved", 240))["metadata"]["name"]
-    # Whether it counted says the timeline alone, where the operator was killed between telling and marking it.
+def heard(scene: TrialScene, who: Kubectl, verb: str, incident: Document, **spec: Any) -> None:
+    """Said and recorded. Whether it counted says the timeline alone, where the operator was killed between telling and marking."""
+    said = scene.decide(who, verb, incident, **spec)["metadata"]["name"]
     scene.kubectl("wait", f"decision/{said}", "--for=jsonpath={.status.recordedAt}", "--timeout=120s", timeout=150)
+
+
+def closed(scene: TrialScene, name: str) -> Document:
+    """Closed by a person once it is resolved; sealed and recorded."""
+    heard(scene, scene.on_call, "Close", scene.until(name, "Resolved", 240))
 
     def over() -> bool:
         status = scene.incident(name)["status"]
@@ -170,27 +214,48 @@ def closed(scene: TrialScene) -> Document:
     return scene.incident(name)
 
 
-def told(scene: TrialScene, incident: Document, door: Door, restarts: int) -> Life:
-    pack, said = incident["status"]["pack"], lines(incident)
-    found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
-    switch = next(record for record in incident["status"]["reverts"] if record["step"] == "switch")
-    taken = (written.at for written in (*door.written, *door.unknown) if written.token.endswith("/undo/switch/revert"))
-    back = min(taken)
-    due = datetime.fromisoformat(switch["dueAt"])
-    late = back - due - covered((due, back), door.trouble.waited if door.trouble else ())
+def lived(story: Story, scene: TrialScene, incidents: tuple[Document, ...], door: Door, restarts: int) -> Life:
+    lines = {incident["metadata"]["name"]: timeline(incident) for incident in incidents}
     return Life(
-        options=states(incident),
+        options={option: state for incident in incidents for option, state in states(incident).items()},
         environment=scene.environment(),
         settings=scene.settings(),
         effects=Counter(written.token.partition("/")[2] for written in door.written if written.token),
-        told=frozenset((same(key), line["action"], line["expectation"]) for key, line in said.items() if steady(key, line)),
+        told=frozenset(said for name, timeline in lines.items() for said in told(name, timeline)),
         unknown=frozenset(written.token.partition("/")[2] for written in door.unknown if written.token),
         writes=door.written,
         restarts=restarts,
-        late=late.total_seconds(),
-        evidence_first=evidence_first(list(said)),
-        problems="" if found.ok else found.problems,
+        late=late(story, incidents, door),
+        evidence_first=all(evidence_first([line["key"] for line in timeline]) for timeline in lines.values()),
+        problems="; ".join(problems for incident in incidents if (problems := unproven(incident))),
+        left=story.looks(scene, incidents, door),
     )
+
+
+def told(incident: str, timeline: list[Document]) -> Iterator[tuple[str, str, str]]:
+    for line in timeline:
+        if steady(line["key"], line):
+            yield f"{incident}/{same(line['key'])}", line["action"], line.get("expectation", "")
+
+
+def unproven(incident: Document) -> str:
+    """What is wrong with its pack; empty: nothing."""
+    pack = incident["status"]["pack"]
+    found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
+    return "" if found.ok else f"{found.problems}"
+
+
+def late(story: Story, incidents: tuple[Document, ...], door: Door) -> float:
+    """Seconds from when the timed step was to be taken back until it was."""
+    (debt,) = [record for incident in incidents for record in incident["status"].get("reverts", ()) if named(record) == story.timed]
+    taken = (written.at for written in (*door.written, *door.unknown) if written.token.endswith(f"/{story.timed}/revert"))
+    back, due = min(taken), datetime.fromisoformat(debt["dueAt"])
+    waited = covered((due, back), door.trouble.waited if door.trouble else ())
+    return (back - due - waited).total_seconds()
+
+
+def named(record: Document) -> str:
+    return f"{record['option']}/{record['step']}"
 
 
 def evidence_first(keys: list[str]) -> bool:
