@@ -35,6 +35,8 @@ APPROVERS = {
     "one person approves twice": ("dave", "dave"),
     "who opened it approves": ("alice", "carol"),
 }
+# What was said of the plan before, told before it is planned anew, or after.
+YES_BEFORE, YES_AFTER, GLASS_BEFORE = "a yes, then another severity", "a yes to the plan before", "a glass, then another severity"
 ANEW = "the target of an approved option is created anew"
 OPENINGS = (ANEW, "", "", "", "", "evidence", "frozen", "guarded", "lost", "a write is held up", "it is sealed",
             "what was changed is edited", "it dies with a change made", "the glass is broken",
@@ -56,6 +58,7 @@ class Doings(RuleBasedStateMachine):
 
     # The opening of every run, where a search is about one.
     focus = ""
+    ground = Ground
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +72,7 @@ class Doings(RuleBasedStateMachine):
     @initialize(kept=st.booleans(), heals=st.booleans(), cause=st.sampled_from(["limit", "bypass", "bypass", "other", "gone"]),
                 approved=st.sampled_from(YES), opening=st.sampled_from(OPENINGS), window=st.sampled_from(WINDOWS))  # fmt: skip
     def begin(self, kept: bool, heals: bool, cause: str, approved: tuple[str, ...], opening: str, window: tuple[int, int]) -> None:
-        self.site = Ground(kept=kept, heals=heals, window=FOCUSED.get(self.focus, window), touched=self.focus == TOUCHED)
+        self.site = self.ground(kept=kept, heals=heals, window=FOCUSED.get(self.focus, window), touched=self.focus == TOUCHED)
         self.site.cause = cause
         self.witness = self.site.witness
         self.new = self.run(self._leader(1))
@@ -104,6 +107,8 @@ class Doings(RuleBasedStateMachine):
             self.is_planned()
             self.site.cause = "bypass"
             self.somebody_approves(APPROVERS[opening])
+        elif opening in (YES_BEFORE, YES_AFTER, GLASS_BEFORE):
+            self.is_planned_anew(opening)
         elif opening == ANEW:
             self.is_planned()
             self.site.cause = "bypass"
@@ -129,6 +134,22 @@ class Doings(RuleBasedStateMachine):
     def is_planned(self) -> None:
         while not self.site.status.plan_digest:
             self.goes_on(1)
+
+    def is_planned_anew(self, opening: str) -> None:
+        self.site.cause = "bypass"
+        self.comes_to_be_asked() if opening == GLASS_BEFORE else self.is_planned()
+        before = self.site.status.plan_digest
+        if opening == YES_BEFORE:
+            self.somebody_approves(("carol", "dave"))
+        elif opening == GLASS_BEFORE:
+            self.somebody_breaks_the_glass("alice", True)
+        self.say(Verb.Classify, severity="P1")
+        for _ in range(20):
+            if self.site.status.plan_digest not in ("", before):
+                break
+            self.goes_on(10)
+        for by in ("carol", "dave") if opening == YES_AFTER else ():
+            self.say(Verb.Approve, by=by, option="bypass", role="incident-commander", planDigest=before)
 
     def comes_to_be_asked(self) -> None:
         for _ in range(30):

@@ -111,7 +111,7 @@ class Ground(Site):
     """`kept`: the first option stays as it is when it did not help. `heals`: what was held back for a while is gone for good."""
 
     def __init__(self, *, kept: bool = False, heals: bool = False, window: tuple[int, int] = (0, 0), touched: bool = False) -> None:
-        self.witness = Witness(self)
+        self.witness = self._witness()
         super().__init__(lambda playbook: playbook.update(spec=self._spec(kept)))
         self.memory = self.packs = BreakablePacks()
         self.worker = self.server.add(worker())
@@ -138,6 +138,9 @@ class Ground(Site):
         spec = copy.deepcopy(SPEC)
         spec["options"][0]["revertOnFailure"] = not kept
         return spec
+
+    def _witness(self) -> Witness:
+        return Witness(self)
 
     def _audit(self, write: Any) -> None:
         self.witness.after(write)

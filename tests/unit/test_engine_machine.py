@@ -1,4 +1,4 @@
-"""The whole engine in the whole runtime, in every order that hypothesis finds: invariants 1-6, 11 and 13 after every step."""
+"""The whole engine in the whole runtime, in every order that hypothesis finds: invariants 1-7, 11 and 13 after every step."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import settings
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from tests.unit.machine import Incidents
+from tests.unit.machine_owner import SUSPENDED, Owned
 from tests.unit.machine_rules import TOUCHED
 from tests.unit.world import Life, Site, lean
 
@@ -26,6 +27,14 @@ class Touched(Incidents):
 
 TestTouched = pytest.mark.long(Touched.TestCase)
 TestTouched.settings = settings(TestIncidents.settings, max_examples=EXAMPLES // 4)
+
+
+class Suspended(Owned):
+    focus = SUSPENDED
+
+
+TestSuspended = pytest.mark.long(Suspended.TestCase)
+TestSuspended.settings = settings(TestIncidents.settings, max_examples=EXAMPLES // 4)
 
 
 async def test_incident_that_came_back_with_its_finalizer_can_be_deleted() -> None:

@@ -24,6 +24,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.unit.machine import Incidents
+from tests.unit.machine_owner import RESUMED, SUSPENDED, Owned
+from tests.unit.machine_rules import GLASS_BEFORE, YES_AFTER, YES_BEFORE
 
 SEARCH = settings(max_examples=600, stateful_step_count=25, deadline=None, derandomize=True, database=None,
                   phases=[Phase.generate], suppress_health_check=list(HealthCheck), report_multiple_bugs=False)  # fmt: skip
@@ -43,7 +45,7 @@ class Mutant:
 
     @property
     def machine(self) -> type[Incidents]:
-        return type("Focused", (Incidents,), {"focus": self.focus})
+        return type("Focused", (Owned if self.focus in (SUSPENDED, RESUMED) else Incidents,), {"focus": self.focus})
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -122,6 +124,18 @@ MUTANTS = (
            "block.until - turn.now if block.until else timedelta(seconds=held.after)", "None", focus="guarded"),
     Mutant("a target that was created anew is not recognized", "runtime.recognize:replaced", 'return "" if uid == ref.uid',
            'return "" if True', focus="the target of an approved option is created anew"),
+    Mutant("a yes to a plan counts for the one after it", "engine.opening:fix", "checks=(), approvals=(),", "checks=(),",
+           focus=YES_BEFORE),
+    Mutant("a yes is for whatever plan there is", "engine.approving:unfit", "if decision.plan_digest != turn.status.plan_digest:",
+           "if False:", focus=YES_AFTER),
+    Mutant("a broken glass is for whatever plan there is", "engine.choosing:broken",
+           "if (record.option, record.plan_digest) == of_this", "if record.option == of_this[0]", focus=GLASS_BEFORE),
+    Mutant("an owner is given back before the change is taken back", "engine.reverting:needed", "return record.last and (",
+           "return False and (", focus=SUSPENDED),
+    Mutant("nothing gives a suspended owner back", "engine.reverting:owe", "if outcome.ref is None or not wanted:",
+           "if outcome.ref is None or not wanted or step.last:", focus=SUSPENDED),
+    Mutant("a change is made though its owner was resumed", "actions.owners:_guard_flux",
+           "if owner is not None and not kind.active(owner):", "if owner is not None:", focus=RESUMED),
     Mutant("reverts are held up by a freeze window", "runtime.revert:prepare_revert",
            "debt = await recall(world, case, effect)\n",
            "debt = await recall(world, case, effect)\n        from stanch.runtime.guarding import of_policy\n"
