@@ -147,7 +147,8 @@ def test_while_another_policy_is_not_in_force_what_it_proves_is_not_built_on(lon
         scene.kubectl.wait(f"incident/{called}-meanwhile", told, "False", 30)
         status = scene.incident(f"{called}-meanwhile")["status"]
         assert status["phase"] == "Opened" and "planDigest" not in status and "No Incident is planned" in status["message"]
-    assert scene.recorded(scene.yes(under_way, scene.commander))["effect"] == "Counted", "Decisions are vouched for all the same"
+    said = scene.recorded(scene.yes(under_way, scene.commander))
+    assert said["effect"] == "Counted", f"Decisions are vouched for all the same: {said}"
     scene.until(f"{called}-before", "Resolved", 60)
     mend(lone)
     scene.until(f"{called}-meanwhile", "AwaitingApproval", 60)

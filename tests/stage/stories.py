@@ -92,7 +92,7 @@ def say(scene: TrialScene) -> tuple[Document, ...]:
     heard(scene, scene.on_call, "Revert", incident, option="asked", step="asked")
     scene.until(name, "Resolved", 240)
     judge(scene, SECURITY, "Reject", incident)
-    return (closed(scene, name),)
+    return (closed(scene, name, postmortem="OPS-4712"),)
 
 
 def asked(scene: TrialScene, name: str, about: str) -> Document:

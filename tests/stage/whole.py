@@ -202,9 +202,9 @@ def heard(scene: TrialScene, who: Kubectl, verb: str, incident: Document, **spec
     scene.kubectl("wait", f"decision/{said}", "--for=jsonpath={.status.recordedAt}", "--timeout=120s", timeout=150)
 
 
-def closed(scene: TrialScene, name: str) -> Document:
+def closed(scene: TrialScene, name: str, **spec: Any) -> Document:
     """Closed by a person once it is resolved; sealed and recorded."""
-    heard(scene, scene.on_call, "Close", scene.until(name, "Resolved", 240))
+    heard(scene, scene.on_call, "Close", scene.until(name, "Resolved", 240), **spec)
 
     def over() -> bool:
         status = scene.incident(name)["status"]
