@@ -29,7 +29,7 @@ HOOK_KINDS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "Ro
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 
-PEOPLE = ("viewer", "on-call", "commander", "security", "comms", "scribe")
+PEOPLE = ("break-glass", "viewer", "on-call", "commander", "security", "comms", "scribe")
 
 # Objects of a kind, or one object, that are there only where a value says so.
 SWITCHES: Mapping[str, str] = {

@@ -14,6 +14,7 @@ from tests.contract.installed import install
 from tests.stage.install import install_operator, uninstall_operator
 from tests.stage.kubectl import ROOT, Kubectl, documents
 from tests.stage.operator import OperatorProcess
+from tests.stage.scene import calm
 from tests.unit.bad_cases import BAD, LOOKS_LIKE_CODE
 from tests.unit.bad_input import SWITCH, Bad, Object, Pair, good
 
@@ -35,7 +36,7 @@ def installed(cluster: Any) -> Kubectl:
     install(cluster)
     kubectl = Kubectl(cluster.kubectl)
     with cluster.installing():
-        kubectl.apply(documents(ROOT / "playbooks" / "aureus" / "policy.yaml"))
+        kubectl.apply(documents(ROOT / "playbooks" / "aureus" / "policy.yaml", calm))
     return kubectl
 
 
