@@ -11,6 +11,7 @@ STEP = {"option": "undo", "step": "scale"}
 DIGEST = "sha256:" + "a" * 64
 PLANNED = {"role": "incident-commander", "option": "undo", "planDigest": DIGEST}
 BROKEN = {"option": "undo", "planDigest": DIGEST, "ticket": "OPS-4711"}
+READ = {"message": "status-page", "messageDigest": DIGEST}
 # What each verb needs beside a reason, where it needs anything.
 NEEDS: dict[Verb, dict[str, Any]] = {
     Verb.Approve: PLANNED,
@@ -21,6 +22,7 @@ NEEDS: dict[Verb, dict[str, Any]] = {
     Verb.BreakGlass: BROKEN,
     Verb.Classify: {"severity": "P0"},
     Verb.Assign: {"role": "scribe", "assignee": "carol"},
+    Verb.Release: {"role": "comms", **READ},
 }
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -43,6 +45,8 @@ GOOD: dict[str, dict[str, Any]] = {
     "classify": {"verb": "Classify", "severity": "P0"},
     "hold": {"verb": "Hold"},
     "assign": {"verb": "Assign", "role": "scribe", "assignee": "carol"},
+    "release": {"verb": "Release", "role": "comms", **READ},
+    "release without a word": {"verb": "Release", "role": "comms", **READ, "reason": None},
     "reject of an option": {"verb": "Reject", **PLANNED},
 }
 
@@ -81,6 +85,13 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "assign nobody": ({"verb": "Assign", "role": "scribe"}, "Assign needs role and assignee"),
     "assign to nothing": ({"verb": "Assign", "assignee": "carol"}, "Assign needs role and assignee"),
     "a note with an assignee": ({"verb": "Note", "assignee": "carol"}, "only Assign may have an assignee"),
+    "release of nothing": ({"verb": "Release", "role": "comms"}, "Release needs role, message and messageDigest"),
+    "release of whatever it says": ({"verb": "Release", "role": "comms", "message": "status-page"}, "Release needs role, message"),
+    "release as nobody": ({"verb": "Release", **READ}, "Release needs role, message and messageDigest"),
+    "release of what was half read": ({"verb": "Release", "role": "comms", **READ, "messageDigest": "sha256:a"}, "messageDigest"),
+    "release of what is no name": ({"verb": "Release", "role": "comms", **READ, "message": "../plans/1"}, "message"),
+    "a note with a message": ({"verb": "Note", "message": "status-page"}, "only Release may have a message"),
+    "an approval with a text": ({"verb": "Approve", **PLANNED, "messageDigest": DIGEST}, "only Release may have a message"),
     "an abort with a time": ({"verb": "Abort", "extendBy": "1h"}, "only Extend may have it"),
     "a rejection of nothing": ({"verb": "Reject", "option": "undo"}, "Approve and Reject need role, option and planDigest"),
     "a step that is no name": ({"verb": "Revert", "option": "undo", "step": "../scale"}, "step"),

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from stanch.api.codec import digest as digest_of
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, RevertRecord, RevertState
 from stanch.domain.plan import Ref
@@ -325,6 +326,14 @@ class Doings(RuleBasedStateMachine):
     @rule(by=st.sampled_from(["carol", "dave"]))
     def somebody_acknowledges(self, by: str) -> None:
         self.say(Verb.Acknowledge, by=by)
+
+    @rule(role=st.sampled_from(["comms", "scribe"]), read=st.sampled_from(["P0", "P1", "", ""]))
+    def somebody_releases(self, role: str, read: str) -> None:
+        """The text as it stands, or that of a severity."""
+        if not self.site.gone and (messages := self.site.status.messages):
+            digest = digest_of(f"It is {read}".encode()) if read else messages[0].digest
+            if digest:
+                self.say(Verb.Release, by="mia", role=role, message="status-page", messageDigest=digest)
 
     @rule(really=SELDOM)
     def somebody_holds_it_up(self, really: bool) -> None:

@@ -121,6 +121,7 @@ class Ground(Site):
         self.budget = self.server.add(budget())
         self.lets_pods_go(True)
         self.window = self._frozen_from(*window)
+        self._tells()
         self.rested_at = self._rested_at() if touched else self.server.time.now()
         self.server.backends[NAMESPACE, "frontend", "8080"] = self._answers
         self.server.before_write.append(self.witness.before)
@@ -203,6 +204,12 @@ class Ground(Site):
     def freeze(self, yes: bool) -> None:
         (policy,) = self.server.select(API_VERSION, "ResponsePolicy", "", "", "")
         self.server.patch(self.server.ref(policy), {"spec": {"suspended": yes}}, "", "", dry_run=False)
+
+    def _tells(self) -> None:
+        """The policy has a message that says how grave it is."""
+        (policy,) = self.server.select(API_VERSION, "ResponsePolicy", "", "", "")
+        message = {"name": "status-page", "audience": "all", "text": "It is ${incident.severity}", "releasedBy": "comms"}
+        self.server.patch(self.server.ref(policy), {"spec": {"messages": [message]}}, "", "", dry_run=False)
 
     def _frozen_from(self, after: int, to: int) -> tuple[datetime, datetime]:
         """A freeze window of the policy, so many minutes from now."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stanch.actions.effects import TOKEN
 from stanch.domain.incident import OptionState, Phase, RevertState, Status, StepState
+from stanch.domain.messages import MessageRecord, MessageState
 from stanch.domain.plan import Ref
 from stanch.domain.timeline import BROKEN_GLASS
 from stanch.engine.ports import Object
@@ -80,6 +81,7 @@ class Witness:
         self._looked: frozenset[str] = frozenset()
         self._before: dict[int, Object] = {}
         self._phase = Phase.Opened
+        self._released: list[MessageRecord] = []
         self.resolved_at: datetime | None = None
 
     @property
@@ -116,11 +118,25 @@ class Witness:
                 self._intents[step.token] = step.attempts, self.now
                 assert status.held is None, f"{step.token} was begun while {status.held} is on it"
         self._helped |= {(status.attempt, option.name) for option in status.options if option.state is OptionState.Confirmed}
+        self._releases(status)
         came, self._phase = status.phase is not self._phase, status.phase
         if came and (status.phase is Phase.Mitigated or status.reason == "Resolved"):
             self._is_well(status)
         if came and status.reason == "Resolved":
             self.resolved_at = self.now
+
+    def _releases(self, status: Status) -> None:
+        """Only what whoever may has read (A-19), and then it stays as it is; of a status that is lost only its pack tells."""
+        said = [one["spec"] for one in self.site.said() if one["spec"]["verb"] == "Release"]
+        severity = status.classified.severity if status.classified else "P0"
+        for record in status.messages:
+            assert record.state is not MessageState.Draft or record.text == f"It is {severity}", f"{record.text}, not {severity}"
+            if record.state is MessageState.Released and record not in self._released:
+                read = any((one["role"], one["messageDigest"]) == ("comms", record.digest) for one in said)
+                assert read, f"{record} is released, and nobody said so"
+                self._released.append(record)
+        changed = [record for record in self._released if record not in status.messages]
+        assert self.lost or not changed, f"what was released is not as it was: {changed}, {status.messages}"
 
     def _is_well(self, status: Status) -> None:
         """No success without having seen it: now, and for as long as it must hold."""

@@ -24,6 +24,7 @@ from stanch.domain.incident import (
     StepState,
     Verdict,
 )
+from stanch.domain.messages import MessageRecord, MessageState
 from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Approval, Check, FactType, Option, Pin, Plan, Ref, Risk, Step, Target
 from stanch.domain.timeline import Entry, Line
@@ -119,6 +120,17 @@ def test_a_status_stays_under_100_kb_with_200_targets_and_50_steps() -> None:
     assert all(len(step["message"]) >= 16 for step in body["steps"])
     assert len(stored(body)) > 90_000, "it is the worst there is"
     assert codec.status_of(incident(**body)).steps[1].token.endswith("/1/option/step-000000000000000000000000000001")
+
+
+def test_texts_for_people_outside_give_way_first_the_pack_has_them() -> None:
+    record = MessageRecord("status-page", "all customers", "comms", MessageState.Released, "sha256:" + "d" * 64, "ü" * 4096)
+    messages = tuple(replace(record, name=f"status-page-{number:02}") for number in range(16))
+    small = codec.status_to_json(replace(status(), messages=messages[:2]))
+    assert [len(one["text"]) for one in small["messages"]] == [4096, 4096]
+    body = codec.status_to_json(replace(huge(200, 50), messages=messages))
+    assert len(stored(body)) < 100_000
+    read = codec.status_of(incident(**body))
+    assert read.messages == tuple(replace(one, text="") for one in messages), "who may release which text is never cut"
 
 
 def test_it_stays_so_while_it_carries_the_answers_of_sixteen_questions() -> None:

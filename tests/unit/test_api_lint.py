@@ -307,3 +307,43 @@ def test_hints_say_what_was_meant() -> None:
 def test_a_foreign_object_is_named() -> None:
     (problem,) = lint_document({"apiVersion": "v1", "kind": "Pod"})
     assert (problem.path, problem.message) == ("kind", "v1 Pod is not a kind of stanch")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("It is ${incident.severity}, $${really}.", ""),
+        ("${params.user}", "undeclared reference to 'params.user'"),
+        ("${incident.title}", "undeclared reference to 'incident.title'"),
+        ("since ${facts.lastDeploy.at}", "speaks of facts, and is drafted before any is known"),
+        ("${incident.name", "is not closed by"),
+        ("", "should have at least 1 character"),
+        ("x" * 4097, "should have at most 4096 characters"),
+    ],
+)
+def test_what_a_message_to_people_outside_may_say(text: str, message: str) -> None:
+    told = lint_document(telling({"name": "status-page", "audience": "all customers", "text": text, "releasedBy": "comms"}))
+    if not message:
+        assert told == ()
+        return
+    (problem,) = told
+    assert (problem.severity, problem.path) == (Severity.error, "spec.messages[0].text") and message in problem.message
+
+
+def test_messages_have_names_of_their_own() -> None:
+    one = {"name": "status-page", "audience": "all customers", "text": "We are on it.", "releasedBy": "comms"}
+    (problem,) = lint_document(telling(one, one))
+    assert (problem.path, problem.message) == ("spec.messages", "2 are named status-page")
+
+
+@pytest.mark.parametrize("field", ["name", "audience", "text", "releasedBy"])
+def test_a_message_that_nobody_releases_or_reads_is_none(field: str) -> None:
+    one = {"name": "status-page", "audience": "all customers", "text": "We are on it.", "releasedBy": "comms"}
+    (problem,) = lint_document(telling({key: value for key, value in one.items() if key != field}))
+    assert (problem.path, problem.message) == (f"spec.messages[0].{field}", "is required")
+
+
+def telling(*messages: Spec) -> Spec:
+    policy = examples.policy()
+    policy["spec"]["messages"] = list(messages)
+    return policy

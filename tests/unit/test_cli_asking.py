@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from stanch.api import codec
-from stanch.cli import saying
+from stanch.cli import saying, telling
 from stanch.cli.decide import Manner, Said
 from stanch.cli.ending import Code, Ending
 from stanch.cli.judge import still_missing
@@ -37,6 +37,7 @@ from tests.unit.cli_kit import becomes, created, incident, parsed, session
 from tests.unit.cli_story import Story
 from tests.unit.memory import MemoryServer
 from tests.unit.play import APP, T0, approval, facts, option, plan
+from tests.unit.test_cli_messages import DRAFT
 
 ASKED = "Approve option undo as incident-commander?"
 
@@ -423,13 +424,15 @@ class TestEveryVerb:
         steps = (StepRecord("undo", "purge", StepState.Indeterminate),)
         ahead = replace(owed("scale"), due_at=story.server.time.now() + timedelta(hours=1))
         reverts = (ahead,) if verb in (Verb.Extend, Verb.Revert) else ()
-        becomes(story.server, story.ref, replace(status_of(story), phase=phase, steps=steps, reverts=reverts))
+        standing = replace(status_of(story), phase=phase, steps=steps, reverts=reverts, messages=(DRAFT,))
+        becomes(story.server, story.ref, standing)
         said = {
             Verb.Confirm: {"step": "purge"},
             Verb.Extend: {"step": "scale", "extend_by": "1h"},
             Verb.BreakGlass: {"ticket": "OPS-4711"},
             Verb.Classify: {"severity": "P1"},
             Verb.Assign: {"role": "scribe", "assignee": "sam"},
+            Verb.Release: {"role": "comms", "message": "status-page"},
         }.get(verb, {})
         with pytest.raises(Ending, match=f"{verb} .* needs a person's yes, and this is no terminal: .* say --yes") as ending:
             await Desk(story.server).says(verb, terminal=False, **said)
@@ -437,7 +440,7 @@ class TestEveryVerb:
         await Desk(story.server).says(verb, terminal=False, yes=True, **said)
         assert created(story.server)[0]["spec"]["verb"] == verb
 
-    @pytest.mark.parametrize("command", saying.COMMANDS)
+    @pytest.mark.parametrize("command", (*saying.COMMANDS, telling.release))
     def test_every_command_but_note_can_be_told_not_to_ask(self, command: Callable[..., None]) -> None:
         assert ("yes" in inspect.signature(command).parameters) == (command is not saying.note)
 

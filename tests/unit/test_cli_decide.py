@@ -59,6 +59,7 @@ async def test_every_verb_makes_a_decision_that_the_models_take(verb: Verb) -> N
     glass = {"digest": DIGEST, "ticket": "OPS-4711"} if verb is Verb.BreakGlass else {"digest": DIGEST}
     bound = of_step if verb in (Verb.Confirm, Verb.Extend, Verb.Revert) else glass
     bound |= {"severity": "P0"} if verb is Verb.Classify else {"assignee": "carol"} if verb is Verb.Assign else {}
+    bound |= {"message": "status-page", "message_digest": DIGEST} if verb is Verb.Release else {}
     said = Said(verb, "frontend-502", "because", "incident-commander", "undo", **bound)
     await decide.decide(session(server), said, manner(server, wait=False))
     decision = decision_of(created(server)[0])

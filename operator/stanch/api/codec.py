@@ -113,6 +113,9 @@ def status_to_json(status: Status) -> Object:
 
 def shortened(body: Object) -> Object:
     """Below 100 KB whatever there are of steps and targets: a status is read by every watch and each `kubectl get`."""
+    if not _small(body):
+        for record in body.get("messages", []):
+            record.pop("text", None)  # the pack has it
     for limit in SHORTER:
         if _small(body):
             return body
@@ -158,6 +161,8 @@ def decision_of(obj: Object) -> Decision:
         postmortem=spec.postmortem or "",
         assignee=spec.assignee or "",
         severity=spec.severity or "",
+        message=spec.message or "",
+        message_digest=spec.message_digest or "",
         recorded="recordedAt" in (obj.get("status") or {}),
     )
 

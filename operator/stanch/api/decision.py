@@ -37,8 +37,8 @@ DEMANDS = (
         "Approve and Reject need role, option and planDigest: what is approved, and as whom (a Reject of a step: option and step)",
     ),
     Demand(
-        "self.verb in ['Approve', 'Acknowledge'] || has(self.reason)",
-        lambda said: said.verb in (Verb.Approve, Verb.Acknowledge) or said.reason is not None,
+        "self.verb in ['Approve', 'Acknowledge', 'Release'] || has(self.reason)",
+        lambda said: said.verb in (Verb.Approve, Verb.Acknowledge, Verb.Release) or said.reason is not None,
         "reason is required: say why",
     ),
     Demand(
@@ -82,6 +82,16 @@ DEMANDS = (
             (said.verb is Verb.Assign) == (said.assignee is not None) and (said.verb is not Verb.Assign or bool(said.role))
         ),
         "Assign needs role and assignee, and only Assign may have an assignee",
+    ),
+    Demand(
+        "self.verb == 'Release' ? has(self.role) && has(self.message) && has(self.messageDigest)"
+        " : !has(self.message) && !has(self.messageDigest)",
+        lambda said: (
+            None not in (said.role, said.message, said.message_digest)
+            if said.verb is Verb.Release
+            else (said.message, said.message_digest) == (None, None)
+        ),
+        "Release needs role, message and messageDigest, and only Release may have a message: which one, and the text that was read",
     ),
     Demand(
         "!has(self.ticket) || self.verb == 'BreakGlass'",
@@ -137,6 +147,10 @@ class Decision(Spec):
     )
     severity: Word | None = Field(default=None, description="How grave it is: one of the levels of the ResponsePolicy.")
     assignee: UserName | None = Field(default=None, description="User name of who holds the role from now on.")
+    message: Name | None = Field(default=None, description="Of a Release, the message: its name in the Incident's status.")
+    message_digest: Digest | None = Field(
+        default=None, description="Of a Release, the digest of the text that was read, as in the Incident's status.messages."
+    )
     ticket: Ticket | None = Field(
         default=None, description="Ticket in which a BreakGlass is answered for: its number, e.g. OPS-4711, or its address."
     )

@@ -1,4 +1,5 @@
-"""What is wrong with a Playbook that its schema cannot say, for `stanch lint`, for its Ready condition, and before it is run. Pure.
+"""What is wrong with a Playbook, or with the messages of a policy, that its schema cannot say. For `stanch lint`, and of a
+playbook for its Ready condition and before it is run. Pure.
 
 Rules: `api.faults` (such a playbook is never run), `api.sense` (the rest). Paths are those of the YAML, so that the caller can
 find file and line.
@@ -18,7 +19,9 @@ from stanch.api.base import API_VERSION
 from stanch.api.codec import path_of
 from stanch.api.kinds import KINDS
 from stanch.api.playbook import AnyPlaybook, Playbook
-from stanch.api.problems import Problem, Severity, error
+from stanch.api.policy import ResponsePolicy
+from stanch.api.problems import Problem, Severity, duplicates, error
+from stanch.engine.templates import fault, mentions_facts
 
 __all__ = ["Problem", "Severity", "error", "lint", "lint_document", "why_unusable"]
 
@@ -36,6 +39,8 @@ def lint_document(document: Mapping[str, Any]) -> tuple[Problem, ...]:
         spec = kind.spec.model_validate_json(_json(document.get("spec", {})), strict=True, by_name=False, by_alias=True)
     except ValidationError as invalid:
         return tuple(_schema_problems(invalid, kind.spec))
+    if isinstance(spec, ResponsePolicy):
+        return tuple(messages(spec))
     return lint(spec) if isinstance(spec, Playbook) else ()
 
 
@@ -46,6 +51,17 @@ def _json(spec: Any) -> str:
 def lint(playbook: AnyPlaybook) -> tuple[Problem, ...]:
     """All problems of a playbook, rule by rule."""
     return tuple(problem for one in RULES for problem in one(playbook))
+
+
+def messages(policy: ResponsePolicy) -> Iterator[Problem]:
+    """What could be told of no incident: it would be void, and hold nothing up."""
+    yield from duplicates((message.name for message in policy.messages), "spec.messages")
+    for place, message in enumerate(policy.messages):
+        path = f"spec.messages[{place}].text"
+        if why := fault(message.text, {}):
+            yield error(path, why, "a message speaks of the incident only")
+        elif mentions_facts(message.text):
+            yield error(path, "speaks of facts, and is drafted before any is known", "a message speaks of the incident only")
 
 
 def why_unusable(playbook: AnyPlaybook) -> str:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from stanch.api.base import NAME_PATTERN, NAMED_LIST, Name, ObjectName, Sentence, Spec, Word, between, rule, rules
 from stanch.domain.guards import Day
+from stanch.domain.messages import LONGEST, MOST
 
 Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^https?://[-A-Za-z0-9.:\[\]]+$")]
 
@@ -78,6 +79,18 @@ class Http(Spec):
     allowed_origins: list[Origin] = Field(
         default=[], max_length=32, description="Origins that checks and steps may call, e.g. https://status.example.org."
     )
+
+
+class Message(Spec):
+    """What one audience outside is told."""
+
+    name: Name = Field(description="Name of the message, e.g. status-page.")
+    audience: Word = Field(description="Whom it is for, e.g. all customers.")
+    text: Annotated[str, Field(min_length=1, max_length=LONGEST)] = Field(
+        description="The text, with ${…}: CEL over incident (name, type, severity, component, labels), drafted when the incident "
+        "is planned and whenever it is planned anew."
+    )
+    released_by: Name = Field(description="Role without whose Release nobody is told it, e.g. comms.")
 
 
 class Retention(Spec):
@@ -228,3 +241,9 @@ class ResponsePolicy(Spec):
         description="What outside an incident's namespace playbooks may suspend (onOwnerConflict); empty: nothing.",
     )
     retention: Retention | None = Field(default=None, description="How long what is over stays in the cluster; left out: for good.")
+    messages: list[Message] = Field(
+        default=[],
+        max_length=MOST,
+        description="What people outside are told of an incident, once somebody has released it. stanch drafts, it sends nothing.",
+        json_schema_extra=NAMED_LIST,
+    )

@@ -35,6 +35,7 @@ FOLLOWS: Mapping[Verb, str] = {
     Verb.Classify: "it holds for all that is planned from here on",
     Verb.Hold: "it goes on after a Resume",
     Verb.Assign: "it stands on the incident",
+    Verb.Release: "people send it, stanch does not; `stanch messages` prints it",
     Verb.BreakGlass: "the option runs without its approvals; everybody sees it, and a postmortem is required",
     Verb.Revert: "the change is taken back now, where nobody has changed it meanwhile",
 }
@@ -48,7 +49,7 @@ Sleep = Callable[[float], Awaitable[None]]
 class Said:
     """What the command line says. `option` and `digest` are for Approve and Reject, `option` and `step` for what is about a
     step; `extend_by` is a duration, for Extend; `ticket` is for BreakGlass, `postmortem` for Close, `severity` for Classify,
-    `assignee` for Assign, whose `role` is the one that is given."""
+    `assignee` for Assign, whose `role` is the one that is given, `message` and the digest of its text for Release."""
 
     verb: Verb
     incident: str
@@ -62,6 +63,8 @@ class Said:
     postmortem: str = ""
     severity: str = ""
     assignee: str = ""
+    message: str = ""
+    message_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,8 @@ def decision(said: Said, incident: Object, by: str, mark: str) -> Object:
         "postmortem": said.postmortem,
         "assignee": said.assignee,
         "severity": said.severity,
+        "message": said.message,
+        "messageDigest": said.message_digest,
     }
     name = f"{metadata['name'][:_NAME]}-{said.verb.lower()}-{mark}"
     return {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stanch.cli import arguments as args
-from stanch.cli import saying
+from stanch.cli import saying, telling
 from stanch.cli.asking import ask
 from stanch.cli.ending import Code, Ending
 from stanch.cli.kubeconfig import Asked
@@ -283,5 +283,5 @@ def run(
     operate(settings)
 
 
-for command in (uninstall, *saying.COMMANDS):
+for command in (uninstall, *saying.COMMANDS, *telling.COMMANDS):
     app.command()(command)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from stanch.cli import about_incident, about_step, about_triage, judge
+from stanch.cli import about_incident, about_messages, about_step, about_triage, judge
 from stanch.cli.decide import Manner, Said, agreed, decision, follows, mark, submit
 from stanch.cli.ending import Code, Ending
 from stanch.cli.looking import Look, Way, look, with_plan
@@ -21,7 +21,9 @@ from stanch.domain.decision import Verb
 from stanch.engine.ports import Object
 from stanch.packs.render import printable
 
-WAYS: Mapping[Verb, Way] = {**judge.WAYS, **about_step.WAYS, **about_incident.WAYS, **about_triage.WAYS}
+WAYS: Mapping[Verb, Way] = {
+    **judge.WAYS, **about_step.WAYS, **about_incident.WAYS, **about_triage.WAYS, **about_messages.WAYS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

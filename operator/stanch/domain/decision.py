@@ -25,6 +25,8 @@ class Verb(StrEnum):
     Hold = "Hold"
     # Who holds a role.
     Assign = "Assign"
+    # A message may be told outside.
+    Release = "Release"
     # Instead of the approvals that an option asks for.
     BreakGlass = "BreakGlass"
 
@@ -50,3 +52,5 @@ class Decision:
     severity: str = ""
     assignee: str = ""
     postmortem: str = ""
+    message: str = ""
+    message_digest: str = ""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from stanch.domain.conditions import Condition
+from stanch.domain.messages import MOST, MessageRecord
 from stanch.domain.plan import Pin, Ref, Target
 from stanch.domain.record import SHORT, TEXT, Record, doc
 from stanch.domain.said import AckRecord, ApprovalRecord, ClassRecord, GlassRecord, HoldRecord, RoleRecord
@@ -278,6 +279,7 @@ class Status(Record):
     classified: ClassRecord | None = doc("How grave a person said last that it is.", default=None)
     held: HoldRecord | None = doc("Who holds it up; absent: nobody.", default=None)
     roles: tuple[RoleRecord, ...] = doc("Who holds which role.", default=(), max_length=16)
+    messages: tuple[MessageRecord, ...] = doc("Messages to people outside.", default=(), max_length=MOST)
     broken_glass: tuple[GlassRecord, ...] = doc("Options that were let run without their approvals.", default=(), max_length=16)
     postmortem: str = doc("Where the postmortem is, as who closed it said.", default="", max_length=SHORT)
     decisions: tuple[str, ...] = doc("UIDs of the Decisions recorded last.", default=(), max_length=32)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import OptionRecord, OptionState, Phase, RevertRecord, RevertState, StepRecord, StepState
-from stanch.engine import awaiting, choosing, mitigating, opening, pausing, reverting, staffing, triage
+from stanch.engine import awaiting, choosing, messages, mitigating, opening, pausing, reverting, staffing, triage
 from stanch.engine.approving import approve, break_glass, unfit
 from stanch.engine.moves import Mark
 from stanch.engine.summary import unexplained
@@ -37,8 +37,9 @@ def take_one(turn: Turn) -> Mark | None:
         return Mark(decision.name, "", "recorded in the timeline, which says what came of it")
     taken = misdirected(turn, decision) or older(turn, decision, turn.trust) or HANDLERS[decision.verb](turn, decision)
     turn.set(decisions=(*turn.status.decisions, decision.uid)[-REMEMBERED:])
-    turn.say(turn.key("decision", decision.uid), f"{decision.verb} {decision.option}".strip(), actor=decision.by,
-             expectation=decision.reason, result=taken.message if taken.counted else f"no effect: {taken.message}")  # fmt: skip
+    about = decision.message or decision.option
+    turn.say(turn.key("decision", decision.uid), f"{decision.verb} {about}".strip(), actor=decision.by, expectation=decision.reason,
+             result=taken.message if taken.counted else f"no effect: {taken.message}")  # fmt: skip
     return Mark(decision.name, "Counted" if taken.counted else "NoEffect", taken.message)
 
 
@@ -212,6 +213,7 @@ HANDLERS: Mapping[Verb, Callable[[Turn, Decision], Taken]] = {
     Verb.Classify: triage.classify,
     Verb.Hold: pausing.hold,
     Verb.Assign: staffing.assign,
+    Verb.Release: messages.release,
 }
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from stanch.domain.decision import Decision
 from stanch.domain.incident import Facts, Status
+from stanch.domain.messages import MessageRecord
 from stanch.domain.plan import Pin, Plan, Ref
 from stanch.domain.severity import Proposal
 from stanch.domain.timeline import File, Head
@@ -169,6 +170,9 @@ class Resolved:
     # What the policy's ladder says: its severities, and of this one how soon somebody must take it on.
     levels: tuple[str, ...] = ()
     respond_within: timedelta | None = None
+    # The policy's messages as they would be told, and the files of the pack that they are in.
+    messages: tuple[MessageRecord, ...] = ()
+    drafts: tuple[File, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from stanch.domain.incident import Mode, Phase
-from stanch.engine import reverting
+from stanch.engine import messages, reverting
 from stanch.engine.moves import CameBack, Denied, Done, Later, Move, Release, Resolve, Resolved
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
@@ -121,10 +121,12 @@ def fix(turn: Turn, resolved: Resolved) -> None:
         pack=replace(turn.status.pack, uri=resolved.pack_uri),
     )  # fmt: skip
     suggest(turn)
+    messages.draft(turn, resolved.messages)
     names = ", ".join(str(target.ref) for target in plan.targets)
     held = f"; a change would be held up now by {resolved.blocked}" if resolved.blocked else ""
     turn.say(turn.key("planned"), f"Open with playbook {plan.playbook.name}", expectation=turn.facts.title,
              result=f"plan {resolved.digest[:19]} on {names}{held}", next="capture evidence")  # fmt: skip
+    messages.vouch(turn, resolved.drafts)
     if turn.facts.mode is Mode.DryRun:
         turn.go(Event.PlanOnly, "DryRun", f"Dry run: the plan is in the pack, nothing was written{held}")
     else:

@@ -11,7 +11,7 @@ from datetime import datetime
 from stanch.domain.decision import Decision
 from stanch.domain.incident import SETTLED, Phase, Status
 from stanch.domain.said import AckRecord, ClassRecord
-from stanch.engine import opening
+from stanch.engine import messages, opening
 from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal
 from stanch.engine.turn import Turn
@@ -70,6 +70,7 @@ def replans(status: Status) -> bool:
 
 
 def changed(turn: Turn, decision: Decision, what: str) -> Taken:
+    messages.outdate(turn, f"severity is {what}: it is drafted anew when the incident is planned anew")
     if replans(turn.status):
         turn.go(Event.Reclassified, "Reclassified", f"{what}, says {decision.by}: planned anew, and approved anew")
         turn.anew(resumed=turn.status.resumed)

@@ -9,11 +9,13 @@ import structlog
 
 from stanch.domain.conditions import Condition
 from stanch.domain.incident import Phase, Status
+from stanch.domain.messages import MessageRecord, MessageState
 from stanch.domain.plan import Ref
 from stanch.domain.said import GlassRecord
 from stanch.engine.calling import CONFLICT
 from stanch.engine.chain import time_text
 from stanch.engine.errors import Failure
+from stanch.engine.messages import SENT_BY_PEOPLE
 from stanch.engine.ports import Object
 from stanch.engine.summary import distrusted, sentence
 from stanch.runtime.case import Case
@@ -42,6 +44,8 @@ class Announcer:
             await self.emit(self.unheeded(case, after))
         for glass in newly_broken(before, after):
             await self.alarm(case, after, glass)
+        for message in newly_released(before, after):
+            await self.emit(self.released(case, after, message))
         for distrust in newly_distrusted(before, after):
             why = {"reason": distrust.reason, "type": "Warning", "message": distrust.message}
             await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()) | why)
@@ -59,6 +63,12 @@ class Announcer:
     def unheeded(self, case: Case, after: Status) -> Object:
         message = f"Incident {case.ref.name}: nobody took it on by {after.acknowledge_by:%Y-%m-%d %H:%M:%S} UTC"
         why = {"reason": "Unacknowledged", "type": "Warning", "message": message}
+        return event(case.ref, case, after, self.instance, self.world.clock.now()) | why
+
+    def released(self, case: Case, after: Status, record: MessageRecord) -> Object:
+        told = f"{record.name} for {record.audience} was released by {record.by}: {SENT_BY_PEOPLE}"
+        message = f"Incident {case.ref.name}: {told}; stanch messages {case.ref.name} {record.name} prints it"
+        why = {"reason": "MessageReleased", "type": "Normal", "message": message}
         return event(case.ref, case, after, self.instance, self.world.clock.now()) | why
 
     async def alarm(self, case: Case, after: Status, glass: GlassRecord) -> None:
@@ -87,8 +97,9 @@ def newly_waits(before: Status, after: Status) -> bool:
 
 
 def newsworthy(before: Status, after: Status) -> bool:
-    waits, broken = newly_waits(before, after), newly_broken(before, after)
-    told = waits or newly_unheeded(before, after) or bool(broken or newly_distrusted(before, after))
+    waits = newly_waits(before, after)
+    said = bool(newly_broken(before, after) or newly_released(before, after))
+    told = waits or newly_unheeded(before, after) or said or bool(newly_distrusted(before, after))
     return moved(before, after) or told
 
 
@@ -98,6 +109,11 @@ def newly_unheeded(before: Status, after: Status) -> bool:
 
 def newly_broken(before: Status, after: Status) -> tuple[GlassRecord, ...]:
     return tuple(glass for glass in after.broken_glass if glass not in before.broken_glass)
+
+
+def newly_released(before: Status, after: Status) -> tuple[MessageRecord, ...]:
+    known = {record.name for record in before.messages if record.state is MessageState.Released}
+    return tuple(r for r in after.messages if r.state is MessageState.Released and r.name not in known)
 
 
 def newly_distrusted(before: Status, after: Status) -> tuple[Condition, ...]:

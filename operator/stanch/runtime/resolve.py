@@ -25,6 +25,7 @@ from stanch.evidence.workload import ROLLED_OUT
 from stanch.runtime.asking import asked
 from stanch.runtime.beside import beside
 from stanch.runtime.case import Case
+from stanch.runtime.drafting import drafts
 from stanch.runtime.guarding import limits_of, of_policy
 from stanch.runtime.keeping import fits, keep
 from stanch.runtime.matching import find_playbook, find_policy
@@ -78,9 +79,10 @@ async def planned(
         close_role, kept = policy.close_role or "", retention_of(policy)
         blocked = str(of_policy(world, case, plan, *(target.ref for target in targets)) or "")
         suggested = propose(ladder_of(policy), facts.assessment)
+        messages, files = await drafts(case, policy)
         levels = {level.name: level.respond_within for level in policy.levels}
         return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept, blocked, suggested, tuple(levels),
-                        levels[facts.severity])  # fmt: skip
+                        levels[facts.severity], messages, files)  # fmt: skip
 
 
 def ladder_of(policy: ResponsePolicy) -> tuple[Rung, ...]:
