@@ -17,6 +17,7 @@ MALLORY, ROBOT = "mallory", "robot"
 OTHER_ROLE, UNASKED = "security", "scribe"
 OF_STEP = {"option": OPTION, "step": OPTION}
 STALE = "sha256:" + "0" * 64
+MESSAGE = "status-page"
 NEEDS: dict[Verb, Object] = {
     Verb.Confirm: OF_STEP,
     Verb.Revert: OF_STEP,
@@ -24,6 +25,7 @@ NEEDS: dict[Verb, Object] = {
     Verb.BreakGlass: {"option": OPTION, "ticket": "OPS-4711"},
     Verb.Classify: {"severity": "P0"},
     Verb.Assign: {"assignee": "carol"},
+    Verb.Release: {"message": MESSAGE, "messageDigest": STALE},
 }
 SEED = 20261122
 
@@ -57,6 +59,13 @@ class Stage:
         bound = {"option": OPTION, "planDigest": digest} if verb in (Verb.Approve, Verb.Reject, Verb.BreakGlass) else {}
         judging = {**bound, **NEEDS.get(verb, {})}
         return {"incidentRef": self.ref(name), "verb": str(verb), "role": ROLE, "by": by, "reason": "a forger's", **judging, **spec}
+
+    def release(self, by: str, name: str = "open", **spec: Any) -> Object:
+        """Of the text as it is."""
+        return self.said(Verb.Release, by, name, **{"messageDigest": self.text(name), **spec})
+
+    def text(self, name: str) -> str:
+        return str(self.incidents[name]["status"]["messages"][0]["digest"])
 
     def yes(self, by: str, name: str = "open", **spec: Any) -> Object:
         return self.said(Verb.Approve, by, name, **spec)
@@ -166,6 +175,17 @@ def glass_that_is_broken_late(stage: Stage) -> Iterator[Case]:
         yield Case("late glass", user, stage.said(Verb.BreakGlass, user, planDigest=STALE), f"it names plan {STALE}")
 
 
+def of_a_text_that_nobody_read(stage: Stage) -> Iterator[Case]:
+    """The message says the incident's name: that of another one is another text. The other incident's was released."""
+    for user in JUDGES[:3]:
+        for text in (STALE, stage.text("other")):
+            says = f"it names text {text}, the text is {stage.text('open')}"
+            yield Case("unread text", user, stage.release(user, messageDigest=text), says)
+        yield Case("unread text", user, stage.release(user, message="press"), "there is no message 'press'")
+        yield Case("unasked release", user, stage.release(user, role=UNASKED), f"is released as {ROLE}, not as {UNASKED}")
+        yield Case("second release", user, stage.release(user, "other"), f"{JUDGES[3]} released {MESSAGE} already")
+
+
 def under_a_role_that_is_not_asked(stage: Stage) -> Iterator[Case]:
     for user in JUDGES[:5]:
         yield Case("unasked role", user, stage.yes(user, role=UNASKED), f"asks for {ROLE}, {OTHER_ROLE}, not for {UNASKED}")
@@ -175,6 +195,7 @@ CLASSES = (
     in_another_s_name, under_another_s_role, with_a_role_from_elsewhere, by_a_machine, under_a_name_that_was_used,
     of_another_plan, of_another_incident, of_an_earlier_incident, from_another_namespace, by_who_opened_it, said_again,
     that_comes_late, after_its_time, against_a_no, glass_that_is_broken_late, under_a_role_that_is_not_asked,
+    of_a_text_that_nobody_read,
 )  # fmt: skip
 
 

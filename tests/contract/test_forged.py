@@ -20,11 +20,11 @@ from tests.cluster.fixtures import ClusterUnderTest
 from tests.contract import forging
 from tests.contract.alone import BINDING, answer_to_forged, restore
 from tests.contract.deciding import ROLE, Deciding, Object, operating, playbook
-from tests.contract.forging import JUDGES, MALLORY, OTHER_ROLE, ROBOT, UNASKED, Case, Stage
+from tests.contract.forging import JUDGES, MALLORY, MESSAGE, OTHER_ROLE, ROBOT, UNASKED, Case, Stage
 from tests.contract.installed import until as holds
 from tests.contract.world import until
-from tests.stage.kubectl import Kubectl
-from tests.stage.scene import ON_CALL, person
+from tests.stage.kubectl import Kubectl, documents
+from tests.stage.scene import AUREUS, ON_CALL, person
 
 AT_LEAST, PRE_POLICY = 200, 23
 API, GROUP = "stanch.dev/v1alpha1", "stanch.dev"
@@ -86,9 +86,17 @@ def scenes(lone: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         pair = [Deciding(lone.inside(namespace), operator.namespace) for namespace in operator.namespaces]
         for scene in pair:
             scene.prepare(playbook(**MANY))
+        # Cluster-scoped, and put as it was by whoever prepares next.
+        pair[0].kubectl.apply(documents(AUREUS / "policy.yaml", telling))
         admit(pair[0], f"system:serviceaccount:{first}:{ROBOT}")
         pair[1].kubectl.apply(person(MALLORY, [MAKES, holding()]))
         yield pair[0], pair[1]
+
+
+def telling(policy: Object) -> None:
+    """It has a message that the role which approves also releases."""
+    message = {"name": MESSAGE, "audience": "all customers", "text": "${incident.name} goes on", "releasedBy": ROLE}
+    policy["spec"]["messages"] = [message]
 
 
 def admit(scene: Deciding, robot: str) -> None:
@@ -124,6 +132,7 @@ async def controls(people: People, stage: Stage) -> None:
     await people.counts(JUDGES[1], stage.yes(JUDGES[1], "other"))
     await people.counts(JUDGES[0], stage.yes(JUDGES[0], "under way"))
     await people.counts(JUDGES[0], stage.said(Verb.Reject, JUDGES[0], "rejected"))
+    await people.counts(JUDGES[3], stage.release(JUDGES[3], "other"))
     await people.counts(stage.robot, stage.said(Verb.Note, stage.robot))
     await people.counts(MALLORY, {**stage.said(Verb.Note, MALLORY), "incidentRef": stage.ref("in the second")}, where=1)
     await people.counts(ON_CALL, stage.said(Verb.Note, ON_CALL))

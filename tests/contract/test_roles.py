@@ -14,13 +14,14 @@ from tests.unit import api_examples as examples
 from tests.unit.decision_examples import NEEDS, spec
 
 PEOPLE = {one["metadata"]["name"]: one for one in yaml.safe_load_all((ROOT / "manifests/roles/people.yaml").read_text())}
+NOT_COMMANDERS = (Verb.BreakGlass, Verb.Release)
 # Who, as which role, may say this and may not say that.
 SAY = [
     ("stanch-viewer", "-", (), (Verb.Note,)),
     ("stanch-on-call", "-", (Verb.Note, Verb.Abort, Verb.Revert, Verb.Resume, Verb.Confirm), (Verb.Close, Verb.Extend)),
     ("stanch-on-call", "on-call", (Verb.Reject, Verb.Acknowledge, Verb.Hold), (Verb.Approve, Verb.Classify, Verb.Assign)),
     ("stanch-on-call", "incident-commander", (), (Verb.Approve, Verb.Reject)),
-    ("stanch-commander", "incident-commander", tuple(verb for verb in Verb if verb is not Verb.BreakGlass), (Verb.BreakGlass,)),
+    ("stanch-commander", "incident-commander", tuple(verb for verb in Verb if verb not in NOT_COMMANDERS), NOT_COMMANDERS),
     ("stanch-break-glass", "-", (Verb.BreakGlass,), (Verb.Note,)),
     ("stanch-break-glass", "on-call", (Verb.BreakGlass,), (Verb.Approve,)),
     ("stanch-break-glass", "incident-commander", (Verb.BreakGlass,), (Verb.Approve, Verb.Close)),
@@ -29,7 +30,9 @@ SAY = [
     ("stanch-commander", "somebody-else", (), (Verb.Assign,)),
     ("stanch-security", "security-team", (Verb.Approve, Verb.Reject), (Verb.Close, Verb.Extend, Verb.Classify)),
     ("stanch-security", "incident-commander", (), (Verb.Approve,)),
-    ("stanch-comms", "comms", (Verb.Note, Verb.Confirm), (Verb.Approve, Verb.Abort)),
+    ("stanch-comms", "comms", (Verb.Note, Verb.Confirm, Verb.Release), (Verb.Approve, Verb.Abort)),
+    ("stanch-comms", "incident-commander", (), (Verb.Release,)),
+    ("stanch-on-call", "on-call", (), (Verb.Release,)),
     ("stanch-scribe", "scribe", (Verb.Note,), (Verb.Confirm, Verb.Approve)),
     ("stanch-scribe", "-", (), (Verb.Note,)),
 ]
