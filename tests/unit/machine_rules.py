@@ -38,6 +38,7 @@ APPROVERS = {
 }
 # What was said of the plan before, told before it is planned anew, or after.
 YES_BEFORE, YES_AFTER, GLASS_BEFORE = "a yes, then another severity", "a yes to the plan before", "a glass, then another severity"
+RELEASES = {"the scribe releases": "scribe", "it is released": "comms"}
 ANEW = "the target of an approved option is created anew"
 OPENINGS = (ANEW, "", "", "", "", "evidence", "frozen", "guarded", "lost", "a write is held up", "it is sealed",
             "what was changed is edited", "it dies with a change made", "the glass is broken",
@@ -97,6 +98,9 @@ class Doings(RuleBasedStateMachine):
             self.is_planned()
             self.say(Verb.Note)
             self.comes_to("patch decision/", "it dies before")
+        elif opening in RELEASES:
+            self.is_planned()
+            self.somebody_releases(RELEASES[opening], "")
         elif opening == "it is held up":
             self.is_planned()
             self.say(Verb.Hold)
