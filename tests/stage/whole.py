@@ -221,7 +221,7 @@ def lived(story: Story, scene: TrialScene, incidents: tuple[Document, ...], door
         environment=scene.environment(),
         settings=scene.settings(),
         effects=Counter(written.token.partition("/")[2] for written in door.written if written.token),
-        told=frozenset(said for name, timeline in lines.items() for said in told(name, timeline)),
+        told=frozenset(anywhere(said, scene.namespace) for name, timeline in lines.items() for said in told(name, timeline)),
         unknown=frozenset(written.token.partition("/")[2] for written in door.unknown if written.token),
         writes=door.written,
         restarts=restarts,
@@ -236,6 +236,12 @@ def told(incident: str, timeline: list[Document]) -> Iterator[tuple[str, str, st
     for line in timeline:
         if steady(line["key"], line):
             yield f"{incident}/{same(line['key'])}", line["action"], line.get("expectation", "")
+
+
+def anywhere(said: tuple[str, str, str], namespace: str) -> tuple[str, str, str]:
+    """The same in each lane."""
+    key, action, expectation = (part.replace(namespace, "NAMESPACE") for part in said)
+    return key, action, expectation
 
 
 def unproven(incident: Document) -> str:
