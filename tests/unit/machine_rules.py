@@ -72,10 +72,13 @@ class Doings(RuleBasedStateMachine):
         self.pinned = self.anew = False
 
     @initialize(kept=st.booleans(), heals=st.booleans(), cause=st.sampled_from(["limit", "bypass", "bypass", "other", "gone"]),
-                approved=st.sampled_from(YES), opening=st.sampled_from(OPENINGS), window=st.sampled_from(WINDOWS))  # fmt: skip
-    def begin(self, kept: bool, heals: bool, cause: str, approved: tuple[str, ...], opening: str, window: tuple[int, int]) -> None:
+                approved=st.sampled_from(YES), opening=st.sampled_from(OPENINGS), window=st.sampled_from(WINDOWS),
+                slow=st.booleans())  # fmt: skip
+    def begin(
+        self, kept: bool, heals: bool, cause: str, approved: tuple[str, ...], opening: str, window: tuple[int, int], slow: bool
+    ) -> None:
         self.site = self.ground(kept=kept, heals=heals, window=FOCUSED.get(self.focus, window), touched=self.focus == TOUCHED)
-        self.site.cause = cause
+        self.site.cause, self.site.slow = cause, slow
         self.witness = self.site.witness
         self.new = self.run(self._leader(1))
         if approved:

@@ -11,12 +11,12 @@ from stanch.domain.timeline import File, Head
 from stanch.engine.chain import canonical, head_of
 from stanch.engine.errors import Retryable
 from stanch.packs.findings import MAX_PROBLEMS, ProblemKind
-from stanch.packs.manifest import CAPTURES_BEGUN, decode_manifest
+from stanch.packs.manifest import ATTEMPTS_BEGUN, CAPTURES_BEGUN, decode_manifest
 from stanch.packs.store import StoredPack, open_packs
 from stanch.packs.verify import verify
 from tests.unit.packs_kit import AT, FACTS, contents, folder_of, linked, pack_in
 
-BEGUN = {**FACTS, "incident": {**FACTS["incident"], CAPTURES_BEGUN: 3}}
+BEGUN = {**FACTS, "incident": {**FACTS["incident"], CAPTURES_BEGUN: 3, ATTEMPTS_BEGUN: 2}}
 
 
 async def sealed(pack: StoredPack) -> tuple[Head, File]:
@@ -59,6 +59,39 @@ async def test_file_anywhere_else_was_added(path: str, tmp_path: Path) -> None:
     assert [(problem.kind, problem.path) for problem in found.problems] == [(ProblemKind.Added, path)]
 
 
+@pytest.mark.parametrize("path", ["plans/1-0123456789ab.json", "plans/2-0123456789ab+2.json", "steps/2-restart-rollout.stdout",
+                                  "messages/outage-0123456789ab.txt"])  # fmt: skip
+async def test_late_file_of_an_attempt_that_was_over_is_a_stray(path: str, tmp_path: Path) -> None:
+    pack = pack_in(tmp_path)
+    head, manifest = await sealed(pack)
+    await pack.put(path, b"late\n")
+    found = verify(folder_of(pack), head.hash, manifest.sha256)
+    assert (found.ok, found.strays, found.stray) == (True, (path,), 1)
+
+
+@pytest.mark.parametrize("path", ["plans/3-0123456789ab.json", "plans/0-0123456789ab.json", "plans/1-0123456789AB.json",
+                                  "plans/1.json", "plans/1-0123456789ab/x.json", "steps/3-restart-rollout.stdout", "steps/restart",
+                                  "steps/1-a/b", "messages/outage.txt", "messages/a/b-0123456789ab.txt",
+                                  "messages/x-0123456789ab.json"])  # fmt: skip
+async def test_file_of_an_attempt_that_was_never_begun_was_added(path: str, tmp_path: Path) -> None:
+    pack = pack_in(tmp_path)
+    head, manifest = await sealed(pack)
+    target = folder_of(pack) / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(b"forged\n")
+    found = verify(folder_of(pack), head.hash, manifest.sha256)
+    assert [(problem.kind, problem.path) for problem in found.problems] == [(ProblemKind.Added, path)] and not found.strays
+
+
+async def test_plan_that_a_seal_vouches_for_is_none_that_was_altered(tmp_path: Path) -> None:
+    pack = pack_in(tmp_path)
+    plan = await pack.put("plans/1-0123456789ab.json", b"{}")
+    await sealed(pack)
+    assert verify(folder_of(pack)).ok and not verify(folder_of(pack)).strays
+    (folder_of(pack) / plan.path).write_bytes(b"[]")
+    assert {problem.kind for problem in verify(folder_of(pack)).problems} == {ProblemKind.Changed}
+
+
 async def test_link_in_the_place_of_a_stray_was_added(tmp_path: Path) -> None:
     pack = pack_in(tmp_path)
     await sealed(pack)
@@ -79,16 +112,17 @@ async def test_pack_that_does_not_say_how_many_were_begun_has_no_strays(tmp_path
 async def test_later_seal_does_not_vouch_for_a_stray(tmp_path: Path) -> None:
     pack = pack_in(tmp_path)
     head, _ = await sealed(pack)
-    stray = (await pack.put("logs/before-2/app.log", b"late\n")).path
-    early = (await pack.put("logs/before-4/app.log", b"of a capture since then\n")).path
+    lagging = "logs/before-2/app.log", "plans/2-0123456789ab.json", "steps/1-a-b.stdout"
+    late = [await pack.put(path, b"late\n") for path in lagging]
+    since = [await pack.put(path, b"since then\n") for path in ("logs/before-4/app.log", "plans/3-0123456789ab.json")]
     (entry,) = linked(1, head)
     await pack.append(entry)
-    facts = {**BEGUN, "incident": {**BEGUN["incident"], CAPTURES_BEGUN: 4}}
+    facts = {**BEGUN, "incident": {**BEGUN["incident"], CAPTURES_BEGUN: 4, ATTEMPTS_BEGUN: 3}}
     second = await pack.seal(head_of(entry), facts, AT + timedelta(days=1))
     listed = {file.path for file in decode_manifest((folder_of(pack) / second.path).read_bytes()).files}
-    assert stray not in listed and early in listed
+    assert listed.isdisjoint(file.path for file in late) and listed.issuperset(file.path for file in since)
     found = verify(folder_of(pack), entry.hash, second.sha256)
-    assert found.ok and found.strays == (stray,)
+    assert found.ok and found.strays == tuple(file.path for file in late)
 
 
 async def test_what_was_there_before_the_seal_is_vouched_for(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hypothesis import event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from stanch.api.base import API_VERSION
 from stanch.domain.decision import Verb
 from stanch.domain.incident import TERMINAL, Phase, StepState
 from stanch.domain.timeline import GENESIS
@@ -115,6 +116,28 @@ async def test_capture_of_a_leader_that_was_held_up_spoils_no_sealed_pack(held_b
     await stale.finish()
     late = {key.split("/", 2)[2] for key in site.memory.objects.keys() - sealed}
     assert late and (len(late) <= under_way or not aware)
+    found = site.verified()
+    assert found.ok, found.problems
+    assert set(found.strays) == late and found.stray == len(late)
+
+
+@pytest.mark.parametrize("aware", [True, False])
+async def test_plan_of_a_leader_that_was_held_up_spoils_no_sealed_pack(aware: bool) -> None:
+    site = Site()
+    stale = Leader(site, 1)
+    await stale.until("create plans/")
+    (playbook,) = [book for book in site.server.select(API_VERSION, "Playbook", NAMESPACE, "", "")
+                   if book["metadata"]["name"] == "frontend-down"]  # fmt: skip
+    site.server.patch(site.server.ref(playbook), {"spec": {"summary": "Said otherwise meanwhile"}}, "", "", dry_run=False)
+    new = await take_over(site, stale)
+    await new.finish()
+    await new.life.live()
+    sealed = set(site.memory.objects)
+    assert site.status.pack.sealed and site.verified().ok
+    stale.life.leads = not aware
+    await stale.finish()
+    late = {key.split("/", 2)[2] for key in site.memory.objects.keys() - sealed}
+    assert late and all(path.startswith("plans/1-") for path in late)
     found = site.verified()
     assert found.ok, found.problems
     assert set(found.strays) == late and found.stray == len(late)

@@ -18,12 +18,13 @@ from stanch.domain.timeline import File, Head
 from stanch.engine.chain import canonical, digest, file_of, hash_text, number, parse, parse_time
 from stanch.engine.errors import Refused
 from stanch.engine.paths import check_path
+from stanch.packs.strays import Begun
 
 FORMAT_VERSION = 1
 MAX_MANIFEST = 16 * 1024 * 1024
 MAX_FILES = 50_000
 # Among the facts of the incident.
-CAPTURES_BEGUN = "capturesBegun"
+CAPTURES_BEGUN, ATTEMPTS_BEGUN = "capturesBegun", "attemptsBegun"
 _MANIFEST = re.compile(r"manifest(?:-(\d{4}))?\.json", re.ASCII)
 _DERIVED = re.compile(r"[a-z]+(?:-\d{4})?\.(?:json|md)", re.ASCII)
 _FIELDS = {"formatVersion", "segment", "incident", "sealedAt", "head", "previous", "files", "hash"}
@@ -43,10 +44,10 @@ class Manifest(Record):
     hash: str = field(default="")
 
     @property
-    def captures_begun(self) -> int:
-        """How many captures had been begun when it was sealed; 0 where nobody said."""
-        begun = self.incident.get(CAPTURES_BEGUN, 0)
-        return begun if type(begun) is int else 0
+    def begun(self) -> Begun:
+        """What had been begun when it was sealed."""
+        captures, attempts = (self.incident.get(key, 0) for key in (CAPTURES_BEGUN, ATTEMPTS_BEGUN))
+        return Begun(captures if type(captures) is int else 0, attempts if type(attempts) is int else 0)
 
     def own_hash(self) -> str:
         return digest(canonical(replace(self, hash="")))

@@ -11,6 +11,7 @@ from stanch.packs.chain import entry_seq
 from stanch.packs.findings import Findings, ProblemKind
 from stanch.packs.local import Tree, Unreadable, read, shown
 from stanch.packs.manifest import MAX_FILES, MAX_MANIFEST, Manifest, decode_manifest, manifest_path, manifest_segment
+from stanch.packs.strays import Begun
 
 CAPTURES = "captures/"
 
@@ -54,13 +55,13 @@ class Promises:
 @dataclass
 class Seals:
     """`heads`: number -> hash of each sealed head. `last`: the latest of them. `manifest`: SHA-256 of the last
-    manifest's bytes, empty when there is none or it cannot be read. `begun`: captures that were begun before the last one.
+    manifest's bytes, empty when there is none or it cannot be read. `begun`: what was begun before the last one.
     """
 
     heads: dict[int, str] = field(default_factory=dict)
     last: Head = field(default_factory=Head)
     manifest: str = ""
-    begun: int = 0
+    begun: Begun = field(default_factory=Begun)
 
 
 def read_seals(root: Path, tree: Tree, expected: str | None, promises: Promises, findings: Findings) -> Seals:
@@ -104,7 +105,7 @@ def _take(root: Path, tree: Tree, segment: int, seals: Seals, promises: Promises
         for file in manifest.files:
             promises.add(file, path)
         seals.last = manifest.head
-        seals.begun = manifest.captures_begun
+        seals.begun = manifest.begun
         seals.heads[manifest.head.seq] = manifest.head.hash
 
 

@@ -31,7 +31,7 @@ from stanch.packs.manifest import (
 from stanch.packs.objects import Store
 from stanch.packs.render import markdown, title
 from stanch.packs.settled import settled
-from stanch.packs.strays import capture_number
+from stanch.packs.strays import Begun
 from stanch.packs.stream import Stream
 
 # Of a seal that others began, and of its own: more rounds than these mean that others seal as fast as we do.
@@ -100,7 +100,7 @@ class _Sealed:
         self.segment = 0
         self.seq = 0
         self.last: File | None = None
-        self.begun = 0
+        self.begun = Begun()
         self.files: frozenset[str] = frozenset()
         self._of: dict[Head, File] = {}
 
@@ -115,8 +115,8 @@ class _Sealed:
         return self._of.get(head)
 
     def is_stray(self, path: str) -> bool:
-        """Whether it came after a seal into a capture that was over by then."""
-        return 0 < capture_number(path) <= self.begun and path not in self.files
+        """Whether it came after a seal, from a capture or an attempt that was over by then."""
+        return self.begun.has(path) and path not in self.files
 
     def _add(self, data: bytes) -> None:
         path = manifest_path(self.segment + 1)
@@ -126,7 +126,7 @@ class _Sealed:
             raise Refused("ManifestBroken", f"{path}: {error}; run stanch verify on the pack") from error
         self.segment += 1
         self.seq = manifest.head.seq
-        self.begun = manifest.captures_begun
+        self.begun = manifest.begun
         self.files = frozenset(file.path for file in manifest.files)
         self.last = self._of[manifest.head] = File(path, hashlib.sha256(data).hexdigest(), len(data))
 

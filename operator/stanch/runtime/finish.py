@@ -11,7 +11,7 @@ from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Ref
 from stanch.engine.moves import Done, Mark, Outcome, Release, Seal, Sealed
 from stanch.kube.locks import target_lease
-from stanch.packs.manifest import CAPTURES_BEGUN
+from stanch.packs.manifest import ATTEMPTS_BEGUN, CAPTURES_BEGUN
 from stanch.runtime.case import Case
 from stanch.runtime.revert import owed_refs
 from stanch.runtime.world import World
@@ -58,7 +58,7 @@ def pack_facts(case: Case) -> dict[str, Any]:
         "createdAt": facts.created_at, "phase": str(status.phase), "planDigest": status.plan_digest,
         "startedAt": case.spec.get("startedAt", ""), "impact": case.spec.get("impact", ""), "links": case.spec.get("links", []),
         "playbook": status.playbook.name if status.playbook else "", "postmortem": status.postmortem,
-        CAPTURES_BEGUN: status.evidence.begun,
+        CAPTURES_BEGUN: status.evidence.begun, ATTEMPTS_BEGUN: status.attempt,
     }  # fmt: skip
     refs = {target.name: target.ref for target in status.targets}
     images = {debt.token: debt.digest for debt in status.reverts}
