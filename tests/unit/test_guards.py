@@ -112,7 +112,7 @@ def test_what_people_stand_behind_passes_and_what_is_unknown_does_not(guard: gua
 
 
 def ago(*minutes: float) -> tuple[datetime, ...]:
-    return tuple(NOW - minute * MINUTE for minute in minutes)
+    return tuple(sorted(NOW - minute * MINUTE for minute in minutes))
 
 
 @pytest.mark.parametrize(

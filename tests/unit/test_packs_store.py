@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ async def test_staging_is_left_empty(tmp_path: Path) -> None:
 
 
 async def test_file_and_folders_are_fsynced_before_the_call_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this order: bytes, then the name, then each folder up to the root."""
+    """In this order: bytes, then the name, then each folder that is not known to be durable yet."""
     seen: list[str] = []
     fsync, hard_link = os.fsync, os.link
 
@@ -102,4 +103,24 @@ async def test_file_and_folders_are_fsynced_before_the_call_returns(tmp_path: Pa
     seen.clear()
     async with pack.open("logs/app.log") as log:
         await log.write(b"x")
-    assert seen[0].startswith(f"/{STAGING}/") and seen[1:3] == ["link", "/aureus/frontend-502-a1b2c3d4/logs"]
+    assert seen[0].startswith(f"/{STAGING}/")
+    assert seen[1:] == ["link", "/aureus/frontend-502-a1b2c3d4/logs", "/aureus/frontend-502-a1b2c3d4"]
+    seen.clear()
+    await pack.append(linked(2)[1])
+    assert seen[1:] == ["link", "/aureus/frontend-502-a1b2c3d4/chain"]
+    seen.clear()
+    shutil.rmtree(tmp_path / "aureus")
+    await pack.append(linked(1)[0])
+    assert seen[1:] == expected, "made anew, it is as new as before"
+
+
+async def test_another_process_may_have_made_a_folder_and_died_before_it_was_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "aureus" / "frontend-502-a1b2c3d4" / "chain").mkdir(parents=True)
+    seen: list[str] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(os.readlink(f"/proc/self/fd/{handle}")), fsync(handle)))
+    await pack_in(tmp_path).append(linked(1)[0])
+    assert seen[1:] == [str(tmp_path / "aureus/frontend-502-a1b2c3d4/chain"), str(tmp_path / "aureus/frontend-502-a1b2c3d4"),
+                        str(tmp_path / "aureus"), str(tmp_path)]  # fmt: skip

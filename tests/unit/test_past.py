@@ -161,6 +161,17 @@ def test_what_was_deleted_counts_for_a_day_also_beside_one_of_its_name() -> None
     assert seen(past) == Past(opened=(T0 + MINUTE,))
 
 
+def test_times_are_in_order_whoever_is_known_first() -> None:
+    past = index()
+    for name, minute, policy in (("a", 3, "standard"), ("b", 1, "standard"), ("c", 2, "")):
+        known = status(T0 + minute * MINUTE) if policy else Status()
+        past.told(named(name, created_at=T0 + minute * MINUTE), known)
+    assert seen(past).opened == tuple(T0 + minute * MINUTE for minute in (1, 2, 3))
+    assert seen(past).changes == (T0 + MINUTE, T0 + 3 * MINUTE)
+    past.forget(("aureus", "b"))
+    assert seen(past).opened == (T0 + 2 * MINUTE, T0 + 3 * MINUTE) and seen(past).changes == (T0 + 3 * MINUTE,)
+
+
 def test_what_is_forgotten_leaves_nothing_behind() -> None:
     past = index()
     past.told(named("a"), status())

@@ -35,8 +35,8 @@ class Touched:
 
 @dataclass(frozen=True)
 class Past:
-    """What incidents did until now. `opened`: when those of the policy were, lately; `changes`: when they changed something;
-    `failures`: how many of the playbook failed in a row."""
+    """What incidents did until now. `opened`: when those of the policy were, lately; `changes`: when they changed something, both
+    the earliest first; `failures`: how many of the playbook failed in a row."""
 
     touched: Touched | None = None
     opened: tuple[datetime, ...] = ()

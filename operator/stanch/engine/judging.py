@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cel_expr_python import cel
@@ -31,6 +31,8 @@ class Code:
 
 
 OBJECT_BYTES = 256 * 1024
+# Of so many expressions it is remembered what they compile to.
+COMPILED = 256
 MESSAGE = 200
 # In JSON. Before it stands no backslash that makes this a backslash and digits.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -100,6 +102,7 @@ def _measured(value: Value | None, baseline: Value | None) -> dict[str, Any]:
     return {name: one for name, one in (("value", value), ("baseline", baseline)) if one is not None and readable(one)}
 
 
+@lru_cache(maxsize=COMPILED)
 def _compiled(text: str, on_object: bool) -> cel.Expression | Failed:
     if len(text) > TEXT:
         return Failed(f"{len(text)} characters long; at most {TEXT} are taken")

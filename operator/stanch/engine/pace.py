@@ -6,6 +6,7 @@ pass, and an option that has begun goes on: to stop in the middle helps nobody.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import datetime, timedelta
 
 from stanch.domain.duration import spell
@@ -70,8 +71,8 @@ def change_budget(seen: Input) -> Block | None:
     return timed("ChangeBudget", f"changes within the last hour: {len(made)}", limit, made[-most] + HOUR)
 
 
-def since(times: tuple[datetime, ...], begin: datetime) -> list[datetime]:
-    return sorted(at for at in times if at > begin)
+def since(times: tuple[datetime, ...], begin: datetime) -> tuple[datetime, ...]:
+    return times[bisect_right(times, begin) :]
 
 
 def timed(guard: str, figure: str, limit: str, until: datetime) -> Block:

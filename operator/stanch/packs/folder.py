@@ -1,8 +1,11 @@
-"""A folder as a store of objects. Durable means fsynced, which obstore's LocalStore does not do: it reads, we write.
+"""A folder as a store of objects. Durable means fsynced, which obstore's LocalStore does not do: it lists, we write.
 
 Each file is written in `.staging` beside the packs, fsynced there, and only then linked under its name, so that a
-power cut never leaves a name with half its bytes; then every folder above it is fsynced. A link is refused by the
-kernel when the name is taken: of two writers one wins.
+power cut never leaves a name with half its bytes; then its folder is fsynced, and those above it that may be new. A link is
+refused by the kernel when the name is taken: of two writers one wins.
+
+Nearly all files are small. Each is written, and read, by one call in one thread: going there and back costs ten times what
+the disk does, and obstore goes there and back four times for each that it reads (581 µs against 136 µs, of processor time).
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ import asyncio
 import os
 import time
 import uuid
+from collections.abc import AsyncIterator
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,10 +24,12 @@ from obstore.store import LocalStore
 from stanch.engine.errors import Refused
 from stanch.engine.paths import alternatives
 from stanch.packs.failures import translated
-from stanch.packs.objects import Reader, Upload
+from stanch.packs.objects import CHUNK, Reader, Upload, too_large
 from stanch.packs.settled import settled
 
 STAGING = ".staging"
+# Of so many folders it is remembered that they would survive a power cut.
+REMEMBERED = 4096
 
 
 class Folder(Reader):
@@ -30,6 +37,7 @@ class Folder(Reader):
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
+        self._durable = Durable(self._root)
         with translated(str(self._root)):
             (self._root / STAGING).mkdir(parents=True, exist_ok=True)
         super().__init__(LocalStore(self._root))
@@ -40,8 +48,23 @@ class Folder(Reader):
     async def create(self, key: str, data: bytes) -> bool:
         return await settled(asyncio.to_thread(self._create, key, data), key)
 
+    async def read(self, key: str, limit: int) -> bytes:
+        with translated(key):
+            data = await asyncio.to_thread(self._read, key, 0, limit + 1)
+        if len(data) > limit:
+            raise too_large(key, limit)
+        return data
+
+    async def stream(self, key: str) -> AsyncIterator[bytes]:
+        start, last = 0, False
+        while not last:
+            with translated(key):
+                chunk = await asyncio.to_thread(self._read, key, start, CHUNK)
+            yield chunk
+            start, last = start + len(chunk), len(chunk) < CHUNK
+
     def upload(self, key: str, *, replace: bool = False) -> Upload:
-        return _StagedUpload(Staged(self._root, key), replace)
+        return _StagedUpload(Staged(self._durable, key), replace)
 
     def sweep(self, older_than: float) -> int:
         """Removes what a killed operator left in staging, when not written to for `older_than` seconds. How many."""
@@ -51,8 +74,13 @@ class Folder(Reader):
             path.unlink(missing_ok=True)
         return len(old)
 
+    def _read(self, key: str, start: int, size: int) -> bytes:
+        with open(self._root / key, "rb") as file:
+            file.seek(start)
+            return file.read(size)
+
     def _create(self, key: str, data: bytes) -> bool:
-        staged = Staged(self._root, key)
+        staged = Staged(self._durable, key)
         with translated(key):
             try:
                 staged.write(data)
@@ -61,13 +89,46 @@ class Folder(Reader):
                 staged.remove()
 
 
+class Durable:
+    """Folders below a root, and of which of them it is known that a power cut leaves them in their place. Blocking."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._known: set[Path] = set()
+
+    def ready(self, folder: Path) -> None:
+        absent = list(takewhile(lambda inner: not inner.is_dir(), (folder, *folder.parents)))
+        if absent:
+            self._known.difference_update(absent)
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def sync(self, folder: Path) -> None:
+        """What is in the folder, and each folder above it in its own: any of these may be new, by whomever it was made."""
+        _sync(folder)
+        for inner in (folder, *folder.parents):
+            if inner == self.root or inner in self._known:
+                return
+            _sync(inner.parent)
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known.add(inner)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 class Staged:
     """One file in staging. Blocking; for a thread."""
 
-    def __init__(self, root: Path, key: str) -> None:
+    def __init__(self, durable: Durable, key: str) -> None:
         self.key = key
-        self._root = root
-        self._temporary = root / STAGING / uuid.uuid4().hex
+        self._durable = durable
+        self._temporary = durable.root / STAGING / uuid.uuid4().hex
         self._handle: BinaryIO | None = None
         self._size = 0
 
@@ -87,20 +148,20 @@ class Staged:
     def link(self, key: str) -> bool:
         """Durable under `key`; False when that is taken."""
         self._sync()
-        target = self._parent(key)
+        target = self._place(key)
         try:
             os.link(self._temporary, target)
         except FileExistsError:
             return False
-        self._sync_folders(target)
+        self._durable.sync(target.parent)
         return True
 
     def replace(self, key: str) -> None:
         """Durable under `key`, in place of what was there."""
         self._sync()
-        target = self._parent(key)
+        target = self._place(key)
         os.replace(self._temporary, target)
-        self._sync_folders(target)
+        self._durable.sync(target.parent)
 
     def remove(self) -> None:
         if self._handle:
@@ -115,21 +176,10 @@ class Staged:
     def _sync(self) -> None:
         os.fsync(self._open().fileno())
 
-    def _parent(self, key: str) -> Path:
-        target = self._root / key
-        target.parent.mkdir(parents=True, exist_ok=True)
+    def _place(self, key: str) -> Path:
+        target = self._durable.root / key
+        self._durable.ready(target.parent)
         return target
-
-    def _sync_folders(self, target: Path) -> None:
-        """From the file's folder up to the root: any of them may be new."""
-        for folder in target.parents:
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            if folder == self._root:
-                return
 
 
 class _StagedUpload:

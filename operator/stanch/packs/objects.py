@@ -59,8 +59,12 @@ async def holds(store: Store, key: str, data: bytes) -> bool:
         raise
 
 
+def too_large(key: str, limit: int) -> Refused:
+    return Refused("TooLarge", f"{key}: more than {limit} bytes")
+
+
 class Reader:
-    """Reading is the same everywhere."""
+    """As obstore reads."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
@@ -70,7 +74,7 @@ class Reader:
         async for chunk in self.stream(key):
             data += chunk
             if len(data) > limit:
-                raise Refused("TooLarge", f"{key}: more than {limit} bytes")
+                raise too_large(key, limit)
         return bytes(data)
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:

@@ -29,6 +29,7 @@ from stanch.packs.manifest import (
     segment_path,
 )
 from stanch.packs.objects import Store
+from stanch.packs.once import Once
 from stanch.packs.render import markdown, title
 from stanch.packs.settled import settled
 from stanch.packs.strays import Begun
@@ -48,6 +49,7 @@ async def seal(store: Store, prefix: str, head: Head, facts: Mapping[str, Any], 
     (a claim that is none), SealedPast (a later head is sealed), BadFacts, PackTooLarge; `Retryable` as the store does, and
     SealRaced.
     """
+    store = Once(store)
     for _ in range(ROUNDS):
         sealed = await _Sealed.read(store, prefix)
         if (known := sealed.of(head)) is not None:

@@ -5,10 +5,12 @@ Filled by the list before the first tick, then as `underway`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from stanch.domain.incident import SETTLED, Facts, Mode, OptionState, Phase, Status
 from stanch.domain.plan import Pin
@@ -17,6 +19,7 @@ from stanch.engine.figures import Past, Touched
 from stanch.engine.ports import Object
 from stanch.runtime.queue import Key
 from stanch.runtime.sweeper import key_of
+from stanch.runtime.times import Times
 
 ENDED = SETTLED | {Phase.Mitigated, Phase.Escalated}
 UNHELPFUL = frozenset({OptionState.Failed, OptionState.Denied, OptionState.Inconclusive})
@@ -40,11 +43,12 @@ class Told:
     recipe: Recipe | None
     targets: frozenset[str]
 
-    def places(self, index: PastIndex) -> Iterator[tuple[dict, object]]:
+    def places(self, index: PastIndex) -> Iterator[tuple[dict[Any, Times], object]]:
         yield index._opened, self.policy
         yield index._changes, self.policy
         yield from ((index._touched, target) for target in self.targets)
-        yield index._ended, self.recipe
+        yield index._helped, self.recipe
+        yield index._failed, self.recipe
 
 
 NOTHING = Told("", None, frozenset())
@@ -57,10 +61,11 @@ class PastIndex:
     complete: bool = False
     _told: dict[Key, Told] = field(default_factory=dict)
     # By policy; by UID of the object; by playbook.
-    _opened: dict[str, dict[Key, datetime]] = field(default_factory=dict)
-    _changes: dict[str, dict[Key, tuple[datetime, ...]]] = field(default_factory=dict)
-    _touched: dict[str, dict[Key, datetime]] = field(default_factory=dict)
-    _ended: dict[Recipe, dict[Key, Ended]] = field(default_factory=dict)
+    _opened: dict[str, Times] = field(default_factory=dict)
+    _changes: dict[str, Times] = field(default_factory=dict)
+    _touched: dict[str, Times] = field(default_factory=dict)
+    _helped: dict[Recipe, Times] = field(default_factory=dict)
+    _failed: dict[Recipe, Times] = field(default_factory=dict)
     # Deleted ones, the first to go first; how many there were names them.
     _gone: deque[tuple[datetime, Key]] = field(default_factory=deque)
     _number: int = 0
@@ -73,26 +78,24 @@ class PastIndex:
             self._told[key] = NOTHING
             return
         policy, recipe = status.policy.name if status.policy else "", recipe_of(facts.namespace, status.playbook)
-        self._opened.setdefault(policy, {})[key] = facts.created_at
-        if times := tuple(change.at for change in status.changes if change.at):
-            self._changes.setdefault(policy, {})[key] = times
+        put(self._opened, policy, key, facts.created_at)
+        put(self._changes, policy, key, *(change.at for change in status.changes if change.at))
         latest = {change.target: change.at for change in status.changes if change.at and change.target}
         for target, at in latest.items():
-            self._touched.setdefault(target, {})[key] = at
+            put(self._touched, target, key, at)
         if recipe and (ended := end_of(status)):
-            self._ended.setdefault(recipe, {})[key] = ended
+            put(self._helped if ended.helped else self._failed, recipe, key, ended.at)
         self._told[key] = Told(policy, recipe, frozenset(latest))
 
     def heard(self, obj: Object) -> None:
         """The watch tells of it; in a storm it takes a while until it is looked at."""
         if (key := key_of(obj)) not in self._told:
-            self._opened.setdefault("", {})[key] = datetime.fromisoformat(obj["metadata"]["creationTimestamp"])
+            put(self._opened, "", key, datetime.fromisoformat(obj["metadata"]["creationTimestamp"]))
             self._told[key] = NOTHING
 
     def begin(self, incident: Key, policy: str, now: datetime) -> None:
         """It is about to store an intent: counted from this moment, so that two do not take what is left at once."""
-        made = self._changes.setdefault(policy, {})
-        made[incident] = (*made.get(incident, ()), now)
+        put(self._changes, policy, incident, now)
 
     def gone(self, incident: Key, now: datetime) -> None:
         """Who deletes an Incident does not undo what it did: until the next start it counts for as long as any guard looks back."""
@@ -104,8 +107,7 @@ class PastIndex:
         self._number += 1
         kept = incident[0], f"{incident[1]} (deleted, {self._number})"
         for index, name in was.places(self):
-            if incident in (among := index.get(name, {})):
-                among[kept] = among.pop(incident)
+            put(index, name, kept, *drop(index, name, incident))
         self._told[kept] = was
         self._gone.append((now, kept))
 
@@ -117,21 +119,19 @@ class PastIndex:
     def of(self, incident: Key, policy: str, recipe: Recipe | None, targets: frozenset[str]) -> Past | Unknown:
         if not self.complete:
             return Unknown("not every incident was looked at since the operator's start")
-        names = {policy, ""}
-        opened = tuple(at for name in names for at in self._opened.get(name, {}).values())
-        changes = tuple(at for made in self._changes.get(policy, {}).values() for at in made)
-        return Past(self._latest(incident, targets), opened, changes, self._failures(recipe))
+        known, heard = (ordered(self._opened, name) for name in (policy, ""))
+        opened = tuple(sorted((*known, *heard))) if policy and heard else known
+        return Past(self._latest(incident, targets), opened, ordered(self._changes, policy), self._failures(recipe))
 
     def _latest(self, incident: Key, targets: frozenset[str]) -> Touched | None:
         """By another incident: one does not wait for itself."""
-        found = [(at, key) for target in targets for key, at in self._touched.get(target, {}).items() if key != incident]
+        found = [one for target in targets if target in self._touched for one in self._touched[target].but(incident)]
         return Touched("/".join(max(found)[1]), max(found)[0]) if found else None
 
     def _failures(self, recipe: Recipe | None) -> int:
         """In a row, until now."""
-        ended = self._ended.get(recipe, {}).values() if recipe else ()
-        helped = max((one.at for one in ended if one.helped), default=None)
-        return sum(not one.helped and (helped is None or one.at > helped) for one in ended)
+        helped, failed = (ordered(index, recipe) for index in (self._helped, self._failed))
+        return len(failed) - (bisect_right(failed, helped[-1]) if helped else 0)
 
 
 def recipe_of(namespace: str, playbook: Pin | None) -> Recipe | None:
@@ -148,8 +148,19 @@ def end_of(status: Status) -> Ended | None:
     return Ended(at, helped) if helped or tried[-1] in UNHELPFUL else None
 
 
-def drop(index: dict, name: object, incident: Key) -> None:
-    among = index.get(name, {})
-    among.pop(incident, None)
+def put(index: dict[Any, Times], name: object, incident: Key, *times: datetime) -> None:
+    if times:
+        index.setdefault(name, Times()).add(incident, *times)
+
+
+def drop(index: dict[Any, Times], name: object, incident: Key) -> tuple[datetime, ...]:
+    if (among := index.get(name)) is None:
+        return ()
+    times = among.pop(incident)
     if not among:
-        index.pop(name, None)
+        index.pop(name)
+    return times
+
+
+def ordered(index: dict[Any, Times], name: object) -> tuple[datetime, ...]:
+    return index[name].ordered if name in index else ()
