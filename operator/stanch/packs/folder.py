@@ -4,8 +4,8 @@ Each file is written in `.staging` beside the packs, fsynced there, and only the
 power cut never leaves a name with half its bytes; then its folder is fsynced, and those above it that may be new. A link is
 refused by the kernel when the name is taken: of two writers one wins.
 
-Nearly all files are small. Each is written, and read, by one call in one thread: going there and back costs ten times what
-the disk does, and obstore goes there and back four times for each that it reads (581 µs against 136 µs, of processor time).
+Nearly all files are small, and going to a thread and back costs ten times what reading one does. So each is written, and read,
+in one go: 136 µs of processor time for a read, where obstore's stream took 581 µs (a kilobyte, on two cores).
 """
 
 from __future__ import annotations
