@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
-from stanch.engine.errors import Refused
+from stanch.engine.errors import Refused, Retryable
 from stanch.packs.bucket import Bucket
 from stanch.packs.folder import STAGING, Folder
 from stanch.packs.objects import CHUNK, Store
@@ -112,6 +113,50 @@ async def test_file_and_folders_are_fsynced_before_the_call_returns(tmp_path: Pa
     shutil.rmtree(tmp_path / "aureus")
     await pack.append(linked(1)[0])
     assert seen[1:] == expected, "made anew, it is as new as before"
+
+
+async def test_what_could_not_be_made_durable_is_not_said_to_be_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    fsync = os.fsync
+
+    def failing_fsync(handle: int) -> None:
+        seen.append(os.readlink(f"/proc/self/fd/{handle}").removeprefix(str(tmp_path)))
+        if seen.count("/aureus") == 1 and seen[-1] == "/aureus":
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", failing_fsync)
+    pack = pack_in(tmp_path)
+    with pytest.raises(Retryable, match="Input/output error"):
+        await pack.append(linked(1)[0])
+    seen.clear()
+    seen.append("/aureus")
+    await pack.append(linked(1)[0])
+    assert seen[-4:] == ["/aureus/frontend-502-a1b2c3d4/chain", "/aureus/frontend-502-a1b2c3d4", "/aureus", ""]
+
+
+@pytest.mark.parametrize("key", ["../x", "a/../../x", "/etc/hostname"])
+async def test_nothing_outside_the_folder_is_read_or_written(key: str, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "packs")
+    (tmp_path / "x").write_bytes(b"x")
+    with pytest.raises(Refused, match="BadPath"):
+        await folder.read(key, 10)
+    with pytest.raises(Refused, match="BadPath"):
+        [chunk async for chunk in folder.stream(key)]
+    with pytest.raises(Refused, match="BadPath"):
+        await folder.create(key, b"y")
+
+
+async def test_a_file_that_is_replaced_while_it_is_read_is_read_as_it_was(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    (tmp_path / "a").write_bytes(b"x" * (CHUNK + 10))
+    read = folder.stream("a")
+    first = await anext(read)
+    (tmp_path / "b").write_bytes(b"y" * (CHUNK + 10))
+    os.replace(tmp_path / "b", tmp_path / "a")
+    assert first + b"".join([chunk async for chunk in read]) == b"x" * (CHUNK + 10)
 
 
 async def test_another_process_may_have_made_a_folder_and_died_before_it_was_durable(

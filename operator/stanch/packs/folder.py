@@ -50,18 +50,20 @@ class Folder(Reader):
 
     async def read(self, key: str, limit: int) -> bytes:
         with translated(key):
-            data = await asyncio.to_thread(self._read, key, 0, limit + 1)
+            data = await asyncio.to_thread(self._read, key, limit + 1)
         if len(data) > limit:
             raise too_large(key, limit)
         return data
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
-        start, last = 0, False
-        while not last:
-            with translated(key):
-                chunk = await asyncio.to_thread(self._read, key, start, CHUNK)
+        with translated(key):
+            file, chunk = await asyncio.to_thread(self._begin, key)
+        with file:
             yield chunk
-            start, last = start + len(chunk), len(chunk) < CHUNK
+            while len(chunk) == CHUNK:
+                with translated(key):
+                    chunk = await asyncio.to_thread(file.read, CHUNK)
+                yield chunk
 
     def upload(self, key: str, *, replace: bool = False) -> Upload:
         return _StagedUpload(Staged(self._durable, key), replace)
@@ -74,10 +76,18 @@ class Folder(Reader):
             path.unlink(missing_ok=True)
         return len(old)
 
-    def _read(self, key: str, start: int, size: int) -> bytes:
-        with open(self._root / key, "rb") as file:
-            file.seek(start)
+    def _read(self, key: str, size: int) -> bytes:
+        with open(self._durable.at(key), "rb") as file:
             return file.read(size)
+
+    def _begin(self, key: str) -> tuple[BinaryIO, bytes]:
+        """Opened once, so that all chunks are of one file, whatever is put in its place meanwhile."""
+        file = open(self._durable.at(key), "rb")  # noqa: SIM115 (it outlives this call)
+        try:
+            return file, file.read(CHUNK)
+        except OSError:
+            file.close()
+            raise
 
     def _create(self, key: str, data: bytes) -> bool:
         staged = Staged(self._durable, key)
@@ -96,6 +106,13 @@ class Durable:
         self.root = root
         self._known: set[Path] = set()
 
+    def at(self, key: str) -> Path:
+        """Raises `Refused` (BadPath) for what would lead out of the root."""
+        path = self.root / key
+        if ".." in path.parts or not path.is_relative_to(self.root):
+            raise Refused("BadPath", f"{key}: leads out of the evidence store")
+        return path
+
     def ready(self, folder: Path) -> None:
         absent = list(takewhile(lambda inner: not inner.is_dir(), (folder, *folder.parents)))
         if absent:
@@ -103,15 +120,15 @@ class Durable:
             folder.mkdir(parents=True, exist_ok=True)
 
     def sync(self, folder: Path) -> None:
-        """What is in the folder, and each folder above it in its own: any of these may be new, by whomever it was made."""
+        """What is in the folder, and each folder above it in its own: any of these may be new, by whomever it was made. They are
+        known once all of them are: another thread goes by it."""
         _sync(folder)
-        for inner in (folder, *folder.parents):
-            if inner == self.root or inner in self._known:
-                return
+        new = list(takewhile(lambda inner: inner != self.root and inner not in self._known, (folder, *folder.parents)))
+        for inner in new:
             _sync(inner.parent)
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            self._known.add(inner)
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        self._known.update(new)
 
 
 def _sync(folder: Path) -> None:
@@ -146,15 +163,17 @@ class Staged:
         self._size += len(data)
 
     def link(self, key: str) -> bool:
-        """Durable under `key`; False when that is taken."""
+        """Durable under `key`; False when that is taken: by what is durable then, too, for whoever put it there may have come no
+        further."""
         self._sync()
         target = self._place(key)
         try:
             os.link(self._temporary, target)
+            return True
         except FileExistsError:
             return False
-        self._durable.sync(target.parent)
-        return True
+        finally:
+            self._durable.sync(target.parent)
 
     def replace(self, key: str) -> None:
         """Durable under `key`, in place of what was there."""
@@ -177,7 +196,7 @@ class Staged:
         os.fsync(self._open().fileno())
 
     def _place(self, key: str) -> Path:
-        target = self._durable.root / key
+        target = self._durable.at(key)
         self._durable.ready(target.parent)
         return target
 

@@ -179,7 +179,7 @@ def _broken(seq: int, why: str) -> Refused:
 
 
 async def _files(store: Store, prefix: str, head: Head, before: _Sealed) -> AsyncIterator[File]:
-    """All files but manifests, entries past the head and strays, hashed as the store gives them back."""
+    """All files but manifests, entries past the head and strays, hashed as the store gives them back, or gave them to this seal."""
     found = 0
     async for key, _ in store.list(prefix.rstrip("/")):
         path = key.removeprefix(prefix)
