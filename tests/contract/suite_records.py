@@ -60,6 +60,13 @@ class RecordsContract:
         await locks.takeover(LEASE, A.uid, B)
         assert await locks.holder(LEASE) == B
 
+    async def test_a_takeover_of_what_was_freed_this_moment_is_worth_another_try(self, locks: TargetLocks) -> None:
+        await locks.lock(LEASE, A)
+        await locks.unlock(LEASE, A.uid)
+        with pytest.raises(Conflict, match=r"HolderChanged.*is free by now"):
+            await locks.takeover(LEASE, A.uid, B)
+        assert await locks.lock(LEASE, B) is None
+
     def test_a_target_without_uid_cannot_be_locked(self) -> None:
         with pytest.raises(Refused):
             target_lease("")

@@ -59,13 +59,17 @@ class TargetLocks:
         return False
 
     async def takeover(self, lease_name: str, held_by: str, incident: Holder) -> None:
-        """From the incident with UID `held_by`, which the caller knows to be over. `Conflict`: another holds it now."""
-        lease = await self._own.get(self._ref(lease_name))
-        if _holder(lease).uid != held_by:
-            raise Conflict("HolderChanged", f"lease/{lease_name} is held by {_holder(lease)}, expected {held_by}")
+        """From the incident with UID `held_by`, which the caller knows to be over. `Conflict`: another holds it now, or nobody:
+        whose incident is over frees it this moment."""
         wanted = self._lease(lease_name, incident)
         patch = {"metadata": {"annotations": wanted["metadata"]["annotations"]}, "spec": wanted["spec"]}
-        await self._own.patch(self._ref(lease_name), patch, resource_version=lease["metadata"]["resourceVersion"])
+        try:
+            lease = await self._own.get(self._ref(lease_name))
+            if _holder(lease).uid != held_by:
+                raise Conflict("HolderChanged", f"lease/{lease_name} is held by {_holder(lease)}, expected {held_by}")
+            await self._own.patch(self._ref(lease_name), patch, resource_version=lease["metadata"]["resourceVersion"])
+        except NotFound as error:
+            raise Conflict("HolderChanged", f"lease/{lease_name} is free by now, expected {held_by} to hold it") from error
 
     def _ref(self, lease_name: str) -> Ref:
         return Ref(_API, "Lease", self._namespace, lease_name)
