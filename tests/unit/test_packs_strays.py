@@ -33,6 +33,17 @@ async def sealed(pack: StoredPack) -> tuple[Head, File]:
     return head, await pack.seal(head, BEGUN, AT)
 
 
+async def is_added(path: str, tmp_path: Path) -> None:
+    pack = pack_in(tmp_path)
+    head, manifest = await sealed(pack)
+    target = folder_of(pack) / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(b"forged\n")
+    found = verify(folder_of(pack), head.hash, manifest.sha256)
+    assert not found.ok and not found.strays
+    assert [(problem.kind, problem.path) for problem in found.problems] == [(ProblemKind.Added, path)]
+
+
 @pytest.mark.parametrize("path", ["logs/before-2/app.log", "objects/after-2/a/b.yaml", "captures/before-2.json",
                                   "checks/before-2.json", "captures/before-2+2.json", "logs/revert-2/app.log"])  # fmt: skip
 async def test_late_file_of_a_capture_that_never_ended_is_a_stray(path: str, tmp_path: Path) -> None:
@@ -49,14 +60,7 @@ async def test_late_file_of_a_capture_that_never_ended_is_a_stray(path: str, tmp
                                   "before-2/x", "LOGS/before-2/x", "a/logs/before-2/x", "captures/before-2.txt",
                                   "chain/before-2/x", "chain/before-2.json", "notes.md"])  # fmt: skip
 async def test_file_anywhere_else_was_added(path: str, tmp_path: Path) -> None:
-    pack = pack_in(tmp_path)
-    head, manifest = await sealed(pack)
-    target = folder_of(pack) / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(b"forged\n")
-    found = verify(folder_of(pack), head.hash, manifest.sha256)
-    assert not found.ok and not found.strays
-    assert [(problem.kind, problem.path) for problem in found.problems] == [(ProblemKind.Added, path)]
+    await is_added(path, tmp_path)
 
 
 @pytest.mark.parametrize("path", ["plans/1-0123456789ab.json", "plans/2-0123456789ab+2.json", "steps/2-restart-rollout.stdout",
@@ -74,13 +78,7 @@ async def test_late_file_of_an_attempt_that_was_over_is_a_stray(path: str, tmp_p
                                   "steps/1-a/b", "messages/outage.txt", "messages/a/b-0123456789ab.txt",
                                   "messages/x-0123456789ab.json"])  # fmt: skip
 async def test_file_of_an_attempt_that_was_never_begun_was_added(path: str, tmp_path: Path) -> None:
-    pack = pack_in(tmp_path)
-    head, manifest = await sealed(pack)
-    target = folder_of(pack) / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(b"forged\n")
-    found = verify(folder_of(pack), head.hash, manifest.sha256)
-    assert [(problem.kind, problem.path) for problem in found.problems] == [(ProblemKind.Added, path)] and not found.strays
+    await is_added(path, tmp_path)
 
 
 async def test_plan_that_a_seal_vouches_for_is_none_that_was_altered(tmp_path: Path) -> None:
