@@ -50,10 +50,11 @@ $(OWN_UV):
 
 test: lint ## Lint, audit, then all tests below bench, on a real cluster that comes and goes; at the end what is proven
 	@$(BIN)/python -m tests.advisories --where-reachable
-	@echo "building what the test cluster is made of, Helm and an S3 server (kept in $(CACHE); minutes the first time)"
+	@echo "building what the test cluster is made of, Helm and an S3 server, fetching CRDs (kept in $(CACHE); minutes the first time)"
 	@$(BIN)/python -m tests.cluster build
 	@$(BIN)/python -m tests.chart --helm >/dev/null
 	@$(BIN)/python -m tests.s3 >/dev/null
+	@$(BIN)/python -m tests.others >/dev/null
 	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench --requirements $(PARALLEL)
 
 test-unit: venv ## Tests without a cluster but the long ones, searching less far, on every core; changes nothing on the machine
@@ -62,10 +63,13 @@ test-unit: venv ## Tests without a cluster but the long ones, searching less far
 test-contract: venv ## Tests against a real API server
 	@$(BIN)/python -m tests.chart --helm >/dev/null
 	@$(BIN)/python -m tests.s3 >/dev/null
+	@$(BIN)/python -m tests.others >/dev/null
 	@$(PYTEST) tests/contract
 
 test-e2e: venv ## Tests on real pods
 	@$(BIN)/python -m tests.chart --helm >/dev/null
+	@$(BIN)/python -m tests.s3 >/dev/null
+	@$(BIN)/python -m tests.others >/dev/null
 	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(PARALLEL)
 
 crash: venv ## Kill the operator after every single API write of an incident's life, in each of four stories (an hour or two)

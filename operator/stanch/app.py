@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import cache
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from stanch.controller.http import serve
 from stanch.controller.ingest import Sinks, watch
 from stanch.domain.decision import Decision
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Failure, Retryable
+from stanch.engine.errors import Failure, Refused, Retryable
 from stanch.engine.ports import Object, Web
 from stanch.engine.shipped import DECISIONS, OTHERS, Shipped
 from stanch.engine.vouching import NotVouched
@@ -33,11 +33,12 @@ from stanch.kube.client import ApiServer, connect
 from stanch.kube.identity import ApiClusters
 from stanch.kube.lease import Election, Term
 from stanch.kube.locks import TargetLocks
-from stanch.kube.secrets import SecretStore
+from stanch.kube.records import before_images, plans
 from stanch.kube.web import AllowedWeb
 from stanch.packs.identity import store_id
 from stanch.packs.objects import Store
 from stanch.packs.store import StoredPacks, open_store
+from stanch.runtime import sight
 from stanch.runtime.admission import Admission
 from stanch.runtime.announce import Announcer
 from stanch.runtime.decisions import DecisionIndex, about, legible
@@ -63,6 +64,8 @@ T = TypeVar("T")
 LEASE_API = "coordination.k8s.io/v1"
 # A tick that has not ended after this many seconds is a worker that hangs.
 HANGS_AFTER = 900.0
+# Until a store that did not answer at the start is asked for its id again.
+ASKED_AGAIN = 5.0
 
 
 def run(settings: Settings) -> int:
@@ -83,6 +86,7 @@ class Operator:
         self.stop = asyncio.Event()
         self.identity = settings.identity or f"{socket.gethostname()}-{os.getpid()}"
         self.store: Store | None = None
+        self.terms: OneStore | None = None
         self.term: Term | None = None
         self.sweeper: Sweeper | None = None
         self.overdue: Overdue | None = None
@@ -136,15 +140,17 @@ class Operator:
         clusters = ApiClusters(api)
         lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, LEADER)
         self.store = open_store(self.settings.packs, self.settings.reach)
-        terms = OneStore(clusters.own, self.settings.namespaces, self.settings.packs, await self.known(self.store))
+        self.terms = terms = OneStore(clusters.own, self.settings.namespaces, self.settings.packs, "")
+        terms.store = await self.known(self.store)
         election = Election(clusters.own, lease, self.identity, api.clock, told=self.follows, terms=terms)
         async with AsyncExitStack() as stack:
+            stack.callback(asyncio.ensure_future(self.learn(terms, self.store)).cancel)
             self.term = await self.unless(stack.enter_async_context(election.lead()), self.stop)
             if self.term is None:
                 return 0
             self.metrics.leader.set(1)
             log.info("operator.leading", epoch=self.term.epoch)
-            return await self.work(api, clusters, self.term)
+            return await self.work(api, clusters, self.term, terms)
 
     async def known(self, store: Store) -> str:
         """The id of the store; empty where it does not answer."""
@@ -154,12 +160,20 @@ class Operator:
             log.warning("packs.unknown", reason=failure.reason, message=failure.message)
             return ""
 
+    async def learn(self, terms: OneStore, store: Store, pause: float = ASKED_AGAIN) -> None:
+        """Until its id is known, which is then held against the Lease."""
+        while not terms.store:
+            await asyncio.sleep(pause)
+            # Why it is refused is said at the next start.
+            with suppress(Refused):
+                terms.store = await self.known(store)
+
     def follows(self, why: str) -> None:
         log.info("operator.following", waits_for=why)
 
-    async def work(self, api: ApiServer, clusters: ApiClusters, term: Term) -> int:
+    async def work(self, api: ApiServer, clusters: ApiClusters, term: Term, terms: OneStore) -> int:
         """Everything that runs while leading. The first part to end ends all of it."""
-        world = self.world(api, clusters, term)
+        world = self.world(api, clusters, term, terms)
         await self.unless(self.patiently(lambda: self.prime(world)), self.stop, term.lost)
         await self.unless(asyncio.gather(self.vouching.begin(), self.admission.look()), self.stop, term.lost)
         if self.stop.is_set() or term.lost.is_set():
@@ -191,7 +205,7 @@ class Operator:
         log.info("operator.stopped", lost_lease=lost)
         return 1 if lost else 0
 
-    def world(self, api: ApiServer, clusters: ApiClusters, term: Term) -> World:
+    def world(self, api: ApiServer, clusters: ApiClusters, term: Term, terms: OneStore) -> World:
         assert self.store is not None
         own, namespace = clusters.own, self.settings.operator_namespace
 
@@ -199,6 +213,10 @@ class Operator:
             if not term.holds():
                 raise Retryable("NotLeading", "this process does not lead any more")
             return term.epoch
+
+        def writes() -> None:
+            epoch()
+            terms.fits()
 
         decisions = DecisionIndex()
 
@@ -209,9 +227,9 @@ class Operator:
         admission = Admission(tuple(map(witness, OTHERS)), self.metrics, self.look_again)
         self.vouching, self.admission = vouching, admission
         return World(
-            clusters=clusters, packs=StoredPacks(self.store, epoch), vault=SecretStore(own, namespace),
-            locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock, actions=ACTIONS, checks=CHECKS,
-            decisions=decisions, trust=lambda: vouching.trust, lapses=admission.lapses, epoch=epoch,
+            clusters=clusters, packs=StoredPacks(self.store, writes), plans=plans(own, namespace),
+            vault=before_images(own, namespace), locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock,
+            actions=ACTIONS, checks=CHECKS, decisions=decisions, trust=lambda: vouching.trust, lapses=admission.lapses, epoch=epoch,
         )  # fmt: skip
 
     def take(self, decisions: DecisionIndex, decision: Decision) -> None:
@@ -234,6 +252,8 @@ class Operator:
                 if (decision := legible(obj)) and not decision.recorded:
                     self.vouching.hear(decision)
         await prime(world, self.settings.namespaces)
+        for key in world.sight.illegible:
+            self.queue.add(key)
 
     def sink_incident(self, obj: Object, gone: bool) -> None:
         assert self.sweeper is not None and self.ticker is not None and self.overdue is not None
@@ -246,7 +266,8 @@ class Operator:
         self.ticker.world.past.heard(obj)
         if self.ticker.wrote(key, obj["metadata"]["resourceVersion"]):
             return
-        if wants_tick(obj):
+        # One that cannot be read is looked at again and again, until it can be or is gone: meanwhile guards know nothing.
+        if wants_tick(obj) or not sight.legible(obj):
             self.queue.add(key)
         elif due:
             self.queue.add_after(key, (due - self.sweeper.clock.now()).total_seconds())
@@ -285,9 +306,12 @@ class Operator:
         return ""
 
     def ready(self) -> str:
-        """A follower is ready too: it is there to take over."""
+        """A follower is ready too: it is there to take over, if it has the evidence store. Without that a rollout stops at it; who
+        leads goes on."""
         self.metrics.queue.set(len(self.queue))
         self.metrics.timers.set(self.queue.timers)
+        if self.term is None and self.terms is not None and not self.terms.store:
+            return f"waits for the evidence store: {self.settings.packs} has not said yet which it is"
         return f"waits for {self.waits_for}" if self.waits_for else ""
 
 

@@ -25,7 +25,8 @@ MITIGATES, WAITS = "read-only", "waits"
 RBAC = "rbac.authorization.k8s.io"
 # What is needed by an operator that writes targets under its own identity, and by a person who keeps logs.
 RULES = [
-    {"apiGroups": ["stanch.dev"], "resources": ["incidents", "incidents/status"], "verbs": ["get", "list", "watch", "patch"]},
+    {"apiGroups": ["stanch.dev"], "resources": ["incidents"], "verbs": ["get", "list", "watch", "patch"]},
+    {"apiGroups": ["stanch.dev"], "resources": ["incidents/status"], "verbs": ["get", "patch", "record"]},
     {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "watch", "patch"]},
     {"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get", "list"]},
 ]

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+# Seconds of a core: itself, and in the kernel.
+Spent = tuple[float, float]
 
 
 def resident_kilobytes(pid: int) -> float:
@@ -32,5 +34,22 @@ def forget_peak(pid: int) -> None:
 
 def cpu_seconds(pid: int) -> float:
     """What it has used of a core so far, itself and in the kernel."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(_used(Path(f"/proc/{pid}/stat"))[1])
+
+
+def threads(pid: int) -> dict[str, Spent]:
+    """By name of the threads that run now, the first one as `main`: seconds of a core that they have used, themselves and in the
+    kernel."""
+    spent: dict[str, Spent] = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        name, (own, kernel) = _used(task / "stat")
+        name = "main" if task.name == str(pid) else name
+        before = spent.get(name, (0.0, 0.0))
+        spent[name] = before[0] + own, before[1] + kernel
+    return spent
+
+
+def _used(stat: Path) -> tuple[str, Spent]:
+    head, _, fields = stat.read_text().rpartition(")")
+    own, kernel = fields.split()[11:13]
+    return head.partition("(")[2], (int(own) / TICKS, int(kernel) / TICKS)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.chart import replicas
-from tests.chart.source import Object, at
+from stanch.packs.bucket import SCHEMES
+from tests.chart import own_store, replicas
+from tests.chart.namespaces import ENV, watched
+from tests.chart.source import Object, at, files, identity
 from tests.chart.template import Inline, Lines
 
 # Everywhere, also inside texts: where the operator is installed.
@@ -22,6 +24,7 @@ LEFT_OUT = ("Namespace/stanch-system",)
 OPERATOR, CLAIM = "Deployment/stanch", "PersistentVolumeClaim/stanch-packs"
 LEAVING = "Job/stanch-uninstall"
 SCRAPE, ALERTS = "ServiceMonitor/stanch", "PrometheusRule/stanch"
+EGRESS = "NetworkPolicy/stanch-egress"
 # What Helm makes only when it uninstalls, and takes away again: the account and its rights, then the Job that needs them. The Job
 # that failed stays, with what it says.
 HOOKED = "stanch-uninstall"
@@ -29,27 +32,28 @@ HOOK_KINDS = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "Ro
 POD = "spec.template.spec"
 CONTAINER = f"{POD}.containers.0"
 
-PEOPLE = ("break-glass", "viewer", "on-call", "commander", "security", "comms", "scribe")
-
 # Objects of a kind, or one object, that are there only where a value says so.
 SWITCHES: Mapping[str, str] = {
     "CustomResourceDefinition": "crds.install",
     "PriorityClass": "priorityClass.create",
     "PodDisruptionBudget": "podDisruptionBudget.create",
     "NetworkPolicy": "networkPolicy.create",
+    EGRESS: own_store.PORTS,
     "ServiceMonitor": "serviceMonitor.create",
     "PrometheusRule": "prometheusRule.create",
-    **{f"ClusterRole/stanch-{who}": "roles.create" for who in PEOPLE},
+    **{identity(role): "roles.create" for file in files("manifests/roles") for role in file.documents},
     **{f"{kind}/{HOOKED}": "uninstall.takeBack" for kind in HOOK_KINDS},
 }
 
 TEXT = {"type": "string"}
+BUCKET = {"type": "string", "pattern": f"^$|^({'|'.join(SCHEMES)})://[^/]+"}
 GIVEN = {"type": "string", "minLength": 1}
 YES_OR_NO = {"type": "boolean"}
 NAME = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}
 MODES = {"enum": ["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]}
 QUANTITIES = {"type": "object", "additionalProperties": {"type": ["string", "number"]}}
 LABELS = {"type": "object", "additionalProperties": TEXT}
+PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 
 
 def closed(properties: Mapping[str, Any]) -> Object:
@@ -84,9 +88,20 @@ def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
         Value(
             "replicas", at(operator, "spec.replicas"), {"enum": [1, 2, 3]}, "One leads. Several need packs.url, or ReadWriteMany."
         ),
-        Value("packs.url", "", TEXT, "s3://bucket/prefix: the evidence in a bucket, and no volume."),
+        Value("packs.url", "", BUCKET, "s3://bucket/prefix: the evidence in a bucket, and no volume."),
         Value("packs.region", "", TEXT, "Of the bucket."),
-        Value("packs.endpoint", "", TEXT, "https://host:port of an S3 server of your own."),
+        Value(
+            "packs.endpoint",
+            "",
+            TEXT,
+            "https://host:port of an S3 server of your own. Its port, if not 443: networkPolicy.egressPorts.",
+        ),
+        Value(
+            "packs.ca",
+            {"configMap": "", "secret": "", "key": own_store.key()},
+            closed({"configMap": TEXT, "secret": TEXT, "key": GIVEN}),
+            "Of that server: a ConfigMap or a Secret of yours, and the key in it. Empty: the system's CAs vouch for it.",
+        ),
         Value(
             "packs.secret", "", TEXT, "With AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Empty: stanch-packs, where it is there."
         ),
@@ -98,10 +113,11 @@ def values(objects: Mapping[str, Object]) -> tuple[Value, ...]:
         Value("uninstall.timeout", at(objects[LEAVING], f"{CONTAINER}.args.3"), GIVEN, "For that: less than Helm's own --timeout."),
         Value("crds.install", True, YES_OR_NO, "The four kinds; they stay when the release is uninstalled."),
         Value("roles.create", True, YES_OR_NO, "What people are given, by bindings of yours: stanch-commander, stanch-on-call, …"),
-        Value("priorityClass.create", True, YES_OR_NO, ""),
+        Value("priorityClass.create", True, YES_OR_NO, "If not: priorityClass.name names one that is there, or none."),
         Value("priorityClass.name", at(operator, f"{POD}.priorityClassName"), TEXT, "Of the operator's pod, created or not."),
         Value("podDisruptionBudget.create", True, YES_OR_NO, ""),
         Value("networkPolicy.create", True, YES_OR_NO, "Holds where the cluster's network enforces such."),
+        Value(own_store.PORTS, [], listed(PORT), "Let out beside 443 and 6443: of that server, of origins in ResponsePolicies."),
         Value("serviceMonitor.create", False, YES_OR_NO, "For the Prometheus Operator, whose kind it is."),
         Value("serviceMonitor.labels", {}, LABELS, "What your Prometheus selects by."),
         Value("prometheusRule.create", False, YES_OR_NO, "Alerts: no leader, overdue revert, silent watch, missed deadline."),
@@ -134,6 +150,7 @@ def changes(objects: Mapping[str, Object]) -> dict[str, dict[str, Inline | Lines
             "spec.resources.requests.storage": value("packs.size"),
         },
         LEAVING: {**image, f"{CONTAINER}.args.3": value("uninstall.timeout")},
+        EGRESS: {"spec.egress.0.ports.0": own_store.ports(at(objects[EGRESS], "spec.egress.0.ports.0"))},
         SCRAPE: {"metadata.labels": labels(objects[SCRAPE], "serviceMonitor.labels")},
         ALERTS: {"metadata.labels": labels(objects[ALERTS], "prometheusRule.labels")},
     }
@@ -149,6 +166,19 @@ def additions() -> dict[str, dict[str, Lines]]:
         },
         LEAVING: {POD: given("image.pullSecrets", "imagePullSecrets")},
         CLAIM: {"spec": given("packs.storageClass", "storageClassName")},
+    }
+
+
+def items() -> dict[str, dict[str, tuple[Lines, ...]]]:
+    """By object and path of a list, what stands before its items where a value is given."""
+    told = watched().variables
+    return {
+        OPERATOR: {
+            ENV: (*told, *replicas.variables(), own_store.variable()),
+            f"{CONTAINER}.volumeMounts": (own_store.mount(),),
+            f"{POD}.volumes": (own_store.volume(),),
+        },
+        LEAVING: {ENV: told},
     }
 
 

@@ -13,6 +13,7 @@ from tests.cluster.fixtures import ClusterUnderTest
 from tests.cluster.model import ClusterError, Provider
 from tests.cluster.providers import choose
 from tests.cluster.providers.assets import Assets
+from tests.cluster.providers.kind import Kind
 from tests.contract.installed import PROBES, until
 from tests.stage.kubectl import ROOT, Kubectl
 
@@ -22,25 +23,34 @@ NEEDED = ("etcd", "kube-apiserver", "kubectl")
 
 
 @contextmanager
-def standing(cluster: Any) -> Iterator[ClusterUnderTest]:
-    """One for each process of the tests, beside the cluster under test; it goes at the end."""
+def standing(cluster: Any, called: str = "alone", without: tuple[str, ...] = ()) -> Iterator[ClusterUnderTest]:
+    """One for each process of the tests, beside the cluster under test; it goes at the end. `without`: admission plugins that are
+    turned off."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")
-    provider = beside(cluster, f"{cluster.name[-11:].strip('-')}-alone{worker}")
+    provider = beside(cluster, f"{cluster.name[-11:].strip('-')}-{called}{worker}", without)
     try:
         yield ClusterUnderTest(provider.up())
     finally:
         provider.down()
 
 
-def beside(cluster: Any, name: str) -> Provider:
+def beside(cluster: Any, name: str, without: tuple[str, ...] = ()) -> Provider:
     """From the same programs, where the cluster under test is made of such; else a whole second cluster."""
     folder = cluster.cluster.kubectl.parent
-    return Assets(name, folder) if all((folder / program).exists() for program in NEEDED) else choose(name)
+    if all((folder / program).exists() for program in NEEDED):
+        return Assets(name, folder, without)
+    # A context that somebody named has the plugins that it has.
+    return Kind(name, without) if without else choose(name)
 
 
 def mend(lone: Kubectl) -> None:
     """Returns when the policies are in force."""
     lone("apply", "-k", str(ROOT / "manifests" / "admission"))
+    in_force(lone)
+
+
+def in_force(lone: Kubectl) -> None:
+    """Returns when they are."""
     for message in PROBES:
         until(lambda message=message: message in answer_to_forged(lone, message))
 

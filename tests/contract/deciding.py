@@ -12,7 +12,8 @@ from stanch.cli.rbac import Subject, objects
 from tests.stage.install import install_operator
 from tests.stage.kubectl import Kubectl, documents
 from tests.stage.operator import OperatorProcess
-from tests.stage.scene import AUREUS, COMMANDER, ROLES, Scene, person
+from tests.stage.people import COMMANDER, people
+from tests.stage.scene import AUREUS, Scene
 
 Object = dict[str, Any]
 PLAYBOOK, SETTINGS, OPTION, ROLE = "deciding", "settings", "switch", "incident-commander"
@@ -39,7 +40,7 @@ class Deciding(Scene):
         self.kubectl.apply([
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SETTINGS}, "data": {"on": "false"}},
             *documents(AUREUS / "policy.yaml"),
-            *(document for name, rules in ROLES.items() for document in person(name, rules)),
+            *people(),
         ])  # fmt: skip
         self.declare(PLAYBOOK, spec)
 

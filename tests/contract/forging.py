@@ -1,4 +1,7 @@
-"""Some hundred Decisions that must not count, by class: who makes it, what it says, why it is refused or left without effect."""
+"""Some hundred Decisions that must not count, by class: who makes it, what it says, why it is refused or left without effect.
+
+Some are not said at all, but written where those stand that have counted.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 from stanch.domain.decision import Verb
 from tests.contract.deciding import OPTION, ROLE, Object
-from tests.stage.scene import ON_CALL
+from tests.stage.people import ON_CALL
 
 JUDGES = tuple(f"judge-{number}" for number in range(1, 10))
 MALLORY, ROBOT = "mallory", "robot"
@@ -40,6 +43,9 @@ class Case:
     says: str
     where: int = 0
     metadata: Object = field(default_factory=dict)
+    # Written instead of `spec`: the status of this object.
+    status: Object = field(default_factory=dict)
+    of: Object = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -191,11 +197,24 @@ def under_a_role_that_is_not_asked(stage: Stage) -> Iterator[Case]:
         yield Case("unasked role", user, stage.yes(user, role=UNASKED), f"asks for {ROLE}, {OTHER_ROLE}, not for {UNASKED}")
 
 
+def written_by_hand(stage: Stage) -> Iterator[Case]:
+    """By somebody who may patch statuses: a yes, a broken glass, and that a Decision which counts had no effect."""
+    incident, at = stage.incidents["open"], "2026-11-21T09:00:00Z"
+    common = {"decision": "none", "option": OPTION, "by": JUDGES[8], "at": at}
+    yes = {"approvals": [{**common, "role": role} for role in (ROLE, OTHER_ROLE)]}
+    glass = {**common, "planDigest": incident["status"]["planDigest"], "ticket": "OPS-4711", "without": "all of them"}
+    unheard = {"recordedAt": at, "effect": "NoEffect", "message": "never mind"}
+    forged = [(incident, yes), (incident, {"brokenGlass": [glass]}), *((made, unheard) for made in stage.counted.values())]
+    for obj, status in forged:
+        says = f"'{MALLORY}' may not record in the status of {obj['kind'].lower()}s '{obj['metadata']['name']}'"
+        yield Case("status by hand", MALLORY, {}, says, status=status, of=obj)
+
+
 CLASSES = (
     in_another_s_name, under_another_s_role, with_a_role_from_elsewhere, by_a_machine, under_a_name_that_was_used,
     of_another_plan, of_another_incident, of_an_earlier_incident, from_another_namespace, by_who_opened_it, said_again,
     that_comes_late, after_its_time, against_a_no, glass_that_is_broken_late, under_a_role_that_is_not_asked,
-    of_a_text_that_nobody_read,
+    of_a_text_that_nobody_read, written_by_hand,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from stanch.domain.access import Rule
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, NotFound, Refused
 from stanch.engine.ports import Cluster, Object
-from tests.contract.suite_cluster import World, config_map, ref, service_account, version
+from tests.contract.suite_cluster import World, config_map, everything, ref, service_account, version
 
 RBAC = "rbac.authorization.k8s.io"
 BINDINGS = Rule(("get", "create", "patch", "delete"), RBAC, "rolebindings")
@@ -35,7 +35,7 @@ def binding(world: World, name: str) -> Object:
 async def acting(world: World, *rules: Rule) -> Cluster:
     """As a ServiceAccount with these rules, once a role and a binding of it are there."""
     for body in (role(world, "reader"), binding(world, "readers")):
-        await world.clusters.own.create(body)
+        await world.admin.create(body)
     return world.clusters.acting_as(world.namespace, await service_account(world, *rules))
 
 
@@ -43,15 +43,15 @@ class BindingContract:
     """Inherit, and provide the fixture `world`."""
 
     async def test_a_dry_run_of_delete_deletes_nothing(self, world: World) -> None:
-        own = world.clusters.own
-        made = await own.create(config_map(world, "a"))
-        await own.delete(ref(made), resource_version=version(made), dry_run=True)
-        assert version(await own.get(ref(made))) == version(made)
-        await own.patch(ref(made), {"data": {"b": "c"}})
+        able = await everything(world)
+        made = await able.create(config_map(world, "a"))
+        await able.delete(ref(made), resource_version=version(made), dry_run=True)
+        assert version(await able.get(ref(made))) == version(made)
+        await able.patch(ref(made), {"data": {"b": "c"}})
         with pytest.raises(Conflict):
-            await own.delete(ref(made), resource_version=version(made), dry_run=True)
+            await able.delete(ref(made), resource_version=version(made), dry_run=True)
         with pytest.raises(NotFound):
-            await own.delete(Ref("v1", "ConfigMap", world.namespace, "absent"), dry_run=True)
+            await able.delete(Ref("v1", "ConfigMap", world.namespace, "absent"), dry_run=True)
 
     async def test_a_dry_run_of_delete_needs_the_right(self, world: World) -> None:
         cluster = await acting(world, Rule(("get",), RBAC, "rolebindings"))

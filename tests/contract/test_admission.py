@@ -1,7 +1,8 @@
-"""Who may decide, open and write playbooks is proven by the API server. Beside each refusal stands what is let through."""
+"""Who may decide and write playbooks is proven by the API server. Beside each refusal stands what is let through."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ ALICE = "--as=alice"
 GROUP = "stanch.dev"
 ACCOUNT = "system:serviceaccount:kube-system"
 
-CREATE = {kind: rule(GROUP, kind, "create", "get", "patch", "delete") for kind in ("decisions", "incidents", "playbooks")}
+CREATE = {kind: rule(GROUP, kind, "create", "get", "patch", "delete") for kind in ("decisions", "playbooks")}
 IMPERSONATE = rule("", "serviceaccounts", "impersonate", names=("frontend-remediator",))
 
 
@@ -28,12 +29,6 @@ def stanch(cluster: Any) -> None:
 def decision(**spec: object) -> Object:
     obj = examples.decision()
     obj["spec"] = {**obj["spec"], "by": "alice", **spec}
-    return obj
-
-
-def incident(**spec: object) -> Object:
-    obj = examples.incident()
-    obj["spec"] |= spec
     return obj
 
 
@@ -97,6 +92,28 @@ class TestDecisions:
         with refused("a Decision is fixed when the object is created"):
             patch(cluster, namespace, "decision/approve-undo", '{"spec":{"role":"security"}}', ALICE)
         patch(cluster, namespace, "decision/approve-undo", '{"metadata":{"labels":{"a":"b"}}}', ALICE)
+
+    @pytest.mark.requirement("A-17")
+    def test_nobody_gives_it_to_an_owner_with_whom_it_would_go(self, cluster: Any, namespace: str) -> None:
+        """The garbage collector would delete it for them."""
+        owned = {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "gone"}]}
+        with refused("a Decision is given an owner, with whom it goes, by stanch alone"):
+            create(cluster, namespace, {**decision(), "metadata": {"name": "owned", **owned}}, ALICE)
+        create(cluster, namespace, decision(), ALICE)
+        change = ("decision/approve-undo", json.dumps({"metadata": owned}), ALICE, "--dry-run=server")
+        with refused("a Decision is given an owner, with whom it goes, by stanch alone"):
+            patch(cluster, namespace, *change)
+        grant(cluster, namespace, "alice", CREATE["decisions"], rule(GROUP, "decisions/status", "record"))
+        patch(cluster, namespace, *change)
+
+    @pytest.mark.requirement("A-17")
+    def test_nobody_makes_it_stay_when_its_namespace_goes(self, cluster: Any, namespace: str) -> None:
+        kept = {"finalizers": ["example.org/never"]}
+        with refused("a Decision waits for nobody when it goes"):
+            create(cluster, namespace, {**decision(), "metadata": {"name": "kept", **kept}}, ALICE)
+        create(cluster, namespace, decision(), ALICE)
+        with refused("a Decision waits for nobody when it goes"):
+            patch(cluster, namespace, "decision/approve-undo", json.dumps({"metadata": kept}), ALICE)
 
     @pytest.mark.requirement("A-17")
     @pytest.mark.parametrize("who", [[ALICE], [], [f"--as={ACCOUNT}:deployment-controller", "--as-group=system:masters"]])
@@ -175,15 +192,6 @@ class TestSteps:
             assert says in why_refused(cluster, namespace, about_step(said), ALICE, "--dry-run=server"), name
 
 
-@pytest.fixture
-def other(cluster: Any, namespace: str) -> Any:
-    """A second namespace."""
-    name = f"{namespace}-b"
-    cluster.kubectl("create", "namespace", name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
-
-
 def patch(cluster: Any, namespace: str, what: str, body: str, *arguments: str) -> None:
     cluster.kubectl("-n", namespace, "patch", what, "--type=merge", "-p", body, *arguments)
 
@@ -217,60 +225,7 @@ class TestPlaybooks:
             patch(cluster, namespace, "playbook/frontend-down", '{"spec":{"serviceAccountName":"default"}}', ALICE)
 
 
-# Incidents
-
-
-RUN_ONE = rule(GROUP, "playbooks", "run", names=("frontend-down",))
-RUN_ALL = rule(GROUP, "playbooks", "run")
-NAMED = {"playbookRef": {"name": "frontend-down"}}
-
-
-class TestIncidents:
-    def test_who_may_run_the_playbook_opens_with_it(self, cluster: Any, namespace: str) -> None:
-        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ONE)
-        assert create(cluster, namespace, incident(**NAMED), ALICE)["spec"]["openedBy"] == "alice"
-
-    def test_who_may_not_does_not(self, cluster: Any, namespace: str) -> None:
-        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ONE)
-        with refused(r"'alice' may not run playbook 'other' in namespace .*resourceNames \[other\], verbs \[run\]"):
-            create(cluster, namespace, incident(playbookRef={"name": "other"}), ALICE)
-
-    def test_without_a_name_every_playbook_must_be_allowed(self, cluster: Any, namespace: str) -> None:
-        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ONE)
-        with refused("'alice' may not run every playbook .* or name one in spec.playbookRef"):
-            create(cluster, namespace, incident(), ALICE)
-        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
-        assert create(cluster, namespace, incident(), ALICE)["kind"] == "Incident"
-
-    def test_nobody_opens_in_another_name(self, cluster: Any, namespace: str) -> None:
-        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
-        with refused("spec.openedBy is 'bob', but you are 'alice': set spec.openedBy to your own name"):
-            create(cluster, namespace, incident(openedBy="bob"), ALICE)
-
-    def test_who_opened_it_stays(self, cluster: Any, namespace: str) -> None:
-        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
-        create(cluster, namespace, incident(), ALICE)
-        with refused("openedBy is fixed when the object is created"):
-            patch(cluster, namespace, "incident/frontend-502", '{"spec":{"openedBy":"bob"}}', ALICE)
-
-    @pytest.mark.parametrize(
-        "change", ['{"spec":{"component":"payments"}}', '{"spec":{"playbookRef":null}}', '{"metadata":{"labels":{"a":"b"}}}']
-    )
-    def test_who_points_it_elsewhere_must_be_allowed_to(self, cluster: Any, namespace: str, change: str) -> None:
-        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
-        grant(cluster, namespace, "bob", CREATE["incidents"])
-        create(cluster, namespace, incident(**NAMED), ALICE)
-        with refused("'bob' may not run"):
-            patch(cluster, namespace, "incident/frontend-502", change, "--as=bob")
-        patch(cluster, namespace, "incident/frontend-502", change, ALICE)
-
-    def test_finalizers_and_annotations_are_the_operators_business(self, cluster: Any, namespace: str) -> None:
-        grant(cluster, namespace, "alice", CREATE["incidents"], RUN_ALL)
-        grant(cluster, namespace, "bob", CREATE["incidents"])
-        create(cluster, namespace, incident(), ALICE)
-        for change in ('{"metadata":{"annotations":{"a":"b"}}}', '{"metadata":{"finalizers":["stanch.dev/a"]}}'):
-            patch(cluster, namespace, "incident/frontend-502", change, "--as=bob")
-        patch(cluster, namespace, "incident/frontend-502", '{"metadata":{"finalizers":null}}', "--as=bob")
+# All of them
 
 
 def test_every_policy_fails_closed_and_denies(cluster: Any) -> None:
@@ -281,10 +236,10 @@ def test_every_policy_fails_closed_and_denies(cluster: Any) -> None:
         "get", "validatingadmissionpolicybindings", *selected, "jsonpath={.items[*].spec.validationActions[*]}"
     )
     assert set(bindings.split()) == {"Deny"}
-    assert len(bindings.split()) == len(policies.split()) == 4
+    assert len(bindings.split()) == len(policies.split()) == 5
 
 
-@pytest.mark.parametrize("policy", [policy for policy in (DECISIONS, *OTHERS) if policy.kind], ids=lambda policy: policy.kind)
+@pytest.mark.parametrize("policy", [policy for policy in (DECISIONS, *OTHERS) if policy.spec], ids=lambda policy: policy.kind)
 def test_what_the_operator_forges_is_refused_in_the_policy_s_words(cluster: Any, namespace: str, policy: Shipped) -> None:
     """Also to who may do everything, as the administrator here."""
     assert policy.denial in why_refused(cluster, namespace, policy.probe(namespace), "--dry-run=server")

@@ -18,13 +18,14 @@ from stanch.kube.client import ApiServer, connect
 from stanch.kube.cluster import ApiCluster
 from stanch.kube.discovery import Discovery
 from tests.contract.installed import Object, install, why_refused
-from tests.contract.test_permissions import ACCOUNT, Site, operators_own
+from tests.contract.test_permissions import ACCOUNT, Site
 from tests.stage.account import keep, kubeconfig_of
 from tests.stage.kubectl import Kubectl
 from tests.unit import api_examples as examples
 
 HERE = "contract/test_attacks.py"
-ADMISSION, BAD_INPUT, SUITE = "contract/test_admission.py", "contract/test_bad_input.py", "contract/suite_cluster.py"
+ADMISSION, OPENING = "contract/test_admission.py", "contract/test_opening.py"
+BAD_INPUT, SUITE = "contract/test_bad_input.py", "contract/suite_cluster.py"
 WEB, PATHS, ESCAPES = "unit/test_kube_web.py", "unit/test_packs_paths.py", "unit/test_escapes.py"
 TESTS = Path(__file__).parents[1]
 
@@ -49,17 +50,34 @@ PROVEN: Mapping[str, tuple[tuple[str, str], ...]] = {
     "a person, or another account, whom stanch is to act as": (
         (HERE, "test_stanch_acts_as_the_account_that_it_was_let_and_as_nobody_else"),
         (HERE, "test_a_playbook_names_no_person_to_act_as"),
-        (ADMISSION, "test_nobody_opens_in_another_name"),
+        (OPENING, "test_nobody_opens_in_another_name"),
         ("contract/test_forged.py", "test_none_of_two_hundred_forged_decisions_is_accepted"),
     ),
     "an Incident opened, or pointed elsewhere, by somebody without `run`": (
-        (ADMISSION, "test_who_may_not_does_not"),
-        (ADMISSION, "test_without_a_name_every_playbook_must_be_allowed"),
-        (ADMISSION, "test_who_points_it_elsewhere_must_be_allowed_to"),
+        (OPENING, "test_who_may_not_does_not"),
+        (OPENING, "test_without_a_name_every_playbook_must_be_allowed"),
+        (OPENING, "test_who_points_it_elsewhere_must_be_allowed_to"),
+    ),
+    "another's Incident, pointed elsewhere and then approved": (
+        (OPENING, "test_nobody_but_who_opened_it_points_it_elsewhere"),
+        ("contract/test_loosened.py", "test_who_opened_it"),
+        ("contract/test_forged.py", "test_none_of_two_hundred_forged_decisions_is_accepted"),
+    ),
+    "an approval, a broken glass or a judged Decision, written into a status": (
+        ("contract/test_statuses.py", "test_who_may_patch_alone_records_nothing"),
+        ("contract/test_statuses.py", "test_to_record_on_one_kind_is_not_to_record_on_another"),
+        ("contract/test_forged.py", "test_none_of_two_hundred_forged_decisions_is_accepted"),
+    ),
+    "a policy with wider limits, or other approvers, than the namespace's": (
+        (OPENING, "test_who_may_not_use_it_leaves_it_to_the_namespace"),
+        (OPENING, "test_another_policy_must_be_allowed_too"),
+        (OPENING, "test_who_may_use_it_elsewhere_may_not_here"),
+        ("contract/test_roles.py", "test_nobody_picks_a_policy"),
     ),
     "HTTP checks that reach what is behind the operator": (
         (WEB, "test_anything_else_is_refused"),
         (WEB, "test_a_glob_allows_no_denied_address"),
+        (WEB, "test_a_number_that_each_reads_as_they_like_is_refused"),
         (WEB, "test_a_name_may_lead_anywhere_but_there"),
         (WEB, "test_what_only_looks_like_the_allowed_place_is_refused"),
         (WEB, "test_a_redirect_is_an_answer"),
@@ -115,15 +133,12 @@ def test_a_playbook_names_no_person_to_act_as(cluster: Any, namespace: str, who:
 
 
 @pytest.fixture
-async def operator(cluster: Any, kinds: None, namespace: str, tmp_path: Path) -> AsyncIterator[ApiServer]:
+async def operator(kinds: None, shipped_rights: Kubectl, tmp_path: Path) -> AsyncIterator[ApiServer]:
     """Under an account with the rights that are shipped, in a namespace that lets it act as one ServiceAccount of two."""
-    kubectl = Kubectl(cluster.kubectl).inside(namespace)
-    for account in (OPERATOR, "stronger"):
-        kubectl("create", "serviceaccount", account)
-    kubectl.apply(operators_own(namespace))
-    async with connect(str(keep(tmp_path / "operator.yaml", kubeconfig_of(kubectl, OPERATOR)))) as api:
-        site = Site(kubectl, api)
-        kubectl.apply(site.access)
+    shipped_rights("create", "serviceaccount", "stronger")
+    async with connect(str(keep(tmp_path / "operator.yaml", kubeconfig_of(shipped_rights, OPERATOR)))) as api:
+        site = Site(shipped_rights, api)
+        shipped_rights.apply(site.access)
         assert await site.becomes() == []
         yield api
 

@@ -18,7 +18,7 @@ from tests.cluster.model import ClusterError
 from tests.cluster.run import run
 from tests.contract.test_manifests import GOLDENS, Object, rendered, reviewed, rights
 from tests.stage.kubectl import parsed
-from tests.stage.overlay import EXAMPLE, MANIFESTS
+from tests.stage.overlay import EXAMPLE, MANIFESTS, on_top
 
 CHART = MANIFESTS / "chart"
 POLICY = "helm.sh/resource-policy"
@@ -27,6 +27,7 @@ HOOK = "helm.sh/hook"
 ADDED = {POLICY, HOOK, *(f"{HOOK}-{what}" for what in ("weight", "delete-policy", "output-log-policy"))}
 WATCH = f"watch.namespaces={{{EXAMPLE}}}"
 HA = ("replicas=2", "packs.url=s3://aureus-evidence/stanch", "packs.region=eu-central-1")
+OWN_STORE = ("packs.endpoint=https://s3.example.org:9000", "packs.ca.configMap=stanch-packs-ca", "networkPolicy.egressPorts={9000}")
 MONITORING = "serviceMonitor.create=true,prometheusRule.create=true"
 ALERTS = ("ServiceMonitor", "PrometheusRule")
 Helm = Callable[..., str]
@@ -83,12 +84,9 @@ def test_with_a_namespace_to_watch_it_is_the_overlay_single_namespace(cluster: A
 
 
 def test_with_monitoring_it_is_the_overlay_with_that_component(cluster: Any, chart: Any, tmp_path: Path) -> None:
-    parts = (MANIFESTS / "overlays" / "cluster-wide", MANIFESTS / "components" / "monitoring")
-    base, component = (os.path.relpath(part, tmp_path.resolve()) for part in parts)
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": [component]}))
     found = by_name(chart(MONITORING))
     assert {kind for kind, _, _ in found} >= set(ALERTS)
-    assert found == kustomized(cluster, tmp_path)
+    assert found == kustomized(cluster, on_top(tmp_path, "overlays/cluster-wide", "components/monitoring"))
 
 
 def in_order(found: dict[tuple[str, str, str], Object]) -> dict[tuple[str, str, str], Object]:
@@ -102,13 +100,16 @@ def test_with_two_replicas_and_a_bucket_it_is_the_overlay_high_availability(clus
     assert in_order(by_name(chart(*HA))) == in_order(overlay)
 
 
+def test_with_a_server_of_one_s_own_it_is_that_overlay_with_the_component_for_it(cluster: Any, chart: Any, tmp_path: Path) -> None:
+    folder = on_top(tmp_path, "overlays/high-availability", "components/own-object-store")
+    assert in_order(by_name(chart(*HA, *OWN_STORE))) == in_order(kustomized(cluster, folder))
+
+
 def test_with_two_replicas_and_a_shared_volume_it_is_the_overlay_with_those_components(
     cluster: Any, chart: Any, tmp_path: Path
 ) -> None:
-    names = ("overlays/cluster-wide", "components/high-availability", "components/shared-volume")
-    base, *parts = (os.path.relpath(MANIFESTS / name, tmp_path.resolve()) for name in names)
-    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": parts}))
-    assert by_name(chart("replicas=2", "packs.accessMode=ReadWriteMany")) == kustomized(cluster, tmp_path)
+    folder = on_top(tmp_path, "overlays/cluster-wide", "components/high-availability", "components/shared-volume")
+    assert by_name(chart("replicas=2", "packs.accessMode=ReadWriteMany")) == kustomized(cluster, folder)
 
 
 def test_several_replicas_with_a_volume_each_are_refused(chart: Any) -> None:
@@ -212,6 +213,29 @@ def test_a_server_of_one_s_own_and_its_secret_are_told_to_the_operator(chart: An
     assert container(made)["envFrom"] == [{"secretRef": {"name": "mine", "optional": True}}]
 
 
+def test_its_ca_comes_from_a_secret_too_and_is_mounted_read_only_where_the_operator_is_told(chart: Any) -> None:
+    made = by_name(chart(*HA, OWN_STORE[0], "packs.ca.secret=mine", "packs.ca.key=tls.crt"))
+    said = {"secretName": "mine", "items": [{"key": "tls.crt", "path": "ca.crt"}]}
+    volumes = made["Deployment", NAMESPACE, "stanch"]["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "packs-ca", "secret": said} in volumes
+    (mount,) = (mount for mount in container(made)["volumeMounts"] if mount["name"] == "packs-ca")
+    assert mount["readOnly"]
+    assert {"name": "STANCH_PACKS_CA", "value": f"{mount['mountPath']}/ca.crt"} in container(made)["env"]
+
+
+def test_each_port_that_is_given_is_let_out_and_never_to_where_clouds_give_credentials_away(chart: Any) -> None:
+    before, made = by_name(chart()), by_name(chart("networkPolicy.egressPorts={9000,8443}"))
+    (new,) = made.keys() - before.keys()
+    (rule,) = made[new]["spec"]["egress"]
+    assert [port["port"] for port in rule["ports"]] == [9000, 8443]
+    own = made["NetworkPolicy", NAMESPACE, "stanch"]["spec"]
+    blocks = [({"cidr": "0.0.0.0/0"}, ["169.254.0.0/16"]), ({"cidr": "::/0"}, ["fe80::/10", "fd00:ec2::/32"])]
+    assert [port["port"] for rule in own["egress"] for port in rule["ports"]] == [53, 53, 443, 6443]
+    assert own["egress"][1]["to"] == [{"ipBlock": {**block, "except": never}} for block, never in blocks]
+    assert rule["to"] == own["egress"][1]["to"] and made[new]["spec"]["podSelector"] == own["podSelector"]
+    assert new not in by_name(chart("networkPolicy.egressPorts={9000}", "networkPolicy.create=false"))
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -224,6 +248,13 @@ def test_a_server_of_one_s_own_and_its_secret_are_told_to_the_operator(chart: An
         ("watch.namespaces={Aureus}", "/watch/namespaces/0"),
         ("watch.namespaces={aureus,aureus}", "/watch/namespaces"),
         ("resources.limit.memory=1Gi", "limit"),
+        ("packs.url=bucket/prefix", "/packs/url"),
+        ("packs.url=file:///packs", "/packs/url"),
+        ("packs.ca=mine", "/packs/ca"),
+        ("packs.ca.configmap=mine", "configmap"),
+        ("packs.ca.configMap=mine,packs.ca.secret=mine", "not both"),
+        ("networkPolicy.egressPorts={0}", "/networkPolicy/egressPorts/0"),
+        ("networkPolicy.egressPorts={https}", "/networkPolicy/egressPorts/0"),
         (f"watch.namespaces={{{NAMESPACE}}}", "not the operator's own namespace"),
     ],
 )

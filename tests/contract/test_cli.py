@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from stanch.api import codec
-from stanch.cli import freezing, listing, reverts, watch
+from stanch.cli import freezing, listing, plan, reverts, watch
 from stanch.cli.access import Wanted, of_file
 from stanch.cli.decide import Manner, Said, decide
 from stanch.cli.ending import Ending, told
@@ -27,12 +27,16 @@ from stanch.cli.speaking import Asking, speak
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, RevertRecord, RevertState, StepRecord, StepState
 from stanch.domain.plan import Ref
+from stanch.kube.records import plans
+from stanch.runtime.case import plan_name
 from tests.contract.installed import create, grant, install, rule, until
+from tests.stage.kubectl import ROOT
 from tests.unit import api_examples as examples
 from tests.unit.play import NO, Play
 
 GROUP = "stanch.dev"
 READ = (rule(GROUP, "incidents", "get", "list"), rule(GROUP, "decisions", "create", "get"))
+READER = ROOT / "manifests" / "roles" / "plans.yaml"
 AT_ONCE = Manner(wait=False)
 
 
@@ -176,6 +180,23 @@ async def test_freezes_and_unfreezes_a_policy(
     finally:
         cluster.kubectl("delete", "rp", name, "--wait=false")
     assert f"responsepolicy/{name} frozen" in capsys.readouterr().out
+
+
+async def test_a_plan_is_read_by_who_holds_the_shipped_role_for_it_and_by_nobody_else(
+    alice: Session, incident: dict[str, Any], cluster: Any, namespace: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The namespace stands for the operator's own, too."""
+    data = codec.plan_to_bytes(Play().plan)
+    digest = codec.digest(data)
+    patch = json.dumps({"status": {"planDigest": digest}})
+    cluster.kubectl("-n", namespace, "patch", "inc", "frontend-502", "--subresource=status", "--type=merge", "-p", patch)
+    async with connected(locate(Asked(str(cluster.kubeconfig), cluster.context, namespace), {})) as admin:
+        await plans(admin.cluster, namespace).put(plan_name(incident["metadata"]["uid"], digest), data)
+    with pytest.raises(Ending, match=r'cannot get resource "configmaps".*the Role stanch-plan-reader'):
+        await plan.show(alice, "frontend-502", namespace, Format.text)
+    grant(cluster, namespace, "alice", *READ, *yaml.safe_load(READER.read_text())["rules"])
+    await plan.show(alice, "frontend-502", namespace, Format.text)
+    assert f"Plan {digest}" in capsys.readouterr().out
 
 
 async def ended(session: Session, question: Any) -> None:

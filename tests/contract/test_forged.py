@@ -6,12 +6,13 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from stanch.domain.decision import Verb
+from stanch.domain.plan import Ref
 from stanch.engine.errors import Failure
 from stanch.kube.client import ApiServer, connect
 from stanch.kube.cluster import ApiCluster
@@ -24,14 +25,26 @@ from tests.contract.forging import JUDGES, MALLORY, MESSAGE, OTHER_ROLE, ROBOT, 
 from tests.contract.installed import until as holds
 from tests.contract.world import until
 from tests.stage.kubectl import Kubectl, documents
-from tests.stage.scene import AUREUS, ON_CALL, person
+from tests.stage.people import ON_CALL, person
+from tests.stage.scene import AUREUS
 
 AT_LEAST, PRE_POLICY = 200, 23
 API, GROUP = "stanch.dev/v1alpha1", "stanch.dev"
 MAKES = {"apiGroups": [GROUP], "resources": ["decisions"], "verbs": ["create", "get", "list"]}
+PATCHES = {"apiGroups": [GROUP], "resources": ["incidents/status", "decisions/status"], "verbs": ["get", "patch"]}
+# What is said rightly, that each verb is seen to count where it may: in this order, as a Resume ends a Hold.
+OF_ONE_THAT_WAITS = (Verb.Acknowledge, Verb.Classify, Verb.Assign, Verb.Hold, Verb.Resume, Verb.BreakGlass)
+OF_A_CHANGE = (Verb.Extend, Verb.Revert)
 # Never both full: it waits for its approval as long as the test lasts.
 MANY = {"incident_commander": 9, OTHER_ROLE: 9}
-LONG = {"name": "afterwards", "expect": "time passes", "wait": {"for": "10m"}}
+ASKED = {"name": "afterwards", "expect": "a person looks", "timeout": "25m", "askPerson": {"role": ROLE, "question": "Is it on?"}}
+
+
+def under_way() -> Object:
+    """What is changed stays for a time, and a person is asked as long as the test lasts."""
+    spec = playbook(ASKED, incident_commander=1)
+    spec["options"][0]["steps"][0]["revert"] = {"after": "1h", "onRecovery": False}
+    return spec
 
 
 def holding(*roles: str) -> Object:
@@ -46,12 +59,18 @@ class People:
     api: ApiServer
     discovery: Discovery
     namespaces: tuple[str, ...]
+    heard: set[Verb] = field(default_factory=set)
 
     async def say(self, user: str, spec: Object, where: int = 0, **metadata: Any) -> Object:
         """Raises `Failure` with what the API server said."""
         named = {"name": f"said-{secrets.token_hex(6)}", "namespace": self.namespaces[where], **metadata}
         cluster = ApiCluster(self.api, self.discovery, user=user)
         return await cluster.create({"apiVersion": API, "kind": "Decision", "metadata": named, "spec": spec})
+
+    async def write(self, user: str, of: Object, status: Object) -> None:
+        """Into the status of that object. Raises `Failure` with what the API server said."""
+        ref = Ref(API, of["kind"], of["metadata"]["namespace"], of["metadata"]["name"])
+        await ApiCluster(self.api, self.discovery, user=user).patch(ref, {"status": status}, subresource="status")
 
     async def all(self) -> dict[str, Object]:
         """Every Decision, by its UID."""
@@ -75,6 +94,7 @@ class People:
         made = await self.say(user, spec, where)
         (status,) = await self.recorded(made)
         assert status["effect"] == "Counted", f"{user}: {spec}: {status}"
+        self.heard.add(Verb(spec["verb"]))
         return made
 
 
@@ -101,7 +121,7 @@ def telling(policy: Object) -> None:
 
 def admit(scene: Deciding, robot: str) -> None:
     everything, judging = [MAKES, holding()], [MAKES, holding(ROLE, UNASKED)]
-    held = {MALLORY: [MAKES], ROBOT: everything, "opener": everything, **{judge: judging for judge in JUDGES}}
+    held = {MALLORY: [MAKES, PATCHES], ROBOT: everything, "opener": everything, **{judge: judging for judge in JUDGES}}
     names = {ROBOT: robot, "opener": ON_CALL}
     documents = [document for who, rules in held.items() for document in person(who, rules)]
     for document in documents:
@@ -109,17 +129,17 @@ def admit(scene: Deciding, robot: str) -> None:
             subject["name"] = names.get(subject["name"], subject["name"])
     scene.kubectl.apply(documents)
     scene.declare("brief", playbook(timeout="1s", **MANY))
-    scene.declare("single", playbook(LONG, incident_commander=1))
+    scene.declare("single", under_way())
 
 
 def incidents(first: Deciding, second: Deciding) -> dict[str, Object]:
     """One that was re-created comes back under its name; one of the same name is in the second namespace."""
-    found = {name: first.opened(name) for name in ("open", "other", "rejected", "earlier")}
+    found = {name: first.opened(name) for name in ("open", "other", "rejected", "earlier", "broken")}
     found["under way"] = first.opened("under-way", "single")
     found["expired"] = first.incident(first.open("expired", playbookRef={"name": "brief"}))
     found["expired"] = first.until("expired", "Escalated", 60)
     second.opened("open")
-    first.on_call("delete", "incident", "earlier", "--timeout=60s")
+    first.kubectl("delete", "incident", "earlier", "--timeout=60s")
     first.open("earlier", playbookRef={"name": "deciding"})
     found["again"] = first.until("earlier", "Waiting", 60)
     return found
@@ -138,9 +158,27 @@ async def controls(people: People, stage: Stage) -> None:
     await people.counts(ON_CALL, stage.said(Verb.Note, ON_CALL))
 
 
+async def of_one_that_waits(people: People, stage: Stage) -> None:
+    for verb in OF_ONE_THAT_WAITS:
+        await people.counts(JUDGES[4], stage.said(verb, JUDGES[4], "broken"))
+
+
+async def at_last(people: People, stage: Stage) -> None:
+    """Of what runs, and of what ends by it: so after all that is tried."""
+    who = JUDGES[4]
+    for verb in OF_A_CHANGE:
+        await people.counts(who, stage.said(verb, who, "under way"))
+    await people.counts(who, stage.said(Verb.Confirm, who, "under way", step=ASKED["name"]))
+    await people.counts(who, stage.said(Verb.Abort, who, "other"))
+    await people.counts(who, stage.said(Verb.Close, who, "expired"))
+
+
 async def tried(people: People, case: Case) -> tuple[str, Object | None]:
-    """What the API server said against it; else the Decision, which was made."""
+    """What the API server said against it; else the Decision, which was made. Of a status that it took: neither."""
     try:
+        if case.status:
+            await people.write(case.user, case.of, case.status)
+            return "", None
         return "", await people.say(case.user, case.spec, case.where, **case.metadata)
     except Failure as failure:
         return failure.message, None
@@ -154,7 +192,7 @@ async def verdicts(people: People, some: list[Case]) -> list[tuple[Case, str, st
 
     def ended(said: str, one: Object | None) -> tuple[str, str]:
         status = came[one["metadata"]["uid"]] if one else {}
-        return (status["effect"], status["message"]) if one else ("Refused", said)
+        return (status["effect"], status["message"]) if one else ("Refused" if said else "Counted", said)
 
     return [(case, *ended(*answer)) for case, answer in zip(some, answers, strict=True)]
 
@@ -186,11 +224,15 @@ async def test_none_of_two_hundred_forged_decisions_is_accepted(
     async with connect(str(alone.kubeconfig)) as api:
         people = People(api, Discovery(api), (first.namespace, second.namespace))
         await controls(people, stage)
+        await asyncio.to_thread(first.until_status, "under-way", ".reverts[0].state", "Owed", 60)
+        await of_one_that_waits(people, stage)
         ended = await verdicts(people, forging.cases(stage))
         ended += await before_the_policy(lone, people, stage)
         with capsys.disabled():
             judged(ended)
         await after_all(people, stage)
+        await at_last(people, stage)
+        assert people.heard == set(Verb), "each verb counts where it may be said"
     assert approvals(first, "open") == {*JUDGES[:3], JUDGES[8]} and approvals(second, "open") == set()
 
 

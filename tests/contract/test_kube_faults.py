@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from kubernetes.aio.client.configuration import Configuration
 
+from stanch.api.needs import user_of
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Failure, NotFound, Refused, Retryable
 from stanch.engine.ports import Cluster, HttpCall, Object
@@ -18,7 +19,7 @@ from stanch.kube.client import ApiServer
 from stanch.kube.cluster import ApiCluster
 from stanch.kube.discovery import Discovery
 from tests.contract.faults import Answer, Cut, Fault, FaultProxy, Hang, Stream, faulty
-from tests.contract.suite_cluster import THING, read_log, ref, thing, unpinned
+from tests.contract.suite_cluster import EVERYTHING, THING, read_log, ref, service_account, thing, unpinned
 from tests.contract.world import KubeWorld
 
 Write = Callable[[Cluster, KubeWorld, Ref], Awaitable[object]]
@@ -37,14 +38,20 @@ def proxy(between: Faulty) -> FaultProxy:
 
 
 @pytest.fixture
-def cluster_through(between: Faulty) -> ApiCluster:
-    return ApiCluster(between[1], Discovery(between[1]), page=2)
+async def user(world: KubeWorld) -> str:
+    """A ServiceAccount that may do everything in this namespace. Its UID is not asked for before a write: requests are counted."""
+    return user_of(world.namespace, (await service_account(world, EVERYTHING)).name)
+
+
+@pytest.fixture
+def cluster_through(between: Faulty, user: str) -> ApiCluster:
+    return ApiCluster(between[1], Discovery(between[1]), user=user, page=2)
 
 
 @pytest.fixture
 async def made(world: KubeWorld, cluster_through: ApiCluster) -> Ref:
     """An object; its kind is known to the adapter by then."""
-    found = ref(await world.clusters.own.create(thing(world, "a", n=1)))
+    found = ref(await world.admin.create(thing(world, "a", n=1)))
     await cluster_through.get(found)
     return found
 
@@ -116,18 +123,18 @@ async def test_a_service_that_says_it_is_busy_is_answered_for_by_whoever_asked(
 
 
 async def took_effect(world: KubeWorld, made: Ref, write: str) -> bool:
-    own = world.clusters.own
+    admin = world.admin
     match write:
         case "patch":
-            return (await own.get(made))["spec"] == {"n": 2}
+            return (await admin.get(made))["spec"] == {"n": 2}
         case "create":
-            return await exists(own, Ref(THING, "Thing", world.namespace, "b"))
-    return not await exists(own, made)
+            return await exists(admin, Ref(THING, "Thing", world.namespace, "b"))
+    return not await exists(admin, made)
 
 
-async def exists(own: Cluster, which: Ref) -> bool:
+async def exists(cluster: Cluster, which: Ref) -> bool:
     try:
-        await own.get(which)
+        await cluster.get(which)
     except NotFound:
         return False
     return True
@@ -162,7 +169,7 @@ async def names(cluster: ApiCluster, namespace: str) -> list[str]:
 
 async def test_a_list_goes_page_by_page(proxy: FaultProxy, cluster_through: ApiCluster, world: KubeWorld) -> None:
     for name in "abcde":
-        await world.clusters.own.create(thing(world, name))
+        await world.admin.create(thing(world, name))
     assert await names(cluster_through, world.namespace) == list("abcde")
     assert sum("limit=2" in path for _, path in proxy.seen) == 3
 
@@ -171,7 +178,7 @@ async def test_a_list_begins_again_when_the_position_is_forgotten(
     proxy: FaultProxy, cluster_through: ApiCluster, world: KubeWorld
 ) -> None:
     for name in "abcde":
-        await world.clusters.own.create(thing(world, name))
+        await world.admin.create(thing(world, name))
     proxy.plan("GET", None, Answer(410), path="limit=2")
     assert await names(cluster_through, world.namespace) == list("abcde")
 
@@ -182,14 +189,14 @@ async def test_a_list_goes_on_where_a_page_of_it_failed(
 ) -> None:
     """Nobody who has read the pages before could ask for it again."""
     for name in "abcde":
-        await world.clusters.own.create(thing(world, name))
+        await world.admin.create(thing(world, name))
     proxy.plan("GET", fault, fault, path="continue=")
     assert await names(cluster_through, world.namespace) == list("abcde")
 
 
 async def test_a_list_that_never_gets_through_gives_up(proxy: FaultProxy, cluster_through: ApiCluster, world: KubeWorld) -> None:
     for name in "abc":
-        await world.clusters.own.create(thing(world, name))
+        await world.admin.create(thing(world, name))
     proxy.plan("GET", *(Answer(410),) * 20, path="continue=")
     with pytest.raises(Retryable, match="Expired"):
         await names(cluster_through, world.namespace)
@@ -252,10 +259,10 @@ async def test_the_clock_is_the_servers(proxy: FaultProxy, cluster_through: ApiC
     assert abs(between[1].clock.now() - datetime(2001, 1, 1, tzinfo=UTC)) < timedelta(seconds=3)
 
 
-async def test_a_kind_that_appears_later_is_found(proxy: FaultProxy, between: Faulty, made: Ref) -> None:
+async def test_a_kind_that_appears_later_is_found(proxy: FaultProxy, between: Faulty, user: str, made: Ref) -> None:
     """A miss is looked up again, but not on every call."""
     now = 0.0
-    cluster = ApiCluster(between[1], Discovery(between[1], lambda: now))
+    cluster = ApiCluster(between[1], Discovery(between[1], lambda: now), user=user)
     nothing = json.dumps({"kind": "APIResourceList", "resources": []}).encode()
     proxy.plan("GET", Answer(200, {}, nothing), path="/apis/contract.stanch.dev/v1")
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Leases, locks and secrets on a real API server."""
+"""Leases, locks, plans and before-images on a real API server."""
 
 from tests.contract.suite_records import RecordsContract
 

@@ -14,6 +14,7 @@ from tests.contract.installed import install
 from tests.stage.install import SHIPPED, moved
 from tests.stage.kubectl import ROOT, parsed
 from tests.stage.overlay import MANIFESTS, Overlay
+from tests.unit.shipped import blocks
 
 GOLDENS = Path(__file__).parent / "goldens" / "rbac"
 RIGHTS = ("ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
@@ -26,17 +27,23 @@ def rendered(cluster: Any, folder: Path) -> list[Object]:
 
 
 def rights(documents: list[Object]) -> list[Object]:
-    """What somebody may do, without what says nothing about it."""
+    """What somebody may do, without what says nothing about it. A label may add a role to those of every namespace's admins."""
     told = [
         {
             "kind": document["kind"],
             **{key: document["metadata"][key] for key in ("name", "namespace") if key in document["metadata"]},
-            **{key: document[key] for key in ("roleRef", "subjects", "rules") if key in document},
+            **{key: document[key] for key in ("roleRef", "subjects", "rules", "aggregationRule") if key in document},
+            **({"labels": added} if (added := aggregated(document)) else {}),
         }
         for document in documents
         if document["kind"] in RIGHTS
     ]
     return sorted(told, key=whose)
+
+
+def aggregated(document: Object) -> dict[str, str]:
+    labels = document["metadata"].get("labels", {})
+    return {key: value for key, value in labels.items() if key.startswith("rbac.authorization.k8s.io/")}
 
 
 def whose(right: Object) -> tuple[str, str, str]:
@@ -58,6 +65,21 @@ def test_an_overlay_grants_what_was_reviewed_and_nothing_else(cluster: Any, name
 def test_what_comes_before_uninstalling_may_end_incidents_and_freeze_and_no_more(cluster: Any) -> None:
     golden = yaml.safe_load((GOLDENS / "uninstall.yaml").read_text())
     assert rights(rendered(cluster, MANIFESTS / "uninstall")) == golden
+
+
+@pytest.mark.parametrize("file", ["README.md", "manifests/uninstall/README.md"])
+def test_a_kustomization_that_is_shown_names_the_image_of_every_pod_and_whose_incidents(
+    cluster: Any, tmp_path: Path, file: str
+) -> None:
+    """As people write it, beside a checkout."""
+    (tmp_path / "stanch").symlink_to(ROOT)
+    (said,) = (block for block in blocks(file) if "images" in block)
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(said))
+    pods = [found["spec"]["template"]["spec"] for found in rendered(cluster, tmp_path) if found["kind"] in ("Deployment", "Job")]
+    (container,) = (container for pod in pods for container in pod["containers"])
+    assert container["image"] == "registry.example.org/stanch:0.1.0"
+    if "patches" in said:
+        assert {"name": "STANCH_NAMESPACES", "value": "aureus"} in container["env"]
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
@@ -132,12 +154,58 @@ def test_the_operator_s_namespace_takes_no_pod_that_may_more(cluster: Any, overl
         dry_run(cluster, [pod])
 
 
+BOUNDED = {"cpu", "memory", "ephemeral-storage"}
+# By overlay: replicas, and how one pod follows another. A volume of one pod's own lets the next start once the first is gone.
+ROLLOUTS: dict[str, tuple[int, Object]] = {
+    "cluster-wide": (1, {"type": "Recreate"}),
+    "single-namespace": (1, {"type": "Recreate"}),
+    "high-availability": (2, {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),
+}
+
+
+def only(documents: list[Object], kind: str) -> Object:
+    (found,) = [document for document in documents if document["kind"] == kind]
+    return found
+
+
+def shipped_pods(cluster: Any) -> dict[str, Object]:
+    """Each pod that any overlay, or the removal, brings: its specification."""
+    found = {name: only(rendered(cluster, MANIFESTS / "overlays" / name), "Deployment") for name in OVERLAYS}
+    found["uninstall"] = only(rendered(cluster, MANIFESTS / "uninstall"), "Job")
+    return {name: owner["spec"]["template"]["spec"] for name, owner in found.items()}
+
+
 def test_root_is_read_only_and_every_resource_is_bounded(cluster: Any) -> None:
     """What pod security does not ask for."""
-    pod = pod_of(rendered(cluster, MANIFESTS / "operator"))["spec"]
-    container = pod["containers"][0]
-    assert container["securityContext"]["readOnlyRootFilesystem"]
-    for bounds in container["resources"].values():
-        assert set(bounds) == {"cpu", "memory", "ephemeral-storage"}
-    assert [volume["emptyDir"]["sizeLimit"] for volume in pod["volumes"] if "emptyDir" in volume]
-    assert not pod["enableServiceLinks"]
+    for name, pod in shipped_pods(cluster).items():
+        assert not pod["enableServiceLinks"] and "initContainers" not in pod, name
+        (container,) = pod["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"], name
+        assert {kind: set(bounds) for kind, bounds in container["resources"].items()} == {"requests": BOUNDED, "limits": BOUNDED}
+        scratch = [volume["emptyDir"] for volume in pod["volumes"] if "emptyDir" in volume]
+        assert scratch and all("sizeLimit" in one for one in scratch), name
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_the_kubelet_asks_whether_it_is_up_well_and_ready(cluster: Any, name: str) -> None:
+    (container,) = shipped_pods(cluster)[name]["containers"]
+    asked = {probe: container[f"{probe}Probe"]["httpGet"] for probe in ("startup", "liveness", "readiness")}
+    well = {"path": "/healthz", "port": "http"}
+    assert asked == {"startup": well, "liveness": well, "readiness": {"path": "/readyz", "port": "http"}}
+    assert "http" in {port["name"] for port in container["ports"]}
+    patience = {probe: container[f"{probe}Probe"] for probe in ("startup", "liveness")}
+    assert patience["startup"]["periodSeconds"] * patience["startup"]["failureThreshold"] >= 60, "Python reads its modules first"
+    assert patience["liveness"]["periodSeconds"] * patience["liveness"]["failureThreshold"] >= 30, "one slow answer is no end"
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_one_pod_follows_another_as_its_store_allows_and_evictions_come_one_by_one(cluster: Any, name: str) -> None:
+    documents = rendered(cluster, MANIFESTS / "overlays" / name)
+    deployment, budget = only(documents, "Deployment"), only(documents, "PodDisruptionBudget")
+    assert (deployment["spec"]["replicas"], deployment["spec"]["strategy"]) == ROLLOUTS[name]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    selector = {"matchLabels": {"app.kubernetes.io/name": "stanch"}}
+    assert budget["spec"] == {"maxUnavailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow", "selector": selector}
+    assert budget["metadata"]["namespace"] == deployment["metadata"]["namespace"]
+    assert selector["matchLabels"].items() <= labels.items(), "it is about these pods"
+    assert deployment["spec"]["template"]["spec"]["priorityClassName"] == only(documents, "PriorityClass")["metadata"]["name"]

@@ -1,8 +1,9 @@
-"""What a playbook lacks, asked of a real authorizer: by the operator under a ServiceAccount of its own, and by a person."""
+"""What a playbook lacks, asked of a real authorizer: by the operator with the rights that are shipped, and by a person."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +13,8 @@ import pytest
 import yaml
 
 from stanch.api import codec
-from stanch.api.access import Grant
 from stanch.api.kinds import PlaybookSpec
-from stanch.api.needs import OPERATOR, OPERATOR_RULES, Needs
+from stanch.api.needs import OPERATOR, Needs
 from stanch.cli import permissions as checking
 from stanch.cli.access import Wanted
 from stanch.cli.ending import Code, Ending
@@ -33,6 +33,7 @@ from tests.contract.installed import Object, grant, install, rule
 from tests.contract.test_cli import kubeconfig
 from tests.contract.world import until
 from tests.stage.account import keep, kubeconfig_of
+from tests.stage.install import role_of
 from tests.stage.kubectl import Kubectl
 from tests.unit import api_examples as examples
 from tests.unit.permitted import needs_of
@@ -88,29 +89,10 @@ class Site:
         return {**rule, "verbs": [one for one in rule["verbs"] if one != verb]}
 
 
-def operators_own(namespace: str) -> list[Object]:
-    """As manifests/operator/rbac.yaml, in this namespace alone."""
-    api, head = "rbac.authorization.k8s.io", {"name": "stanch-operator", "namespace": namespace}
-    own = (*OPERATOR_RULES, Grant("", "namespaces", ("get",), (), ()))
-    return [
-        {"apiVersion": f"{api}/v1", "kind": "Role", "metadata": head, "rules": [one.rule() for one in own]},
-        {
-            "apiVersion": f"{api}/v1",
-            "kind": "RoleBinding",
-            "metadata": head,
-            "roleRef": {"apiGroup": api, "kind": "Role", "name": "stanch-operator"},
-            "subjects": [{"kind": "ServiceAccount", "name": OPERATOR, "namespace": namespace}],
-        },
-    ]
-
-
 @pytest.fixture
-async def site(cluster: Any, namespace: str, tmp_path: Path) -> AsyncIterator[Site]:
-    kubectl = Kubectl(cluster.kubectl).inside(namespace)
-    kubectl("create", "serviceaccount", OPERATOR)
-    kubectl.apply(operators_own(namespace))
-    async with connect(str(keep(tmp_path / "operator.yaml", kubeconfig_of(kubectl, OPERATOR)))) as api:
-        yield Site(kubectl, api)
+async def site(shipped_rights: Kubectl, tmp_path: Path) -> AsyncIterator[Site]:
+    async with connect(str(keep(tmp_path / "operator.yaml", kubeconfig_of(shipped_rights, OPERATOR)))) as api:
+        yield Site(shipped_rights, api)
 
 
 @pytest.fixture
@@ -150,8 +132,9 @@ async def test_without_the_opt_in_it_is_named_and_the_rest_is_unknown(granted: S
 
 
 async def test_what_stanch_itself_lacks_is_named(granted: Site) -> None:
-    role = operators_own(granted.kubectl.namespace)[0]
-    granted.kubectl.apply([{**role, "rules": [one for one in role["rules"] if one["resources"] != ["events"]]}])
+    role = granted.kubectl.get("clusterrole", role_of(granted.kubectl.namespace, "stanch-operator"))
+    kept = [one for one in role["rules"] if one["resources"] != ["events"]]
+    granted.kubectl("patch", "clusterrole", role["metadata"]["name"], "--type=merge", "-p", json.dumps({"rules": kept}))
     await granted.becomes("stanch may not create events")
 
 

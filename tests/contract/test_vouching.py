@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stanch.engine.shipped import INCIDENTS, PLAYBOOKS, STAYING
+from stanch.engine.shipped import INCIDENTS, PLAYBOOKS, STATUSES, STAYING
 from stanch.engine.summary import ADMISSION
 from stanch.engine.vouching import Distrust
 from tests.contract.alone import BINDING, POLICY, answer_to_forged, mend, patch, restore
@@ -120,12 +120,23 @@ def test_what_was_said_while_the_operator_was_down_counts(scene: Deciding, opera
 def test_who_deletes_the_incident_needs_nobody_to_vouch(lone: Kubectl, scene: Deciding) -> None:
     scene.opened("gone")
     lone("delete", BINDING)
-    scene.on_call("delete", "incident", "gone", "--timeout=30s")
+    scene.kubectl("delete", "incident", "gone", "--timeout=30s")
+
+
+def test_what_is_said_of_an_incident_that_is_not_there_is_recorded_without_effect(scene: Deciding) -> None:
+    left = scene.opened("left")
+    scene.kubectl("delete", "incident", "left", "--timeout=30s")
+    never = {"metadata": {"name": "never", "uid": "13dce76d-e281-4b05-b326-fe80cc85c650"}}
+    for incident in (left, never):
+        said = scene.recorded(scene.decide(scene.on_call, "Note", incident))
+        assert said["effect"] == "NoEffect"
+        assert f"there is no incident {incident['metadata']['name']} in namespace {scene.namespace}" in said["message"]
 
 
 LAPSES: dict[str, Callable[[Kubectl], object]] = {
     INCIDENTS.name: lambda lone: patch(lone, f"validatingadmissionpolicybinding/{INCIDENTS.name}", validationActions=["Audit"]),
     PLAYBOOKS.name: lambda lone: lone("delete", f"validatingadmissionpolicybinding/{PLAYBOOKS.name}"),
+    STATUSES.name: lambda lone: lone("delete", f"validatingadmissionpolicy/{STATUSES.name}"),
     STAYING.name: lambda lone: lone("delete", f"validatingadmissionpolicy/{STAYING.name}"),
 }
 

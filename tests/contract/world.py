@@ -2,6 +2,8 @@
 
 Behind the API server stand two servers of the test itself: a kubelet that serves logs, and a Service's backend. So the
 API server's own proxying is real, and what comes out of it is known to the byte.
+
+`clusters` speak under the operator's shipped ServiceAccount; the scene is set by the cluster's administrator.
 """
 
 from __future__ import annotations
@@ -11,25 +13,40 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from stanch.api.needs import OPERATOR, opt_in
+from stanch.cli.rbac import binding, role
 from stanch.domain.access import Rule
 from stanch.domain.plan import Pin, Ref
-from stanch.engine.ports import HttpCall, HttpReply, Object
+from stanch.engine.ports import Cluster, HttpCall, HttpReply, Object
 from stanch.kube.client import ApiServer
 from stanch.kube.identity import ApiClusters
+from tests.stage.kubectl import ROOT, documents
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+@dataclass(frozen=True)
+class Speakers:
+    """Connections: under the operator's ServiceAccount, which is in the namespace `home`, and as the cluster's administrator."""
+
+    operator: ApiServer
+    admin: ApiServer
+    home: str
+
+
 class KubeWorld:
-    def __init__(self, api: ApiServer, namespace: str, host: str, folder: Path, stack: AsyncExitStack) -> None:
-        self.clusters = ApiClusters(api)
-        self.clock = api.clock
+    def __init__(self, speakers: Speakers, namespace: str, host: str, folder: Path, stack: AsyncExitStack) -> None:
+        self.clusters = ApiClusters(speakers.operator)
+        self.admin = ApiClusters(speakers.admin).own
+        self.clock = speakers.operator.clock
         self.namespace = namespace
+        self._account = {"kind": "ServiceAccount", "name": OPERATOR, "namespace": speakers.home}
         self._host = host
         self._folder = folder
         self._stack = stack
@@ -45,10 +62,26 @@ class KubeWorld:
         await self._create("rbac.authorization.k8s.io/v1", "Role", service_account, rules=granted)
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": service_account}
         await self._create("rbac.authorization.k8s.io/v1", "RoleBinding", service_account, roleRef=role, subjects=[subject])
+        await self._let_act_as(service_account)
         acting = self.clusters.acting_as(self.namespace, Pin(service_account))
         for rule in rules:
             name = rule.names[0] if rule.names else ""
             await until(lambda rule=rule, name=name: self._has(acting, rule, name))
+
+    async def _let_act_as(self, service_account: str) -> None:
+        """As `stanch rbac` prints it."""
+        name = f"stanch-acts-as-{service_account}"
+        await self.admin.create(role(self.namespace, name, [opt_in(service_account)]))
+        await self.admin.create(binding(self.namespace, name, self._account))
+        await until(lambda: self._has(self.clusters.own, Rule(("impersonate",), "", "serviceaccounts"), service_account))
+
+    async def home(self) -> str:
+        for document in documents(ROOT / "manifests" / "operator" / "rbac.yaml"):
+            if document["kind"] in ("Role", "RoleBinding"):
+                document["metadata"]["namespace"] = self.namespace
+                await self.admin.create(document | ({"subjects": [self._account]} if "subjects" in document else {}))
+        await until(lambda: self._has(self.clusters.own, Rule(("create",), "coordination.k8s.io", "leases"), ""))
+        return self.namespace
 
     async def serve(self, service: str, answer: Callable[[HttpCall], HttpReply]) -> Ref:
         async def handle(request: web.Request) -> web.StreamResponse:
@@ -88,8 +121,8 @@ class KubeWorld:
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
             },
         }
-        node = _ref(await self.clusters.own.create(body))
-        self._stack.push_async_callback(self.clusters.own.delete, node)
+        node = _ref(await self.admin.create(body))
+        self._stack.push_async_callback(self.admin.delete, node)
         return name
 
     async def _log(self, request: web.Request) -> web.StreamResponse:
@@ -112,19 +145,19 @@ class KubeWorld:
         spec = {**_bare(name), "schedulerName": "nobody", "containers": [{"name": "app", "image": "none"}]}
         pod = _ref(await self._create("v1", "Pod", name, spec=spec))
         status = {"podIP": self._host, "podIPs": [{"ip": self._host}], "phase": "Running"}
-        await self.clusters.own.patch(pod, {"status": status}, subresource="status")
+        await self.admin.patch(pod, {"status": status}, subresource="status")
         target = {"kind": "Pod", "namespace": self.namespace, "name": name, "uid": pod.uid}
         addresses = [{"ip": self._host, "targetRef": target}]
         subsets = [{"addresses": addresses, "ports": [{"name": "http", "port": port}]}]
         await self._create("v1", "Endpoints", name, subsets=subsets)
         return _ref(service)
 
-    async def _has(self, acting: Any, rule: Rule, name: str) -> bool:
-        return await acting.allowed(rule.verbs[0], rule.group, rule.resource, self.namespace, name)
+    async def _has(self, who: Cluster, rule: Rule, name: str) -> bool:
+        return await who.allowed(rule.verbs[0], rule.group, rule.resource, self.namespace, name)
 
     async def _create(self, api_version: str, kind: str, name: str, *, labels: Any = None, **parts: Any) -> Object:
         metadata = {"name": name, "namespace": self.namespace, "labels": labels or {}}
-        return await self.clusters.own.create({"apiVersion": api_version, "kind": kind, "metadata": metadata, **parts})
+        return await self.admin.create({"apiVersion": api_version, "kind": kind, "metadata": metadata, **parts})
 
 
 @asynccontextmanager

@@ -30,7 +30,8 @@ from tests.demo.frontend import answers
 from tests.demo.picture import Recording
 from tests.demo.steps import Steps
 from tests.stage.kubectl import Kubectl, documents
-from tests.stage.scene import COMMANDER, HERE, ON_CALL, Scene
+from tests.stage.people import COMMANDER, ON_CALL
+from tests.stage.scene import HERE, Scene
 
 FOLLOW_SECONDS = 150.0
 APPROVAL_SECONDS = 60.0

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.others.kinds import RECONCILERS, serve
+from tests.stage.account import Account, installed_operator
 from tests.stage.install import install_operator, install_types, uninstall_operator
-from tests.stage.kubectl import Kubectl, documents, established
+from tests.stage.kubectl import Kubectl, documents
 from tests.stage.operator import OperatorProcess
-from tests.stage.reconcilers import types
 from tests.stage.scene import AUREUS, Scene, calm
 
 
@@ -28,11 +29,15 @@ def installed(cluster: Any) -> Kubectl:
 
 @pytest.fixture(scope="session")
 def reconcilers(cluster: Any, installed: Kubectl) -> None:
-    """The types of Argo CD and Flux."""
-    made = types()
-    with cluster.installing():
-        installed.apply(made)
-    established(installed, *(f"crd/{crd['metadata']['name']}" for crd in made))
+    """The kinds of Argo CD and Flux."""
+    serve(cluster, *RECONCILERS)
+
+
+@pytest.fixture
+def account(installed: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Account]:
+    """The operator's, with the rights that are shipped, for a test that is the operator itself."""
+    with installed_operator(installed, f"{namespace}-op", tmp_path) as account:
+        yield account
 
 
 @pytest.fixture

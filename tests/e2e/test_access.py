@@ -10,7 +10,8 @@ import pytest
 from tests.cluster.model import ClusterError
 from tests.stage.operator import OperatorProcess
 from tests.stage.pack import folder_of, lines
-from tests.stage.scene import COMMANDER, Scene
+from tests.stage.people import COMMANDER
+from tests.stage.scene import Scene
 from tests.stage.trial import NAME, ROLLED_OUT, SETTINGS, TrialScene, option, states, step, why
 
 API = "rbac.authorization.k8s.io"

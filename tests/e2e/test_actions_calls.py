@@ -98,7 +98,7 @@ def test_a_secret_reaches_standard_input_and_is_told_nowhere(limits: LimitsScene
     assert limits.inside("cat", "/tmp/handed") == TOKEN
     assert limits.stored(incident, "hand.stdout.txt") == "(secret)"
     told = [json.dumps(incident), operator.log.read_text(), limits.kubectl("get", "events", "-o", "json")]
-    packed = [path.read_text(errors="replace") for path in operator.pack_folder.rglob("*") if path.is_file()]
+    packed = [path.read_text(errors="replace") for path in (operator.folder / "packs").rglob("*") if path.is_file()]
     assert not [text for text in told + packed if TOKEN in text]
 
 
@@ -334,7 +334,7 @@ def test_a_person_rejects_and_it_goes_no_further(limits: LimitsScene) -> None:
 
 def test_another_role_does_not_answer_and_silence_is_a_no(limits: LimitsScene) -> None:
     name, incident = asked(limits, timeout="8s")
-    limits.answer("Confirm", incident, "look", role="scribe")
+    limits.decide(limits.on_call, "Confirm", incident, option="only", step="look", role="on-call")
     incident = limits.ended(name, only="Failed")
     assert f"nobody confirmed it as {COMMANDER_ROLE}" in why(incident)
     assert limits.inside("ls", EVIDENCE) == ""

@@ -11,7 +11,8 @@ import pytest
 from stanch.api.kinds import PlaybookSpec
 from stanch.cli.rbac import Subject, objects
 from tests.stage.kubectl import documents
-from tests.stage.scene import AUREUS, HERE, ROLES, Scene, calm, person
+from tests.stage.people import people
+from tests.stage.scene import AUREUS, HERE, Scene, calm
 
 Document = dict[str, Any]
 NAME = "contain"
@@ -67,7 +68,7 @@ def stand(
     """A frontend that mounts its settings, the playbook, exactly the access that `stanch rbac` prints for it."""
     scene.kubectl.apply([settings(), *documents(HERE / "frontend.yaml", lambda it: (mounted(it), frontend(it))), *beside])
     scene.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
-    scene.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
+    scene.kubectl.apply(people())
     made = playbook(scene.namespace, verify, **action)
     subject = Subject(NAME, scene.namespace, PlaybookSpec.model_validate(made["spec"]), scene.operator_namespace)
     scene.kubectl.apply([*objects(subject), made])

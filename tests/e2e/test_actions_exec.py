@@ -12,7 +12,8 @@ import pytest
 from stanch.domain.plan import Ref
 from stanch.kube.client import connect
 from tests.contract.suite_exec import ExecContract
-from tests.contract.world import KubeWorld
+from tests.contract.world import KubeWorld, Speakers
+from tests.stage.account import Account
 from tests.stage.kubectl import Kubectl
 
 SHELL = {
@@ -36,9 +37,13 @@ class PodWorld(KubeWorld):
 
 
 @pytest.fixture
-async def world(cluster: Any, namespace: str, tmp_path: Path) -> AsyncIterator[PodWorld]:
-    async with connect(str(cluster.kubeconfig)) as api, AsyncExitStack() as stack:
-        world = PodWorld(api, namespace, cluster.host_address or "", tmp_path, stack)
+async def world(account: Account, cluster: Any, namespace: str, tmp_path: Path) -> AsyncIterator[PodWorld]:
+    async with (
+        connect(str(account.kubeconfig)) as api,
+        connect(str(cluster.kubeconfig)) as admin,
+        AsyncExitStack() as stack,
+    ):
+        world = PodWorld(Speakers(api, admin, account.namespace), namespace, cluster.host_address or "", tmp_path, stack)
         world.kubectl = Kubectl(cluster.kubectl).inside(namespace)
         yield world
 

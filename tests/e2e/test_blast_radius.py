@@ -45,7 +45,7 @@ def test_a_selector_that_finds_more_than_was_said_is_refused_and_nothing_is_touc
     name = run(trial)
     incident = trial.until_status(name, ".reason", "TooManyTargets")
     assert incident["status"]["phase"] == "Waiting" and incident["status"]["waitsFor"]
-    assert "selects more than maxCount 2" in incident["status"]["message"]
+    assert "selects more than maxCount 2; narrow the selector in the playbook, or raise maxCount" in incident["status"]["message"]
     assert stored(trial) == before, "not even the first two: the same versions"
 
 

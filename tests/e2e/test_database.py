@@ -10,6 +10,7 @@ import pytest
 from tests.cluster.model import ClusterError
 from tests.stage.database import DatabaseScene
 from tests.stage.pack import folder_of
+from tests.stage.people import glass_breakers
 from tests.stage.scene import Scene
 
 REFUSALS = ("too many clients", "remaining connection slots are reserved")
@@ -173,6 +174,17 @@ def hurried(document: dict[str, Any]) -> None:
         check["within"] = "3m"
 
 
+def untried(database: DatabaseScene) -> tuple[str, str]:
+    """An incident in which fewer frontends are held up; the one that would be left has leaked them all, so that only a restart
+    helps. Its name, and the database's pod."""
+    database.set(playbook=hurried)
+    without_one_less(database)
+    before, left = postmaster(database), database.clients()[0]
+    database.kubectl("annotate", left, "controller.kubernetes.io/pod-deletion-cost=1")
+    crowded(database, left, each=18)
+    return database.open(), before
+
+
 def unattended(document: dict[str, Any]) -> None:
     """As `hurried`, and the restart asks nobody."""
     hurried(document)
@@ -180,24 +192,48 @@ def unattended(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.requirement("E-10")
-def test_the_restart_is_not_approved_beforehand_and_says_what_was_not_tried(database: DatabaseScene) -> None:
-    database.set(playbook=hurried)
-    without_one_less(database)
-    before = postmaster(database)
-    crowded(database)
-    name = database.open()
+def test_the_restart_is_approved_neither_beforehand_nor_before_fewer_frontends_were_tried(database: DatabaseScene) -> None:
+    """Once they were, and did not help, the commander's yes lets it run."""
+    name, before = untried(database)
     incident = database.until_status(name, ".reason", "DisruptionBudget")
     bound = {"role": "incident-commander", "option": "restart", "planDigest": incident["status"]["planDigest"]}
     said = database.decide(database.commander, "Approve", incident, **bound)["metadata"]["name"]
     database.kubectl.wait(f"decision/{said}", ".status.effect", "NoEffect")
     assert "restart is a last resort" in database.kubectl.get("decision", said)["status"]["message"]
     incident = database.until(name, "AwaitingApproval", 180)
-    assert incident["status"]["message"].endswith("It is a last resort, and not tried: scale-frontend")
-    assert incident["status"]["waitsFor"] == "incident-commander 0/1" and not incident["status"].get("steps")
+    assert incident["status"]["message"].endswith("does not let it run; not tried: scale-frontend")
+    assert incident["status"]["waitsFor"] == "incident-commander 0/1"
+    database.decide(database.commander, "Approve", incident, **bound)
+    incident = database.until_status(name, ".reason", "LastResort")
+    assert "approved, and held up by LastResort: options that were not tried: scale-frontend" in incident["status"]["message"]
+    assert incident["status"]["waitsFor"] == "BreakGlass or Reject of restart" and not incident["status"].get("steps")
     assert postmaster(database) == before and database.replicas() == 3
     database.decide(database.commander, "Reject", incident, **bound)
-    database.until(name, "Escalated")
+    incident = database.until(name, "Escalated")
     assert postmaster(database) == before
+    database.kubectl("delete", "poddisruptionbudget", "leaky-frontend")
+    database.decide(database.on_call, "Resume", incident)
+    database.until_status(name, ".attempt", "2")
+    database.approve(database.commander, name, "incident-commander")
+    incident = database.until(name, "Resolved", 300)
+    assert states(incident) == {"end-idle": "Skipped", "scale-frontend": "Denied", "restart": "Confirmed"}
+    assert postmaster(database) != before and database.ask() == "served"
+
+
+@pytest.mark.requirement("E-10", "A-16")
+def test_an_approved_restart_is_run_before_fewer_frontends_were_tried_by_who_breaks_the_glass(database: DatabaseScene) -> None:
+    name, before = untried(database)
+    database.kubectl.apply(glass_breakers())
+    database.until(name, "AwaitingApproval", 180)
+    database.approve(database.commander, name, "incident-commander")
+    incident = database.until_status(name, ".reason", "LastResort")
+    assert postmaster(database) == before
+    bound = {"option": "restart", "planDigest": incident["status"]["planDigest"], "ticket": "OPS-4711", "role": "on-call"}
+    database.decide(database.on_call, "BreakGlass", incident, **bound)
+    incident = database.until(name, "Resolved", 300)
+    assert states(incident) == {"end-idle": "Skipped", "scale-frontend": "Failed", "restart": "Confirmed"}
+    assert [glass["without"] for glass in incident["status"]["brokenGlass"]] == ["a try of scale-frontend"]
+    assert postmaster(database) != before and database.ask() == "served"
 
 
 @pytest.mark.requirement("E-10")
@@ -220,3 +256,38 @@ def test_the_restart_is_refused_while_fewer_frontends_were_not_tried_and_done_on
     incident = database.until(name, "Resolved", 300)
     assert states(incident) == {"end-idle": "Skipped", "scale-frontend": "Denied", "restart": "Confirmed"}
     assert postmaster(database) != before and database.ask() == "served"
+
+
+def asking(document: dict[str, Any]) -> None:
+    """As `unattended`, and idle connections are ended with a yes only."""
+    unattended(document)
+    document["spec"]["options"][0]["approval"] = {"roles": {"incident-commander": 1}}
+
+
+@pytest.mark.requirement("E-10")
+def test_the_restart_is_refused_while_idle_connections_were_not_ended_and_not_needed_once_they_are(database: DatabaseScene) -> None:
+    """There are some, so that ending them would have its turn first, and the commander says no. The one frontend that is left has
+    leaked them all, so that fewer of them do not help."""
+    database.set(playbook=asking)
+    before, left = postmaster(database), database.clients()[0]
+    database.kubectl("annotate", left, "controller.kubernetes.io/pod-deletion-cost=1")
+    crowded(database, left, each=18)
+    database.until_true("leaked connections are idle for long enough", lambda: all_idle(database))
+    name = database.open(parameters={"idleSeconds": IDLE})
+    incident = database.until(name, "AwaitingApproval", 180)
+    assert incident["status"]["option"] == "end-idle" and int(incident["status"]["facts"]["idleTooLong"]) > 0
+    bound = {"role": "incident-commander", "option": "end-idle", "planDigest": incident["status"]["planDigest"]}
+    database.decide(database.commander, "Reject", incident, **bound)
+    incident = database.until(name, "Escalated", 180)
+    assert incident["status"]["message"].count("LastResort: options that were not tried: end-idle;") == 1
+    assert {option: state for option, state in states(incident).items() if option != "restart"} == {
+        "end-idle": "Denied",
+        "scale-frontend": "Denied",
+    }
+    assert {step["option"] for step in incident["status"]["steps"]} == {"scale-frontend"} and database.replicas() == 3
+    database.decide(database.on_call, "Resume", incident)
+    database.until_status(name, ".attempt", "2")
+    database.approve(database.commander, name, "incident-commander")
+    incident = database.until(name, "Resolved", 300)
+    assert states(incident) == {"end-idle": "Confirmed"} and database.sessions("leak") == set()
+    assert postmaster(database) == before and database.ask() == "served"

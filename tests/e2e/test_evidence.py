@@ -1,4 +1,7 @@
-"""Evidence of real pods on a real kubelet, read as a ServiceAccount that has exactly the declared permissions."""
+"""Evidence of real pods on a real kubelet, read as a ServiceAccount that has exactly the declared permissions.
+
+Who reads as it is the operator's shipped account, which the namespace lets act as it and as nobody else.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from stanch.api.needs import OPERATOR, opt_in
+from stanch.cli import rbac
 from stanch.domain.access import Rule
 from stanch.domain.plan import Pin, Ref, Source, Target
 from stanch.engine.workload import revisions_of
@@ -22,6 +27,7 @@ from stanch.kube.client import ApiServer, connect
 from stanch.kube.identity import ApiClusters
 from stanch.packs.store import local_path, open_packs
 from tests.contract.world import until
+from tests.stage.account import Account
 
 TOOLS = "localhost/stanch/tools:v1"
 SECRET = "correct-horse-battery"
@@ -72,13 +78,20 @@ def role(rules: Iterable[Rule]) -> list[dict]:
     ]
 
 
+def lets_act(namespace: str, operator: Account) -> list[dict]:
+    """As `stanch rbac` prints it."""
+    who = {"kind": "ServiceAccount", "name": OPERATOR, "namespace": operator.namespace}
+    name = "stanch-acts-as-reader"
+    return [rbac.role(namespace, name, [opt_in("reader")]), rbac.binding(namespace, name, who)]
+
+
 class Stage:
     """The frontend in a namespace, and captures of it."""
 
     def __init__(self, cluster: Any, namespace: str, api: ApiServer, folder: Path) -> None:
         self._cluster, self.namespace, self._api, self._folder = cluster, namespace, api, folder
         self.target = Ref("apps/v1", "Deployment", namespace, "web")
-        self.own = ApiClusters(api).own
+        self.operator = ApiClusters(api).own
         self.reading = ApiClusters(api).acting_as(namespace, Pin("reader"))
         self.pack = open_packs(str(folder)).of(namespace, "web-down", "0123456789")
 
@@ -96,8 +109,11 @@ class Stage:
         place = Place(self.reading, self.pack, self._api.clock, self.namespace, folder)
         return await capture(planned(sources or ALL, [Target("app", self.target)]), place, timedelta(seconds=60))
 
-    async def may_read_logs(self, expected: bool) -> bool:
+    async def may_act(self) -> bool:
         """The authorizer learns of a Role a moment after it was written."""
+        return await self.operator.allowed("impersonate", "", "serviceaccounts", self.namespace, "reader")
+
+    async def may_read_logs(self, expected: bool) -> bool:
         return await self.reading.allowed("get", "", "pods/log", self.namespace) is expected
 
     async def says(self, pod: str, container: str, text: str) -> bool:
@@ -118,12 +134,14 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(cluster: Any, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with connect(str(cluster.kubeconfig)) as api:
+async def stage(cluster: Any, account: Account, namespace: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with connect(str(account.kubeconfig)) as api:
         stage = Stage(cluster, namespace, api, tmp_path)
         stage.apply(frontend())
         stage.apply(role(stage.rules()))
+        stage.apply(lets_act(namespace, account))
         restarted = 'jsonpath={.status.containerStatuses[?(@.name=="once")].restartCount}=1'
+        await until(stage.may_act)
         await until(lambda: stage.may_read_logs(True))
         # Of both pods: what is waited for by a selector are those that are there by then.
         stage.kubectl("wait", "--for=jsonpath={.status.replicas}=2", "deployment/web", "--timeout=60s")
@@ -197,13 +215,15 @@ async def test_going_back_is_a_deploy_of_now_and_a_restart_is_none(stage: Stage)
     spec = {"replicas": 1, "selector": {"matchLabels": {"app": "api"}}, "template": template}
     stage.apply([{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "api"}, "spec": spec}])
     ref = Ref("apps/v1", "Deployment", stage.namespace, "api")
+    stage.apply(role([*stage.rules(), Rule(("get",), "apps", "deployments", ("api",))]))
+    await until(lambda: stage.reading.allowed("get", "apps", "deployments", stage.namespace, "api"))
 
     async def deploy_after(*change: str) -> LastDeploy:
         await another_second()
         stage.kubectl(*change)
         stage.kubectl("rollout", "status", "deployment/api", "--timeout=60s")
-        target = await stage.own.get(ref)
-        return last_deploy(target, await revisions_of(stage.own, target))
+        target = await stage.reading.get(ref)
+        return last_deploy(target, await revisions_of(stage.reading, target))
 
     first = await deploy_after("rollout", "status", "deployment/api", "--timeout=60s")
     changed = await deploy_after("set", "env", "deployment/api", "MODE=broken")

@@ -19,7 +19,7 @@ def test_logs_that_cannot_be_stored_block_the_restart(stage: Scene, operator: Op
     begin(stage)
     name = stage.open()
     metadata = stage.incident(name)["metadata"]
-    pack = operator.pack_folder / stage.namespace / f"{name}-{metadata['uid'][:8]}"
+    pack = operator.folder / "packs" / stage.namespace / f"{name}-{metadata['uid'][:8]}"
     pack.mkdir(parents=True)
     (pack / "logs").write_text("a file where the folder of the logs should be")
     before = stage.deployment()["metadata"]["generation"]

@@ -238,7 +238,7 @@ def test_deleting_an_incident_gives_back_what_it_holds(scene: Scene) -> None:
     name = scene.open()
     scene.until(name, "AwaitingApproval")
     assert scene.incident(name)["metadata"]["finalizers"]
-    scene.on_call("delete", "incident", name, "--timeout=60s")
+    scene.kubectl("delete", "incident", name, "--timeout=60s")
     leases = scene.kubectl.inside(scene.operator_namespace)("get", "leases", "-o", "name")
     assert scene.deployment()["metadata"]["uid"] not in leases
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.stage.scene import COMMANDER, Scene
+from tests.stage.people import COMMANDER
+from tests.stage.scene import Scene
 
 
 def asks_first(document: dict[str, Any]) -> None:

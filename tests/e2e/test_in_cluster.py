@@ -1,9 +1,12 @@
-"""Stanch as a user installs it: its image, `kubectl apply -k` or `helm install`, a pod with a ServiceAccount of its own. It
-mitigates from there; and as a user removes it: what is owed is taken back first."""
+"""Stanch in its pod: its image, `kubectl apply -k` or `helm install`, a ServiceAccount of its own. It mitigates from there; and
+it is removed: what is owed is taken back first. For one namespace, so that tests run side by side, and under names of each test's
+own; unedited and for all namespaces it is installed in `tests/contract/test_cluster_wide.py`."""
 
 from __future__ import annotations
 
+import json
 import os
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,25 +22,46 @@ from tests.cluster.providers.context import NamedContext
 from tests.cluster.providers.kind import Kind
 from tests.e2e.test_frontend_down import options, quick, sealed
 from tests.e2e.test_reverts import BEFORE, RAISED, raised, revert_of
-from tests.image import debian, docker
+from tests.image import contents, debian, docker
 from tests.image.build import NAME, build, version
 from tests.stage.command import CommandError, Stanch
-from tests.stage.kubectl import Kubectl
+from tests.stage.install import SHIPPED, moved
+from tests.stage.kubectl import ROOT, Kubectl, documents
 from tests.stage.overlay import Overlay
+from tests.stage.people import person
 from tests.stage.release import Release
 from tests.stage.scene import Scene
 
 PACKS = "/var/lib/stanch"
+ROLES = ROOT / "manifests" / "roles"
+APPROVER = "dora"
 
 
 @pytest.fixture(scope="session")
-def image(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Built, and known to the node; a context that somebody named has it already."""
+def archive(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image as it is built, with its bill of materials beside it."""
     folder = tmp_path_factory.mktemp("image")
-    provider = cluster.cluster.provider
-    if provider != NamedContext.name:
-        existing(cluster.name).load_image(docker.build(folder) if provider == Kind.name else build(folder).archive)
+    return docker.build(folder) if cluster.cluster.provider == Kind.name else build(folder).archive
+
+
+@pytest.fixture(scope="session")
+def image(request: pytest.FixtureRequest, cluster: Any) -> str:
+    """Known to the node; a context that somebody named has it already."""
+    if cluster.cluster.provider != NamedContext.name:
+        existing(cluster.name).load_image(request.getfixturevalue("archive"))
     return f"{NAME}:{version()}"
+
+
+def test_the_bill_of_materials_names_all_that_is_in_the_image_and_nothing_else(archive: Path) -> None:
+    (bill,) = archive.parent.glob("*.cdx.json")
+    found = json.loads(bill.read_text())
+    told = [(contents.named(one["name"]), one["version"]) for one in found["components"]]
+    assert len(told) == len(set(told)) and set(told) == contents.packages(archive)
+    assert {"stanch", "kopf", "pydantic", "libc6", "ca-certificates"} <= {name for name, _ in told}
+    with tarfile.open(archive) as tar:
+        index = json.loads(tar.extractfile("index.json").read())  # type: ignore[union-attr]
+    (hashed,) = found["metadata"]["component"]["hashes"]
+    assert [f"sha256:{hashed['content']}"] == [one["digest"] for one in index["manifests"]], "it is the bill of this image"
 
 
 @dataclass(frozen=True)
@@ -154,9 +178,69 @@ def confined(stanch: Installed) -> None:
     assert "stanch_leader 1.0" in stanch.kubectl.run("get", "--raw", metrics)
 
 
+def only_undo(document: dict[str, Any]) -> None:
+    """The shipped playbook's second option alone, for which a commander is asked."""
+    quick(document)
+    undo = document["spec"]["options"][1]
+    undo["approval"] = {"roles": {"incident-commander": 1}, "timeout": "10m"}
+    document["spec"]["options"] = [undo]
+
+
+def commander() -> list[dict[str, Any]]:
+    """The approver with what is shipped for commanders, and nothing else."""
+    [shipped] = [role for role in documents(ROLES / "people.yaml") if role["metadata"]["name"] == "stanch-commander"]
+    return person(APPROVER, shipped["rules"])
+
+
+def reader(namespace: str) -> list[dict[str, Any]]:
+    """The shipped Role of who reads plans, bound to the approver as it says."""
+    [role] = documents(ROLES / "plans.yaml", lambda document: moved(document, SHIPPED, namespace))
+    api, name = "rbac.authorization.k8s.io", role["metadata"]["name"]
+    reference = {"apiGroup": api, "kind": "Role", "name": name}
+    subject = {"apiGroup": api, "kind": "User", "name": APPROVER}
+    binding = {"apiVersion": f"{api}/v1", "kind": "RoleBinding", "metadata": {"name": name, "namespace": namespace}}
+    return [role, {**binding, "roleRef": reference, "subjects": [subject]}]
+
+
+def may_read_plans(beside: Kubectl) -> bool:
+    try:
+        return beside("auth", "can-i", "get", "configmaps").strip() == "yes"
+    except ClusterError:
+        return False
+
+
+@pytest.mark.requirement("A-15")
+@pytest.mark.parametrize("stanch", [Overlay], indirect=True, ids=["kustomization"])
+def test_who_holds_the_shipped_roles_and_nothing_else_sees_what_they_approve(
+    stanch: Installed, installed: Kubectl, namespace: str, tmp_path: Path
+) -> None:
+    """The pack lies on a volume of the pod: the plan is read beside the operator, where no Secret is."""
+    scene = Scene(installed.inside(namespace), stanch.way.namespace)
+    scene.set(playbook=only_undo)
+    scene.kubectl.apply(commander())
+    scene.break_release()
+    name = scene.open()
+    scene.until(name, "AwaitingApproval")
+    approver, beside = Stanch(scene.kubectl.acting_as(APPROVER), tmp_path), stanch.kubectl.acting_as(APPROVER)
+    approve = ("approve", name, "--role", "incident-commander", "--operator-namespace", stanch.way.namespace)
+    with pytest.raises(CommandError, match=r"(?s)exit 1.*cannot be shown here.*configmaps.*the Role stanch-plan-reader"):
+        approver.answering("y", *approve)
+    assert scene.incident(name)["status"].get("approvals", []) == []
+    stanch.kubectl.apply(reader(stanch.way.namespace))
+    scene.until_true("the approver may read plans", lambda: may_read_plans(beside))
+    for kind in ("configmaps", "secrets"):
+        with pytest.raises(ClusterError, match=f'cannot list resource "{kind}"'):
+            beside("get", kind)
+    assert "RELEASE_BROKEN" in approver("plan", name, "--operator-namespace", stanch.way.namespace)
+    shown = approver.answering("y", *approve)
+    for part in ("rolloutUndo", "RELEASE_BROKEN", "It touches 1: deployment/frontend", "counted: approved"):
+        assert part in shown
+    assert options(sealed(scene, name)) == {"undo": "Confirmed"} and scene.environment() == {"FRONTEND_VERSION": "v1"}
+
+
 def leaves_nothing(stanch: Installed, scene: Scene, incident: str) -> None:
     """With its incidents closed or deleted before, as the README asks."""
-    scene.on_call("delete", "incident", incident, "--timeout=60s")
+    scene.kubectl("delete", "incident", incident, "--timeout=60s")
     stanch.delete()
     kinds = "clusterroles,clusterrolebindings,priorityclasses,namespaces"
     left = stanch.kubectl.run("get", kinds, "-o", "name").split()
@@ -186,7 +270,8 @@ def test_where_no_operator_is_left_it_says_what_stays_and_one_that_is_installed_
     assert name in listed and "deployment/frontend" in listed
     if isinstance(stanch.way, Release):
         assert "no operator leads" in stanch.kubectl("logs", f"job/{stanch.way.prefix}stanch-uninstall")
-        stanch.way.helm(stanch.kubectl, "uninstall", "stanch", "--no-hooks")
+    stanch.way.remove(stanch.kubectl)
+    assert stanch.kubectl("get", "deployment/stanch", "serviceaccount/stanch", "--ignore-not-found", "-o", "name") == ""
     assert revert_of(scene.incident(name))["state"] == "Owed" and scene.incident(name)["metadata"]["finalizers"]
     stanch.apply()
     stanch.leave()

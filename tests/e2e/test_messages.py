@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from stanch.packs.verify import verify
 from tests.cluster.model import ClusterError
 from tests.stage.command import CommandError, Stanch
-from tests.stage.kubectl import ROOT, Kubectl, documents
+from tests.stage.kubectl import Kubectl, documents
 from tests.stage.pack import folder_of, lines
-from tests.stage.scene import AUREUS, COMMANDER, Scene, calm, person
+from tests.stage.people import COMMANDER, COMMS
+from tests.stage.scene import AUREUS, Scene, calm
 
-COMMS = "mia"
 MESSAGE = "status-page"
 SAYS = "frontend does not answer (P0).\nWe are on it."
-# As manifests/roles/people.yaml grants it.
-PEOPLE = {one["metadata"]["name"]: one["rules"] for one in yaml.safe_load_all((ROOT / "manifests/roles/people.yaml").read_text())}
 
 
 def one_person(document: dict[str, Any]) -> None:
@@ -53,13 +50,8 @@ def telling(scene: Scene) -> Iterator[str]:
 @pytest.fixture
 def incident(scene: Scene, telling: str) -> dict[str, Any]:
     scene.set(playbook=one_person)
-    scene.kubectl.apply(person(COMMS, PEOPLE["stanch-comms"]))
     scene.break_release()
     return scene.until(scene.open(policyRef={"name": telling}), "AwaitingApproval")
-
-
-def comms(scene: Scene) -> Kubectl:
-    return scene.kubectl.acting_as(COMMS)
 
 
 def message(incident: dict[str, Any]) -> dict[str, Any]:
@@ -97,22 +89,22 @@ def test_nobody_outside_is_told_before_the_comms_lead_released_what_they_read(sc
     with pytest.raises(ClusterError, match=f"'{COMMANDER}' may not release as 'comms'"):
         release(scene, scene.commander, incident)
     with pytest.raises(ClusterError, match=f"'{COMMS}' may not release as 'incident-commander'"):
-        release(scene, comms(scene), incident, role="incident-commander")
+        release(scene, scene.comms, incident, role="incident-commander")
     with pytest.raises(ClusterError, match="Release needs role, message and messageDigest"):
-        release(scene, comms(scene), incident, messageDigest=None)
+        release(scene, scene.comms, incident, messageDigest=None)
     wrong = changed(draft["digest"])
     assert f"it names text {wrong}, the text is {draft['digest']}" in without_effect(
-        scene, release(scene, comms(scene), incident, messageDigest=wrong))  # fmt: skip
-    assert "there is no message 'press'" in without_effect(scene, release(scene, comms(scene), incident, message="press"))
-    assert "faq has no text to release" in without_effect(scene, release(scene, comms(scene), incident, message="faq"))
+        scene, release(scene, scene.comms, incident, messageDigest=wrong))  # fmt: skip
+    assert "there is no message 'press'" in without_effect(scene, release(scene, scene.comms, incident, message="press"))
+    assert "faq has no text to release" in without_effect(scene, release(scene, scene.comms, incident, message="faq"))
     assert message(scene.incident(name)) == draft and not told(scene)
-    said = release(scene, comms(scene), incident)
+    said = release(scene, scene.comms, incident)
     released = message(scene.until_status(name, f".messages[?(@.name=='{MESSAGE}')].state", "Released"))
     assert (released["by"], released["at"]) == (COMMS, said["metadata"]["creationTimestamp"])
     assert (released["text"], released["digest"]) == (SAYS, draft["digest"])
     scene.until_true("people are told", lambda: len(told(scene)) == 1)
     assert f"{MESSAGE} for all customers was released by {COMMS}: people send it, stanch does not" in told(scene)[0]
-    assert f"{COMMS} released {MESSAGE} already" in without_effect(scene, release(scene, comms(scene), incident))
+    assert f"{COMMS} released {MESSAGE} already" in without_effect(scene, release(scene, scene.comms, incident))
     status = scene.incident(name)["status"]
     assert (status["phase"], status["planDigest"]) == ("AwaitingApproval", incident["status"]["planDigest"]), "it changes nothing"
 
@@ -120,7 +112,7 @@ def test_nobody_outside_is_told_before_the_comms_lead_released_what_they_read(sc
 @pytest.mark.requirement("A-19")
 def test_a_released_text_that_somebody_changes_is_found_out(scene: Scene, incident: dict[str, Any]) -> None:
     name = incident["metadata"]["name"]
-    release(scene, comms(scene), incident)
+    release(scene, scene.comms, incident)
     scene.until_status(name, f".messages[?(@.name=='{MESSAGE}')].state", "Released")
     scene.decide(scene.on_call, "Abort", incident)
     scene.until(name, "Aborted")
@@ -135,7 +127,7 @@ def test_a_released_text_that_somebody_changes_is_found_out(scene: Scene, incide
     file.write_text(SAYS.replace("We are on it", "All is well"))
     found = verify(folder, pack["head"]["hash"], pack["manifest"])
     assert [problem.path for problem in found.problems] == [f"messages/{file.name}"]
-    late = scene.decide(comms(scene), "Release", incident, role="comms", message="faq", messageDigest=message(incident)["digest"])
+    late = scene.decide(scene.comms, "Release", incident, role="comms", message="faq", messageDigest=message(incident)["digest"])
     assert "that is Aborted tells nobody anything more" in without_effect(scene, late)
 
 
@@ -146,14 +138,14 @@ def test_classified_otherwise_what_was_read_before_releases_nothing(scene: Scene
     scene.until_status(name, ".attempt", "2")
     now = scene.until(name, "AwaitingApproval")
     assert message(now)["text"] == SAYS.replace("P0", "P1") and message(now)["digest"] != message(incident)["digest"]
-    assert "read it again" in without_effect(scene, release(scene, comms(scene), incident))
-    release(scene, comms(scene), now)
+    assert "read it again" in without_effect(scene, release(scene, scene.comms, incident))
+    release(scene, scene.comms, now)
     scene.until_status(name, f".messages[?(@.name=='{MESSAGE}')].state", "Released")
 
 
 @pytest.mark.requirement("A-19")
 def test_at_the_terminal_it_is_read_released_and_printed(scene: Scene, incident: dict[str, Any], tmp_path: Path) -> None:
-    name, stanch = incident["metadata"]["name"], Stanch(comms(scene), tmp_path)
+    name, stanch = incident["metadata"]["name"], Stanch(scene.comms, tmp_path)
     words = ("release", name, MESSAGE, "--role", "comms")
     with pytest.raises(CommandError, match="nothing was said"):
         stanch.answering("n", *words)

@@ -13,8 +13,9 @@ import pytest
 
 from tests.stage.kubectl import documents
 from tests.stage.operator import OperatorProcess
-from tests.stage.reconcilers import AUTOMATED, NAME, OWNED, belonging, owned_by, owner
-from tests.stage.scene import AUREUS, ON_CALL, Scene
+from tests.stage.people import ON_CALL
+from tests.stage.reconcilers import AUTOMATED, NAME, OWNED, belonging, labelled, owned_by, owner
+from tests.stage.scene import AUREUS, Scene
 from tests.stage.trial import ROLLED_OUT, TrialScene, option, states, step, why
 
 Document = dict[str, Any]
@@ -32,11 +33,22 @@ def trial(scene: Scene) -> TrialScene:
 
 
 def opened(
-    trial: TrialScene, kind: str, *then: Document, said: Document = TEMPORARY, policy: str = "", home: str = "", **spec: Any
+    trial: TrialScene,
+    kind: str,
+    *then: Document,
+    said: Document = TEMPORARY,
+    policy: str = "",
+    home: str = "",
+    by_label: bool = False,
+    **spec: Any,
 ) -> str:
     """The frontend belongs to an owner of that kind, in its own namespace or in `home`; an incident scales it, and goes on."""
     where = home or trial.namespace
-    trial.prepare(belonging(kind, where, f"{trial.namespace}/frontend"))
+    if by_label:
+        trial.prepare()
+        labelled(trial.kubectl, where)
+    else:
+        trial.prepare(belonging(kind, where, f"{trial.namespace}/frontend"))
     trial.kubectl.inside(where).apply([owner(kind, where, **(spec or SPECS[kind]))])
     scaled = said | {"scale": said["scale"] | {"target": OWNED}}
     only = option("only", ROLLED_OUT, steps=[step("more", **scaled), *then])
@@ -56,9 +68,9 @@ def replicas(trial: TrialScene) -> int:
     return trial.deployment()["spec"]["replicas"]
 
 
-@pytest.mark.parametrize("kind", list(SPECS))
-def test_suspended_changed_taken_back_and_given_back(trial: TrialScene, kind: str) -> None:
-    name = opened(trial, kind)
+@pytest.mark.parametrize(("kind", "by_label"), [*((kind, False) for kind in SPECS), ("Application", True)])
+def test_suspended_changed_taken_back_and_given_back(trial: TrialScene, kind: str, by_label: bool) -> None:
+    name = opened(trial, kind, by_label=by_label)
     incident = trial.until(name, "Resolved")
     after = found(trial, kind)
     assert states(incident) == {"only": "Confirmed"} and replicas(trial) == 2
@@ -82,8 +94,9 @@ def test_a_change_that_stays_keeps_it_suspended_until_a_person_gives_it_back(tri
     assert found(trial, "Application")["spec"]["syncPolicy"] == {"automated": AUTOMATED} and replicas(trial) == 3
 
 
-def test_without_the_word_of_the_step_nothing_is_touched(trial: TrialScene) -> None:
-    name = opened(trial, "Application", said={"scale": MORE["scale"]})
+@pytest.mark.parametrize("by_label", [False, True])
+def test_without_the_word_of_the_step_nothing_is_touched(trial: TrialScene, by_label: bool) -> None:
+    name = opened(trial, "Application", said={"scale": MORE["scale"]}, by_label=by_label)
     incident = trial.until(name, "Escalated")
     assert "OwnedByReconciler" in why(incident, "only") and replicas(trial) == 2
     assert found(trial, "Application")["metadata"].get("annotations", {}).keys().isdisjoint({OWNER, "stanch.dev/token"})

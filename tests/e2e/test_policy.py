@@ -83,7 +83,7 @@ def test_an_incident_that_comes_back_waits_for_resume(scene: Scene) -> None:
     name = scene.open()
     first = sealed(scene, name)
     scene.break_release("v3")
-    scene.on_call("delete", "incident", name)
+    scene.kubectl("delete", "incident", name)
     scene.open(name)
     came_back = scene.until(name, "Waiting")
     assert came_back["status"]["reason"] == "CameBack" and first["metadata"]["uid"] in came_back["status"]["message"]
@@ -110,11 +110,11 @@ def test_what_is_over_leaves_the_cluster_and_its_pack_stays(scene: Scene, policy
     name = scene.open("passing", policyRef={"name": policy})
     incident = scene.until(name, "Resolved")
     scene.decide(scene.on_call, "Note", kept)
-    said = scene.decide(scene.on_call, "Close", incident)["metadata"]["name"]
+    said = scene.decide(scene.commander, "Close", incident)["metadata"]["name"]
     for what in (f"incident/{name}", f"decision/{said}"):
         scene.kubectl("wait", what, "--for=delete", "--timeout=60s")
     assert [said["spec"]["incidentRef"]["name"] for said in scene.kubectl.get("decisions")["items"]] == ["kept"]
-    owned = {secret["metadata"]["labels"].get("stanch.dev/incident-uid") for secret in records(scene)}
+    owned = {record["metadata"]["labels"].get("stanch.dev/incident-uid") for record in records(scene)}
     assert owned == {kept["metadata"]["uid"]}
     pack = pack_of(incident)
     found = verify(pack)
@@ -123,4 +123,4 @@ def test_what_is_over_leaves_the_cluster_and_its_pack_stays(scene: Scene, policy
 
 def records(scene: Scene) -> list[dict[str, Any]]:
     inside = scene.kubectl.inside(scene.operator_namespace)
-    return list(inside.get("secrets", "-l", "app.kubernetes.io/managed-by=stanch")["items"])
+    return list(inside.get("configmaps,secrets", "-l", "app.kubernetes.io/managed-by=stanch")["items"])

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.model import ClusterError
 from tests.stage.kubectl import Kubectl
 from tests.stage.operator import OperatorProcess
 from tests.stage.pack import folder_of, lines
-from tests.stage.scene import COMMANDER, SECURITY, Scene, keeps_evidence
+from tests.stage.people import COMMANDER, SECURITY, also, may
+from tests.stage.scene import Scene, keeps_evidence
 
 BYPASS = {"POLICY_BYPASS_MODE": "true", "POLICY_BYPASS_APPROVER": "Carol C."}
-COMMANDERS = "incident-commander"
+COMMANDERS, SECURITY_TEAM = "incident-commander", "security-team"
 BOTH = "incident-commander 0/1, security-team 0/1"
 BACK_WITHIN = timedelta(seconds=10)
 
@@ -50,7 +52,7 @@ def both_approve(scene: Scene, name: str) -> None:
     scene.approve(scene.commander, name, COMMANDERS, reason="nobody can work")
     scene.until_status(name, ".waitsFor", "security-team 0/1")
     assert bypass(scene) == {}, "one of two is not enough"
-    scene.approve(scene.security, name, "security-team", reason="queries are read-only")
+    scene.approve(scene.security, name, SECURITY_TEAM, reason="queries are read-only")
 
 
 def without_effect(scene: Scene, who: Kubectl, verb: str, incident: dict[str, Any], **spec: Any) -> str:
@@ -123,9 +125,16 @@ def test_at_p0_both_are_called_at_once_and_one_alone_does_not_let_it_begin(scene
     scene.until_true("people are called", lambda: "AwaitingApproval" in warnings(scene, name))
     scene.approve(scene.commander, name, COMMANDERS, reason="nobody can work")
     incident = scene.until_status(name, ".waitsFor", "security-team 0/1")
-    bound = {"option": "bypass", "planDigest": incident["status"]["planDigest"], "role": "security-team"}
-    assert "approved it already" in without_effect(scene, scene.commander, "Approve", incident, **bound), "one person is not two"
-    scene.decide(scene.security, "Reject", incident, **bound)
+    bound = {"option": "bypass", "planDigest": incident["status"]["planDigest"]}
+    for who, role in ((scene.commander, SECURITY_TEAM), (scene.security, COMMANDERS), (scene.on_call, COMMANDERS)):
+        with pytest.raises(ClusterError, match=f"'{who.user}' may not approve as '{role}'"):
+            scene.decide(who, "Approve", incident, role=role, **bound)
+    scene.kubectl.apply(also(COMMANDER, "stanch-security"))
+    scene.until_true("she may speak as both", lambda: may(scene.kubectl, COMMANDER, "approve", SECURITY_TEAM))
+    second = without_effect(scene, scene.commander, "Approve", incident, role=SECURITY_TEAM, **bound)
+    assert "approved it already" in second, "one person of both roles is not two"
+    assert bypass(scene) == {} and scene.incident(name)["status"]["waitsFor"] == "security-team 0/1"
+    scene.decide(scene.security, "Reject", incident, role=SECURITY_TEAM, **bound)
     incident = scene.until(name, "Escalated")
     assert bypass(scene) == {} and not incident["status"].get("steps")
 
@@ -140,7 +149,7 @@ def test_at_p1_it_is_not_begun_until_it_is_classified_as_p0_and_both_approve(sce
     assert why in incident["status"]["message"]
     assert incident["status"]["evidence"]["captures"] == 1, "evidence is kept all the same"
     bound = {"option": "bypass", "planDigest": incident["status"]["planDigest"]}
-    for who, role in ((scene.commander, COMMANDERS), (scene.security, "security-team")):
+    for who, role in ((scene.commander, COMMANDERS), (scene.security, SECURITY_TEAM)):
         assert "bypass is skipped already" in without_effect(scene, who, "Approve", incident, role=role, **bound)
     scene.decide(scene.commander, "Resume", incident)
     scene.until_status(name, ".attempt", "2")

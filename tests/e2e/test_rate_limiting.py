@@ -9,7 +9,8 @@ import pytest
 
 from tests.cluster.model import ClusterError
 from tests.stage.pack import folder_of, lines
-from tests.stage.scene import COMMANDER, Scene, keeps_evidence
+from tests.stage.people import COMMANDER, ON_CALL
+from tests.stage.scene import Edit, Scene, keeps_evidence
 
 COMMANDERS = "incident-commander"
 # Time enough for the rollout, and for what a test looks at meanwhile.
@@ -30,8 +31,14 @@ def limited(document: dict[str, Any]) -> None:
         document["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "RATE_LIMIT_QUERY", "value": "10"})
 
 
-def blocked(scene: Scene, **spec: Any) -> str:
-    scene.play("rate-limiting", playbook=quick, stage=limited)
+def fits_the_gravest_only(document: dict[str, Any]) -> None:
+    """As `quick`, and limits are raised at P0 alone."""
+    quick(document)
+    document["spec"]["options"][0]["when"] = "incident.severity == 'P0'"
+
+
+def blocked(scene: Scene, playbook: Edit = quick, **spec: Any) -> str:
+    scene.play("rate-limiting", playbook=playbook, stage=limited)
     return scene.open("blocked-users", type="rate-limiting", severity="P2", **spec)
 
 
@@ -82,16 +89,20 @@ def test_limits_are_raised_for_a_time_after_approval_and_the_decision_is_in_the_
 
 @pytest.mark.requirement("E-21")
 def test_without_a_commander_limits_are_not_raised(scene: Scene) -> None:
-    """Who opened it cannot approve it, and a commander's Reject is a no; what is left is the last resort, which needs a yes too."""
+    """Who opened it cannot approve it, and a commander's Reject is a no; what is left is the last resort, which needs a yes too,
+    and which that alone does not let run: what was rejected was not tried."""
     name = blocked(scene)
     generation = scene.deployment()["metadata"]["generation"]
-    with pytest.raises(ClusterError, match="approve"):
+    with pytest.raises(ClusterError, match=f"'{ON_CALL}' may not approve as '{COMMANDERS}'"):
         scene.approve(scene.on_call, name, COMMANDERS)
     incident = scene.incident(name)
     scene.decide(scene.commander, "Reject", incident, role=COMMANDERS, option="raise-limits",
                  planDigest=incident["status"]["planDigest"])  # fmt: skip
     incident = scene.until_status(name, ".option", "disable-limits")
     assert incident["status"]["phase"] == "AwaitingApproval"
+    scene.approve(scene.commander, name, COMMANDERS)
+    incident = scene.until_status(name, ".reason", "LastResort")
+    assert "options that were not tried: raise-limits" in incident["status"]["message"] and not incident["status"].get("steps")
     assert scene.deployment()["metadata"]["generation"] == generation and limits(scene) == {"RATE_LIMIT_QUERY": "10"}
 
 
@@ -105,12 +116,9 @@ def test_a_limit_out_of_bounds_is_not_planned(scene: Scene) -> None:
 
 @pytest.mark.requirement("E-22")
 def test_limits_are_switched_off_as_the_last_resort_and_come_back(scene: Scene) -> None:
-    name = blocked(scene)
+    name = blocked(scene, fits_the_gravest_only)
     incident = scene.until(name, "AwaitingApproval")
-    assert incident["status"]["option"] == "raise-limits", "the last resort comes after the rest"
-    scene.decide(scene.commander, "Reject", incident, role=COMMANDERS, option="raise-limits",
-                 planDigest=incident["status"]["planDigest"])  # fmt: skip
-    scene.until_status(name, ".option", "disable-limits")
+    assert incident["status"]["option"] == "disable-limits" and "last resort" not in incident["status"]["message"]
     scene.approve(scene.commander, name, COMMANDERS)
     scene.until(name, "Mitigated")
     scene.rolled_out()

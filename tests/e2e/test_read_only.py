@@ -9,7 +9,8 @@ import pytest
 
 from tests.cluster.model import ClusterError
 from tests.stage.pack import lines
-from tests.stage.scene import COMMANDER, Scene
+from tests.stage.people import COMMANDER
+from tests.stage.scene import Scene
 
 COMMANDERS = "incident-commander"
 FLAG = "global-readonly"
@@ -111,7 +112,7 @@ def test_without_a_confirmation_nothing_is_set(scene: Scene) -> None:
     name = doubted(scene, "unknown")
     incident = asked(scene, name)
     answer = {"option": "on-word", "step": "confirm"}
-    made = scene.decide(scene.on_call, "Confirm", incident, role="scribe", **answer)
+    made = scene.decide(scene.on_call, "Confirm", incident, role="on-call", **answer)
     decision = f"decision/{made['metadata']['name']}"
     scene.kubectl.wait(decision, ".status.effect", "NoEffect")
     with pytest.raises(ClusterError, match="mallory"):

@@ -9,7 +9,8 @@ import pytest
 
 from tests.cluster.model import ClusterError
 from tests.stage.pack import folder_of, lines
-from tests.stage.scene import COMMANDER, Scene
+from tests.stage.people import COMMANDER, ON_CALL
+from tests.stage.scene import Scene
 
 COMMANDERS = "incident-commander"
 EXPIRED, YOUNG = ("2020.log", "91-days.log"), ("89-days.log", "today.log")
@@ -103,7 +104,7 @@ def test_rejected_nothing_is_deleted(scene: Scene) -> None:
 @pytest.mark.requirement("E-16")
 def test_the_engineer_on_call_cannot_approve_it(scene: Scene) -> None:
     name = full(scene)
-    with pytest.raises(ClusterError, match="approve"):
+    with pytest.raises(ClusterError, match=f"'{ON_CALL}' may not approve as '{COMMANDERS}'"):
         scene.approve(scene.on_call, name, COMMANDERS)
     assert scene.incident(name)["status"]["phase"] == "AwaitingApproval" and files(scene) == {*EXPIRED, *YOUNG}
 

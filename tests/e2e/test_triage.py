@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 from tests.cluster.model import ClusterError
 from tests.stage.kubectl import documents
 from tests.stage.pack import lines
-from tests.stage.scene import AUREUS, COMMANDER, ON_CALL, Scene, calm
+from tests.stage.people import COMMANDER, ON_CALL, SECURITY, also, may
+from tests.stage.scene import AUREUS, Scene, calm
 
 ACKNOWLEDGED = ".conditions[?(@.type=='Acknowledged')].reason"
 
@@ -28,36 +29,46 @@ def waiting(scene: Scene, **spec: Any) -> dict[str, Any]:
     return scene.until(scene.open(**spec), "AwaitingApproval")
 
 
+@pytest.fixture
+def within(scene: Scene) -> Iterator[Callable[[str], str]]:
+    """The shipped policy under a name of its own, by which a P0 is to be taken on within this time."""
+    name = f"within-{scene.namespace}"
+
+    def made(time: str) -> str:
+        def own(document: dict[str, Any]) -> None:
+            calm(document)
+            document["metadata"]["name"] = name
+            document["spec"]["default"] = False
+            document["spec"]["levels"][0]["respondWithin"] = time
+
+        scene.kubectl.apply(documents(AUREUS / "policy.yaml", own))
+        return name
+
+    yield made
+    scene.kubectl("delete", "responsepolicy", name, "--ignore-not-found")
+
+
 @pytest.mark.requirement("B-02", "E-30")
-def test_who_takes_it_on_stands_on_it_with_the_time(scene: Scene) -> None:
-    incident = waiting(scene)
+def test_who_takes_it_on_in_time_stands_on_it_and_nobody_else_is_called(scene: Scene, within: Callable[[str], str]) -> None:
+    incident = waiting(scene, policyRef={"name": within("90s")})
     name = incident["metadata"]["name"]
     scene.until_status(name, ACKNOWLEDGED, "Awaited")
-    said = scene.decide(scene.commander, "Acknowledge", incident, role="incident-commander", reason=None)
-    status = scene.until_status(name, ".acknowledged.by", COMMANDER)["status"]
+    with pytest.raises(ClusterError, match=f"'{SECURITY}' may not acknowledge as 'security-team'"):
+        scene.decide(scene.security, "Acknowledge", incident, role="security-team", reason=None)
+    said = scene.decide(scene.on_call, "Acknowledge", incident, role="on-call", reason=None)
+    status = scene.until_status(name, ".acknowledged.by", ON_CALL)["status"]
     assert status["acknowledged"]["at"] == said["metadata"]["creationTimestamp"] < status["acknowledgeBy"]
+    scene.until_status(name, ACKNOWLEDGED, "InTime")
+    scene.until_time(datetime.fromisoformat(status["acknowledgeBy"]) + timedelta(seconds=1))
+    noted = scene.decide(scene.on_call, "Note", incident)["metadata"]["name"]
+    scene.kubectl.wait(f"decision/{noted}", ".status.effect", "Counted")
+    assert not scene.incident(name)["status"].get("unheeded") and unacknowledged(scene) == [], "nor when the time was over"
     scene.until_status(name, ACKNOWLEDGED, "InTime")
 
 
-@pytest.fixture
-def hasty(scene: Scene) -> Iterator[str]:
-    """The shipped policy under a name of its own, and a P0 is to be taken on within a second."""
-    name = f"hasty-{scene.namespace}"
-
-    def own(document: dict[str, Any]) -> None:
-        calm(document)
-        document["metadata"]["name"] = name
-        document["spec"]["default"] = False
-        document["spec"]["levels"][0]["respondWithin"] = "1s"
-
-    scene.kubectl.apply(documents(AUREUS / "policy.yaml", own))
-    yield name
-    scene.kubectl("delete", "responsepolicy", name)
-
-
 @pytest.mark.requirement("B-02", "E-30")
-def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scene: Scene, hasty: str) -> None:
-    incident = waiting(scene, policyRef={"name": hasty})
+def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scene: Scene, within: Callable[[str], str]) -> None:
+    incident = waiting(scene, policyRef={"name": within("1s")})
     name = incident["metadata"]["name"]
     before = scene.until_status(name, ACKNOWLEDGED, "Overdue")["status"]
     assert before["unheeded"] and "acknowledged" not in before
@@ -65,17 +76,17 @@ def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scen
     assert f"nobody took it on by {before['acknowledgeBy'].replace('T', ' ').rstrip('Z')} UTC" in unacknowledged(scene)[0]
     # Objects bear the time of their creation in whole seconds.
     scene.until_time(datetime.fromisoformat(before["acknowledgeBy"]) + timedelta(seconds=1))
-    said = scene.decide(scene.commander, "Acknowledge", incident, role="incident-commander", reason=None)
+    said = scene.decide(scene.on_call, "Acknowledge", incident, role="on-call", reason=None)
     status = scene.until_status(name, ACKNOWLEDGED, "Late")["status"]
     assert status["acknowledged"]["at"] == said["metadata"]["creationTimestamp"] > status["acknowledgeBy"]
     for kept in ("acknowledgeBy", "unheeded", "deadline", "waitsFor", "planDigest"):
         assert status[kept] == before[kept], f"{kept} is none the later for it"
-    scene.decide(scene.security, "Acknowledge", incident, reason=None)
+    scene.decide(scene.commander, "Acknowledge", incident, role="incident-commander", reason=None)
     scene.until_true("the second one is told", lambda: any("acknowledged it already" in line for line in told(scene, name)))
     scene.decide(scene.commander, "Classify", incident, role="incident-commander", severity="P1")
     scene.until_status(name, ".attempt", "2")
     status = scene.until(name, "AwaitingApproval")["status"]
-    assert status["acknowledgeBy"] == before["acknowledgeBy"] and status["acknowledged"]["by"] == COMMANDER
+    assert status["acknowledgeBy"] == before["acknowledgeBy"] and status["acknowledged"]["by"] == ON_CALL
     assert next(c["reason"] for c in status["conditions"] if c["type"] == "Acknowledged") == "Late", "milder is not sooner"
     assert "nobody has" in told(scene, name) and any(line.endswith(" s late") for line in told(scene, name))
 
@@ -106,6 +117,19 @@ def test_classified_otherwise_it_is_planned_and_approved_anew(scene: Scene) -> N
     assert "approvals" not in scene.incident(name)["status"]
     told = next(line for line in lines(scene.incident(name)).values() if line["action"] == "Classify")
     assert (told["actor"], told["result"].split(":")[0]) == (COMMANDER, "P1 instead of P0")
+
+
+@pytest.mark.requirement("B-02")
+def test_where_whoever_is_on_call_classifies_they_are_bound_to_one_role_more(scene: Scene) -> None:
+    incident = waiting(scene)
+    name = incident["metadata"]["name"]
+    with pytest.raises(ClusterError, match=f"'{ON_CALL}' may not classify as 'on-call'"):
+        scene.decide(scene.on_call, "Classify", incident, role="on-call", severity="P1")
+    scene.kubectl.apply(also(ON_CALL, "stanch-triage"))
+    scene.until_true("they may", lambda: may(scene.kubectl, ON_CALL, "classify", "on-call"))
+    scene.decide(scene.on_call, "Classify", incident, role="on-call", severity="P1")
+    said = scene.until_status(name, ".attempt", "2")["status"]["classified"]
+    assert (said["severity"], said["was"], said["by"]) == ("P1", "P0", ON_CALL)
 
 
 @pytest.mark.requirement("E-33", "A-02")

@@ -8,10 +8,12 @@ tell whether it happened, was left `Indeterminate` and to a person before it arr
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ Document = dict[str, Any]
 Chooses = Callable[[Written, bytes], bool]
 # Lease duration + retry period + one tick, seconds.
 TAKEN_OVER = 15 + 2 + 1
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass
@@ -64,13 +67,23 @@ class Replicas:
 
 @pytest.fixture
 def replicas(installed: Kubectl, namespace: str, tmp_path: Path) -> Iterator[Replicas]:
-    """Two operators of one installation: one Lease, one place for packs. The first one goes through the door."""
+    with of_one_installation(installed, namespace, tmp_path, tmp_path / "packs") as made:
+        yield made
+
+
+@contextmanager
+def of_one_installation(
+    installed: Kubectl, namespace: str, folder: Path, packs: Path | str, environment: Mapping[str, str] = NONE
+) -> Iterator[Replicas]:
+    """Two operators: one Lease, one place for packs. The first one goes through the door."""
     own = f"{namespace}-op"
     install_operator(installed, own)
-    packs = tmp_path / "packs"
     with Door(installed) as door:
-        first = OperatorProcess(installed, tmp_path / "first", (namespace,), own, server=door.url, packs=packs, identity="first")
-        second = OperatorProcess(installed, tmp_path / "second", (namespace,), own, packs=packs, identity="second")
+
+        def replica(name: str, server: str = "") -> OperatorProcess:
+            return OperatorProcess(installed, folder / name, (namespace,), own, server, packs, name, environment)
+
+        first, second = replica("first", door.url), replica("second")
         yield Replicas(first, second, door, LimitsScene(installed.inside(namespace), own))
         if door.hold:
             door.hold.let.set()
@@ -174,14 +187,18 @@ def taken_over(replicas: Replicas, stopped: datetime, leading: Document) -> None
 
 def test_beside_a_leader_nobody_starts_with_packs_of_its_own(replicas: Replicas, tmp_path: Path) -> None:
     """As a second pod would whose volume is not the first one's, on the same path."""
+    refused_with(replicas, tmp_path / "private")
+
+
+def refused_with(replicas: Replicas, packs: Path | str) -> None:
+    """The second one, beside the first; with the packs of the first one it follows it."""
     replicas.first.start()
-    replicas.second.packs = tmp_path / "private"
+    replicas.second.packs = packs
     replicas.second.begin()
     assert replicas.second.ended() == 1
     said = replicas.second.until_it_says("operator.failed")
     assert said["reason"] == "PacksNotShared" and "first, which leads" in said["message"], said
     assert not any(line["event"] == "operator.leading" for line in replicas.second.lines())
-    # With the packs of the first one it follows it.
     replicas.second.packs = replicas.first.packs
     replicas.second.begin()
     replicas.second.started()

@@ -37,7 +37,10 @@ def waiting(limits: LimitsScene, *argv: str) -> str:
 
 
 def rewritten(limits: LimitsScene, name: str, version: int) -> Document:
-    """Its status as that version writes it; format 1 tells when a step was written once its Job has ended."""
+    """Its status as that version writes it; format 1 tells when a step was written once its Job has ended, and up to 2 the plan is
+    kept as a Secret."""
+    if version < FORMAT_VERSION:
+        plan_as_secret(limits, limits.incident(name)["metadata"]["uid"])
     steps = limits.incident(name)["status"]["steps"]
     for one in steps:
         if one["state"] == "Waiting":
@@ -47,10 +50,19 @@ def rewritten(limits: LimitsScene, name: str, version: int) -> Document:
     return limits.incident(name)
 
 
-def test_what_the_previous_format_tells_goes_on_under_this_one(limits: LimitsScene, operator: OperatorProcess) -> None:
+def plan_as_secret(limits: LimitsScene, uid: str) -> None:
+    beside = limits.kubectl.inside(limits.operator_namespace)
+    (plan,) = beside.get("configmaps", "-l", f"stanch.dev/incident-uid={uid}")["items"]
+    metadata = {key: plan["metadata"][key] for key in ("name", "namespace", "labels")}
+    record = {"type": "stanch.dev/record", "immutable": True, "data": plan["binaryData"]}
+    beside.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **record})
+    beside("delete", "configmap", metadata["name"])
+
+
+def test_what_the_first_format_tells_goes_on_under_this_one(limits: LimitsScene, operator: OperatorProcess) -> None:
     name = waiting(limits, "sleep", "8")
     operator.kill()
-    before = rewritten(limits, name, FORMAT_VERSION - 1)
+    before = rewritten(limits, name, 1)
     assert "writtenAt" not in before["status"]["steps"][1]
     operator.start()
     incident = limits.ended(name, only="Confirmed")

@@ -2,6 +2,7 @@
 
 The table comes after pytest's closing line, so that its last line, `requirements: N of M proven`, is the run's last.
 An ID is proven when at least one test that names it ran, and every one that ran passed; a skipped test did not run.
+One of which `in-part.yaml` says what is lacking is proven in part, at most.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
-    config.stash[LEDGER] = Ledger(catalogue.load())
+    config.stash[LEDGER] = Ledger(catalogue.load(), catalogue.lacking())
     config.pluginmanager.register(Recorder(config.stash[LEDGER]))
 
 

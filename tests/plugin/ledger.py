@@ -17,6 +17,7 @@ class Outcome(StrEnum):
 
 class State(StrEnum):
     proven = "proven"
+    in_part = "in part"
     failed = "FAILED"
     not_run = "not run"
     unit = "unit"
@@ -29,9 +30,11 @@ SUPPORTING = "tests/unit/"
 
 @dataclass
 class Ledger:
-    """`tests` is ID -> the node ids that name it; `outcomes` is node id -> outcome, absent for what did not run."""
+    """`tests` is ID -> the node ids that name it; `outcomes` is node id -> outcome, absent for what did not run; `lacking` is
+    ID -> what of it no test shows."""
 
     titles: Mapping[str, str]
+    lacking: Mapping[str, str] = field(default_factory=dict)
     tests: dict[str, dict[str, None]] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
 
@@ -66,5 +69,5 @@ class Ledger:
             return State.failed
         proving = {self.outcome(nodeid) for nodeid in named if not nodeid.startswith(SUPPORTING)}
         if Outcome.passed in proving:
-            return State.proven
+            return State.in_part if identifier in self.lacking else State.proven
         return State.unit if Outcome.passed in seen else State.not_run

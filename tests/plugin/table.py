@@ -15,9 +15,12 @@ def lines(ledger: Ledger) -> Iterator[str]:
     yield ""
     for identifier, state in states.items():
         yield f"{identifier}  {state:<7}  {ledger.titles[identifier]}"
+        if state is State.in_part:
+            yield f"{INDENT}lacks: {ledger.lacking[identifier]}"
         yield from (INDENT + line for line in proofs(ledger, identifier))
-    proven = sum(state is State.proven for state in states.values())
-    yield f"requirements: {proven} of {len(states)} proven"
+    counts = Counter(states.values())
+    in_part = f", {counts[State.in_part]} in part" if counts[State.in_part] else ""
+    yield f"requirements: {counts[State.proven]} of {len(states)} proven{in_part}"
 
 
 def proofs(ledger: Ledger, identifier: str) -> Iterator[str]:

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from stanch.api.needs import OPERATOR
+from tests.stage.install import install_operator, uninstall_operator
 from tests.stage.kubectl import Kubectl
+
+
+@dataclass(frozen=True)
+class Account:
+    """The operator's ServiceAccount: the namespace that it is in, and a kubeconfig that speaks under it."""
+
+    namespace: str
+    kubeconfig: Path
+
+
+@contextmanager
+def installed_operator(kubectl: Kubectl, namespace: str, folder: Path) -> Iterator[Account]:
+    """Its account and rights as shipped, for a test that is the operator itself."""
+    install_operator(kubectl, namespace)
+    yield Account(namespace, keep(folder / "operator.kubeconfig", kubeconfig_of(kubectl.inside(namespace), OPERATOR)))
+    uninstall_operator(kubectl, namespace)
 
 
 def kubeconfig_of(kubectl: Kubectl, account: str, server: str = "") -> dict[str, Any]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.stage.kubectl import documents
-from tests.stage.scene import AUREUS, HERE, ON_CALL, ROLES, Edit, Scene, calm, person
+from tests.stage.people import ON_CALL, people
+from tests.stage.scene import AUREUS, HERE, Edit, Scene, calm
 
 COUNT = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
@@ -18,7 +19,7 @@ class DatabaseScene(Scene):
         self.kubectl.apply(documents(HERE / "database.yaml"))
         self.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
         self.kubectl.apply(documents(AUREUS / "database-connections-access.yaml", self._here(access)))
-        self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
+        self.kubectl.apply(people())
         self.kubectl.apply(documents(AUREUS / "database-connections.yaml", self._here(playbook)))
         for workload in ("statefulset/database", "deployment/leaky-frontend"):
             self.kubectl("rollout", "status", workload, "--timeout=120s", timeout=150)

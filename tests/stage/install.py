@@ -33,9 +33,14 @@ def install_operator(kubectl: Kubectl, namespace: str = SHIPPED) -> None:
 
 
 def uninstall_operator(kubectl: Kubectl, namespace: str = SHIPPED) -> None:
+    withdraw_rights(kubectl, namespace)
+    kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
+
+
+def withdraw_rights(kubectl: Kubectl, namespace: str) -> None:
+    """Those that do not go with the namespace."""
     for kind in CLUSTER_SCOPED:
         kubectl("delete", kind, *(role_of(namespace, role) for role in ROLES), "--ignore-not-found")
-    kubectl("delete", "namespace", namespace, "--wait=false", "--ignore-not-found")
 
 
 def role_of(namespace: str, shipped: str) -> str:

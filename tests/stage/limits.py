@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from stanch.api.kinds import PlaybookSpec
 from stanch.cli.rbac import Subject, objects
 from tests.stage.kubectl import documents
-from tests.stage.scene import AUREUS, HERE, ROLES, Edit, Scene, calm, person
+from tests.stage.people import people
+from tests.stage.scene import AUREUS, HERE, Edit, Scene, calm
 
 Document = dict[str, Any]
 NAME = "rate-limiting"
@@ -37,7 +38,7 @@ class LimitsScene(Scene):
         """The application, the playbook, exactly the access that `stanch rbac` prints for it (edited); opens the Incident."""
         self.kubectl.apply(documents(HERE / "limits.yaml"))
         self.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
-        self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
+        self.kubectl.apply(people())
         playbook = self._playbook(list(options))
         subject = Subject(NAME, self.namespace, PlaybookSpec.model_validate(playbook["spec"]), self.operator_namespace)
         granted = objects(subject)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,17 @@ START_SECONDS = 30.0
 
 @dataclass
 class OperatorProcess:
-    """`server` replaces the API server's address: something that breaks or counts what goes over it stands there."""
+    """`server` replaces the API server's address: something that breaks or counts what goes over it stands there. `packs` is a
+    folder or a URL; `environment` is told beside this process's own, as a container is told its variables."""
 
     kubectl: Kubectl
     folder: Path
     namespaces: tuple[str, ...]
     namespace: str = SHIPPED
     server: str = ""
-    packs: Path | None = None
+    packs: Path | str | None = None
     identity: str = "stage"
+    environment: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     # Where in its log its present life begins.
     _since: int = field(default=0, init=False)
@@ -37,10 +40,6 @@ class OperatorProcess:
     @property
     def log(self) -> Path:
         return self.folder / "operator.log"
-
-    @property
-    def pack_folder(self) -> Path:
-        return self.packs or self.folder / "packs"
 
     @property
     def pid(self) -> int:
@@ -67,7 +66,7 @@ class OperatorProcess:
         kubeconfig = self.folder / "operator.kubeconfig"
         if not kubeconfig.exists():
             keep(kubeconfig, kubeconfig_of(self.kubectl.inside(self.namespace), "stanch", self.server))
-        environment = os.environ | {"STANCH_IDENTITY": self.identity}
+        environment = {**os.environ, **self.environment, "STANCH_IDENTITY": self.identity}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command(kubeconfig), stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
@@ -88,7 +87,7 @@ class OperatorProcess:
 
     def _command(self, kubeconfig: Path) -> list[str]:
         options = {
-            "--kubeconfig": kubeconfig, "--operator-namespace": self.namespace, "--packs": self.pack_folder,
+            "--kubeconfig": kubeconfig, "--operator-namespace": self.namespace, "--packs": self.packs or self.folder / "packs",
             "--http-port": 0, "--log-format": "json",
         }  # fmt: skip
         pairs = [str(part) for pair in options.items() for part in pair]

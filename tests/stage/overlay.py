@@ -17,6 +17,7 @@ from tests.stage.kubectl import ROOT, Kubectl
 MANIFESTS = ROOT / "manifests"
 # Where the shipped overlay of a single namespace watches.
 EXAMPLE = "aureus"
+STAYS = ("Namespace", "PersistentVolumeClaim")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Overlay:
         )
         self.delete(kubectl)
         return said
+
+    def remove(self, kubectl: Kubectl) -> None:
+        """Whatever is owed: all but the namespace with its Secrets, and the claim, as Helm does it."""
+        gone = [document for document in kubectl.rendered(self.folder) if document["kind"] not in STAYS]
+        kubectl.run("delete", "-f", "-", "--timeout=120s", input=yaml.safe_dump_all(gone), timeout=150)
 
     def delete(self, kubectl: Kubectl) -> None:
         """Whatever is owed."""
@@ -96,6 +102,13 @@ class Overlay:
         folder.mkdir(parents=True, exist_ok=True)
         head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
         (folder / "kustomization.yaml").write_text(yaml.safe_dump({**head, **said}, sort_keys=False))
+
+
+def on_top(folder: Path, overlay: str, *components: str) -> Path:
+    """A kustomization, as a person's, of a shipped overlay with these components."""
+    base, *parts = (_from(folder, MANIFESTS / name) for name in (overlay, *components))
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"resources": [base], "components": parts}))
+    return folder
 
 
 def _from(folder: Path, goal: Path) -> str:

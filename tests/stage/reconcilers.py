@@ -1,23 +1,32 @@
-"""Argo CD's and Flux' types, without their controllers: what stanch reads and writes of them is what a person declares.
+"""Argo CD's and Flux' kinds, without their controllers: what stanch reads and writes of them is what a person declares.
 
-As much of their schema as stanch has to do with; the API server cuts off what stands beside it in `syncPolicy`, as it would there.
+Their CRDs are the projects' own (`tests/others/`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from tests.stage.kubectl import Kubectl
 from tests.stage.scene import Edit
 
 Document = dict[str, Any]
-ANY = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-FLAG = {"type": "boolean"}
-AUTOMATED = {"type": "object", "properties": {"prune": FLAG, "selfHeal": FLAG, "enabled": FLAG}}
-SYNC = {"type": "object", "properties": {"automated": AUTOMATED, "syncOptions": {"type": "array", "items": {"type": "string"}}}}
+# Group, version, plural.
 KINDS = {
-    "Application": ("argoproj.io", "v1alpha1", "applications", {"syncPolicy": SYNC}),
-    "Kustomization": ("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", {"suspend": FLAG}),
-    "HelmRelease": ("helm.toolkit.fluxcd.io", "v2", "helmreleases", {"suspend": FLAG}),
+    "Application": ("argoproj.io", "v1alpha1", "applications"),
+    "Kustomization": ("kustomize.toolkit.fluxcd.io", "v1", "kustomizations"),
+    "HelmRelease": ("helm.toolkit.fluxcd.io", "v2", "helmreleases"),
+}
+# What each must say beside what a test is about.
+FROM = {"kind": "GitRepository", "name": "shop"}
+NEEDED: dict[str, Document] = {
+    "Application": {
+        "project": "default",
+        "destination": {"namespace": "shop", "server": "https://kubernetes.default.svc"},
+        "source": {"repoURL": "https://git.example.org/shop.git", "path": "."},
+    },
+    "Kustomization": {"interval": "10m", "prune": True, "sourceRef": FROM},
+    "HelmRelease": {"interval": "10m", "chartRef": {"kind": "OCIRepository", "name": "shop"}},
 }
 NAME = "shop"
 AUTOMATED = {"prune": True, "selfHeal": True}
@@ -25,27 +34,10 @@ AUTOMATED = {"prune": True, "selfHeal": True}
 OWNED = "owned"
 
 
-def types() -> list[Document]:
-    return [crd(kind, *said) for kind, said in KINDS.items()]
-
-
-def crd(kind: str, group: str, version: str, plural: str, spec: Document) -> Document:
-    """Argo CD writes the status with the rest; Flux has a subresource for it."""
-    names = {"plural": plural, "singular": kind.lower(), "kind": kind}
-    schema = {"type": "object", "properties": {"spec": {**ANY, "properties": spec}, "status": ANY, "operation": ANY}}
-    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    if kind != "Application":
-        served["subresources"] = {"status": {}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}", "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"}},
-        "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [served]},
-    }  # fmt: skip
-
-
 def owner(kind: str, namespace: str, **spec: Any) -> Document:
-    group, version, _, _ = KINDS[kind]
-    return {"apiVersion": f"{group}/{version}", "kind": kind, "metadata": {"name": NAME, "namespace": namespace}, "spec": spec}
+    group, version, _ = KINDS[kind]
+    metadata = {"name": NAME, "namespace": namespace}
+    return {"apiVersion": f"{group}/{version}", "kind": kind, "metadata": metadata, "spec": {**NEEDED[kind], **spec}}
 
 
 def tracked(kind: str, namespace: str, target: str) -> Document:
@@ -65,6 +57,12 @@ def belonging(kind: str, namespace: str, target: str) -> Edit:
                 document["metadata"].setdefault(part, {}).update(marks)
 
     return marked
+
+
+def labelled(kubectl: Kubectl, namespace: str) -> None:
+    """Marks the frontend as the Application in `namespace` does where Argo CD tracks by label, written as Argo CD writes it."""
+    mark = f"app.kubernetes.io/instance={namespace}_{NAME}"
+    kubectl("label", "deployment/frontend", mark, "--field-manager=argocd-controller")
 
 
 def owned_by(kind: str, namespace: str) -> Document:

@@ -54,14 +54,21 @@ class Release:
         """As a user does it, by one command: what is owed is taken back first, or it fails."""
         return self.helm(kubectl, "uninstall", NAME)
 
+    def remove(self, kubectl: Kubectl) -> None:
+        """Whatever is owed; the namespace and the claim stay."""
+        self.helm(kubectl, "uninstall", NAME, "--no-hooks")
+
     def delete(self, kubectl: Kubectl) -> None:
         """Whatever is owed; the namespace and the claim, too, which Helm leaves."""
         self.helm(kubectl, "uninstall", NAME, "--no-hooks", "--ignore-not-found")
         kubectl.run("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=120s", timeout=150)
 
     def helm(self, kubectl: Kubectl, *arguments: str) -> str:
-        """Helm finds nothing of the user's. Raises ClusterError with what it said."""
-        config = yaml.safe_load(kubectl.run("config", "view", "--raw", "--minify", "--flatten"))
-        kubeconfig = keep(self.folder / "kubeconfig", config)
-        where = ("--namespace", self.namespace, "--kubeconfig", str(kubeconfig))
-        return run([str(helm()), *arguments, *where], env={"PATH": os.environ["PATH"], "HOME": str(self.folder)}, timeout=360)
+        return run_helm(kubectl, self.folder, self.namespace, *arguments)
+
+
+def run_helm(kubectl: Kubectl, folder: Path, namespace: str, *arguments: str) -> str:
+    """Helm finds nothing of the user's; its home is `folder`. Raises ClusterError with what it said."""
+    config = yaml.safe_load(kubectl.run("config", "view", "--raw", "--minify", "--flatten"))
+    where = ("--namespace", namespace, "--kubeconfig", str(keep(folder / "kubeconfig", config)))
+    return run([str(helm()), *arguments, *where], env={"PATH": os.environ["PATH"], "HOME": str(folder)}, timeout=360)

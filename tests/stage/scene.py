@@ -11,38 +11,11 @@ from typing import Any
 
 from tests.stage.install import moved
 from tests.stage.kubectl import ROOT, Kubectl, documents
+from tests.stage.people import COMMANDER, COMMS, ON_CALL, SECURITY, people
 
 AUREUS = ROOT / "playbooks" / "aureus"
-ON_CALL = "alice"
-COMMANDER = "carol"
-SECURITY = "sam"
 HERE = Path(__file__).parent
 Edit = Callable[[dict[str, Any]], None]
-
-OF_STEPS = ("confirm", "extend", "revert")
-JUDGES = [
-    {"apiGroups": ["stanch.dev"], "resources": ["incidents", "decisions"], "verbs": ["create", "get", "list", "watch"]},
-    {
-        "apiGroups": ["stanch.dev"],
-        "resources": ["roles"],
-        "verbs": ["approve", "reject", "note", "acknowledge", "classify", "hold", "assign", "abort", "resume", "close", *OF_STEPS],
-    },
-]
-# As manifests/roles/people.yaml grants it.
-GLASS = {"apiGroups": ["stanch.dev"], "resources": ["roles"], "resourceNames": ["-", "on-call"], "verbs": ["breakglass"]}
-ROLES = {
-    ON_CALL: [
-        {
-            "apiGroups": ["stanch.dev"],
-            "resources": ["incidents", "decisions"],
-            "verbs": ["create", "get", "list", "watch", "delete"],
-        },
-        {"apiGroups": ["stanch.dev"], "resources": ["playbooks"], "verbs": ["run", "get", "list"]},
-        {"apiGroups": ["stanch.dev"], "resources": ["roles"], "verbs": ["note", "abort", "resume", "close", *OF_STEPS]},
-    ],
-    COMMANDER: JUDGES,
-    SECURITY: JUDGES,
-}
 
 
 @dataclass(frozen=True)
@@ -66,12 +39,16 @@ class Scene:
     def security(self) -> Kubectl:
         return self.kubectl.acting_as(SECURITY)
 
+    @property
+    def comms(self) -> Kubectl:
+        return self.kubectl.acting_as(COMMS)
+
     def set(self, playbook: Edit = lambda _: None, access: Edit = lambda _: None) -> None:
         """Frontend v1, healthy; the shipped playbook and its access, each edited; the people."""
         self.kubectl.apply(documents(HERE / "frontend.yaml"))
         self.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
         self.grant(access)
-        self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
+        self.kubectl.apply(people())
         self.kubectl.apply(documents(AUREUS / "frontend-down.yaml", self._here(playbook)))
         self.rolled_out()
 
@@ -80,7 +57,7 @@ class Scene:
         self.kubectl.apply([*beside, *documents(HERE / "frontend.yaml", stage)])
         self.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
         self.kubectl.apply(documents(AUREUS / f"{name}-access.yaml", self._here()))
-        self.kubectl.apply([document for who, rules in ROLES.items() for document in person(who, rules)])
+        self.kubectl.apply(people())
         self.kubectl.apply(documents(AUREUS / f"{name}.yaml", self._here(playbook)))
         self.rolled_out()
 
@@ -189,21 +166,3 @@ def keeps_evidence(document: dict[str, Any]) -> None:
         spec = document["spec"]["template"]["spec"]
         spec["volumes"] = [{"name": "evidence", "emptyDir": {}}]
         spec["containers"][0]["volumeMounts"] = [{"name": "evidence", "mountPath": "/app/evidence"}]
-
-
-def glass_breakers() -> list[dict[str, Any]]:
-    """Who is on call may break the glass."""
-    role, binding = person("glass", [GLASS])
-    binding["subjects"][0]["name"] = ON_CALL
-    return [role, binding]
-
-
-def person(name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A Role and its binding to one user."""
-    api, role = "rbac.authorization.k8s.io", {"metadata": {"name": name}}
-    reference = {"apiGroup": api, "kind": "Role", "name": name}
-    subject = {"apiGroup": api, "kind": "User", "name": name}
-    return [
-        {"apiVersion": f"{api}/v1", "kind": "Role", **role, "rules": rules},
-        {"apiVersion": f"{api}/v1", "kind": "RoleBinding", **role, "roleRef": reference, "subjects": [subject]},
-    ]

@@ -194,7 +194,7 @@ class Lane:
 
     def _closed(self, name: str) -> None:
         try:
-            self.scene.decide(self.scene.on_call, "Close", self.scene.until(name, "Resolved", 300))
+            self.scene.decide(self.scene.commander, "Close", self.scene.until(name, "Resolved", 300))
             self.scene.until(name, "Closed", 180)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.operator.log.read_text()[-3000:]}") from error

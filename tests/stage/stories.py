@@ -11,9 +11,9 @@ from stanch.actions.suspend_owner import SUSPENDED_BY
 from stanch.engine.moves import LOCKED
 from stanch.engine.pausing import ON_HOLD
 from tests.stage.pack import timeline
+from tests.stage.people import COMMANDER, ON_CALL, SECURITY, glass_breakers
 from tests.stage.proxy import Door
 from tests.stage.reconcilers import AUTOMATED, NAME, OWNED, belonging, owned_by, owner
-from tests.stage.scene import COMMANDER, ON_CALL, SECURITY, glass_breakers
 from tests.stage.trial import ROLLED_OUT, SETTINGS, TrialScene, check, option, step, writing
 from tests.stage.whole import Document, Story, closed, heard
 
@@ -86,7 +86,7 @@ def say(scene: TrialScene) -> tuple[Document, ...]:
     scene.until_status(name, ".reason", ON_HOLD, 240)
     heard(scene, scene.commander, "Resume", incident, role=LEAD)
     scene.until_status(name, ".reverts[0].state", "Owed", 240)
-    heard(scene, scene.on_call, "Extend", incident, option="asked", step="asked", extendBy="1m")
+    heard(scene, scene.commander, "Extend", incident, option="asked", step="asked", extendBy="1m")
     plan = asked(scene, name, "let")["status"]["planDigest"]
     heard(scene, scene.on_call, "BreakGlass", incident, role="on-call", option="let", planDigest=plan, ticket="OPS-4711")
     heard(scene, scene.on_call, "Revert", incident, option="asked", step="asked")
@@ -121,8 +121,8 @@ def effect(line: Document) -> str:
 
 SAID = [
     f"{COMMANDER} Classify", f"{COMMANDER} Approve asked, in vain", f"{COMMANDER} Hold", f"{COMMANDER} Approve asked",
-    f"{SECURITY} Approve asked", f"{COMMANDER} Resume", f"{ON_CALL} Extend asked", f"{ON_CALL} BreakGlass let",
-    f"{ON_CALL} Revert asked", f"{SECURITY} Reject asked, in vain", f"{ON_CALL} Close",
+    f"{SECURITY} Approve asked", f"{COMMANDER} Resume", f"{COMMANDER} Extend asked", f"{ON_CALL} BreakGlass let",
+    f"{ON_CALL} Revert asked", f"{SECURITY} Reject asked, in vain", f"{COMMANDER} Close",
 ]  # fmt: skip
 DECISIONS = Story(
     "decisions",

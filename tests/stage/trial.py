@@ -10,7 +10,8 @@ from stanch.actions.registry import ACTIONS
 from stanch.api.kinds import PlaybookSpec
 from stanch.cli.rbac import Subject, objects
 from tests.stage.kubectl import documents
-from tests.stage.scene import AUREUS, HERE, ROLES, Edit, Scene, calm, person
+from tests.stage.people import people
+from tests.stage.scene import AUREUS, HERE, Edit, Scene, calm
 
 Document = dict[str, Any]
 NAME, SETTINGS = "trial", "frontend-settings"
@@ -28,7 +29,7 @@ class TrialScene(Scene):
         settings = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": SETTINGS}, "data": {"read-only": "false"}}
         self.kubectl.apply([settings, *beside, *documents(HERE / "frontend.yaml", frontend)])
         self.kubectl.apply(documents(AUREUS / "policy.yaml", calm))
-        self.kubectl.apply([document for name, rules in ROLES.items() for document in person(name, rules)])
+        self.kubectl.apply(people())
         self.rolled_out()
 
     def run(

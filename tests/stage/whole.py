@@ -85,16 +85,16 @@ class Story:
 
 @dataclass
 class Life:
-    """What came of a story. `told`: its timelines, but for what is each life's own. `late`: seconds, of its timed revert,
-    beside those in which what went wrong made the operator wait. `left`: what else the story looks at.
-    `unknown`: tokens of writes of which the API server could not say whether it took them; the end state shows it."""
+    """What came of a story. `told`: the lines of its timelines, and how often each, but for what is each life's own. `late`:
+    seconds, of its timed revert, beside those in which what went wrong made the operator wait. `left`: what else the story
+    looks at. `unknown`: tokens of writes of which the API server could not say whether it took them; the end state shows it."""
 
     options: dict[str, str]
     environment: dict[str, str]
     settings: dict[str, str]
     effects: Counter[str]
     unknown: frozenset[str]
-    told: frozenset[tuple[str, str, str]]
+    told: Counter[tuple[str, str, str]]
     writes: list[Written]
     restarts: int
     late: float
@@ -131,7 +131,7 @@ class Tally:
         for what in ("options", "environment", "settings", "left", "told"):
             mine, theirs = getattr(life, what), getattr(reference, what)
             if mine != theirs:
-                self.other.append(f"{name}: {what}: {mine ^ theirs if what == 'told' else mine}")
+                self.other.append(f"{name}: {what}: {(mine - theirs) + (theirs - mine) if what == 'told' else mine}")
 
     @property
     def clean(self) -> bool:
@@ -140,7 +140,8 @@ class Tally:
 
 def undoubted(life: Life) -> Life:
     options = {name: DOUBTED.get(state, state) for name, state in life.options.items()}
-    return replace(life, options=options, told=frozenset(line for line in life.told if not line[0].endswith("/lost")))
+    lines = {line: times for line, times in life.told.items() if not line[0].endswith("/lost")}
+    return replace(life, options=options, told=Counter(lines))
 
 
 @contextmanager
@@ -192,7 +193,7 @@ def live(
             life = lived(story, scene, incidents, door, supervisor.restarts)
         except Exception as error:
             raise AssertionError(f"{story.name}: {error}\n{operator.log.read_text()[-3000:]}") from error
-    scene.on_call("delete", "incident", *(incident["metadata"]["name"] for incident in incidents))
+    scene.kubectl("delete", "incident", *(incident["metadata"]["name"] for incident in incidents))
     return life
 
 
@@ -203,8 +204,8 @@ def heard(scene: TrialScene, who: Kubectl, verb: str, incident: Document, **spec
 
 
 def closed(scene: TrialScene, name: str, **spec: Any) -> Document:
-    """Closed by a person once it is resolved; sealed and recorded."""
-    heard(scene, scene.on_call, "Close", scene.until(name, "Resolved", 240), **spec)
+    """Closed by the commander once it is resolved; sealed and recorded."""
+    heard(scene, scene.commander, "Close", scene.until(name, "Resolved", 240), **spec)
 
     def over() -> bool:
         status = scene.incident(name)["status"]
@@ -221,7 +222,7 @@ def lived(story: Story, scene: TrialScene, incidents: tuple[Document, ...], door
         environment=scene.environment(),
         settings=scene.settings(),
         effects=Counter(written.token.partition("/")[2] for written in door.written if written.token),
-        told=frozenset(anywhere(said, scene.namespace) for name, timeline in lines.items() for said in told(name, timeline)),
+        told=Counter(anywhere(said, scene.namespace) for name, timeline in lines.items() for said in told(name, timeline)),
         unknown=frozenset(written.token.partition("/")[2] for written in door.unknown if written.token),
         writes=door.written,
         restarts=restarts,
@@ -233,9 +234,16 @@ def lived(story: Story, scene: TrialScene, incidents: tuple[Document, ...], door
 
 
 def told(incident: str, timeline: list[Document]) -> Iterator[tuple[str, str, str]]:
+    """What every life tells, and as often. A hold that was lost is verified anew: that is told once more, and here it is not."""
+    anew: set[str] = set()
     for line in timeline:
-        if steady(line["key"], line):
-            yield f"{incident}/{same(line['key'])}", line["action"], line.get("expectation", "")
+        key = line["key"]
+        if key.endswith("/lost"):
+            anew.add(key.replace("/hold/", "/verify/").replace("/lost", "/confirmed"))
+        if key in anew:
+            anew.remove(key)
+        elif steady(key, line):
+            yield f"{incident}/{same(key)}", line["action"], line.get("expectation", "")
 
 
 def anywhere(said: tuple[str, str, str], namespace: str) -> tuple[str, str, str]:

@@ -158,7 +158,7 @@ CLASSES: dict[str, list[tuple[Any, ...]]] = {
         ("another selector in a key", by_label({"app notin (x),tier": "web"}), LABELS, "keys match"),
         ("another selector in a value", by_label({"app": "x,tier in (web)"}), LABELS, "should match"),
         ("more objects than can be", by_label({"app": "shop"}, maxCount=1000), f"{TARGET}.maxCount", "less than or equal to 20"),
-        ("more objects than said", by_label({"app": "shop"}), "", "", "TooManyTargets", "selects more than maxCount 1"),
+        ("more objects than said", by_label({"app": "shop"}), "", "", "TooManyTargets", "narrow the selector in the playbook"),
         ("a match of every Incident", spec(match={}), "spec.match", "should have at least 1 properties"),
     ],
     "names with shell and path characters": [

@@ -25,8 +25,9 @@ ESCAPE = "\x1b"
 class Person(MemoryCluster):
     """A cluster that also tells who asks, as SelfSubjectReview does."""
 
-    def __init__(self, server: MemoryServer, name: str) -> None:
-        super().__init__(server)
+    def __init__(self, server: MemoryServer, name: str, by: str = "") -> None:
+        """Without `by` they may do everything; with it, what that user may."""
+        super().__init__(server, by=by)
         self.name = name
 
     async def create(self, body: Object, *, dry_run: bool = False) -> Object:
@@ -35,8 +36,8 @@ class Person(MemoryCluster):
         return await super().create(body, dry_run=dry_run)
 
 
-def session(server: MemoryServer, user: str = "bob") -> Session:
-    return Session(Person(server, user), server.time, Where("config", "dev", NAMESPACE), MemoryClusters(server).acting_as)
+def session(server: MemoryServer, user: str = "bob", by: str = "") -> Session:
+    return Session(Person(server, user, by), server.time, Where("config", "dev", NAMESPACE), MemoryClusters(server).acting_as)
 
 
 def incident(server: MemoryServer, play: Play | None = None, name: str = "frontend-502", **metadata: Any) -> Ref:

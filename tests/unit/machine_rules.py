@@ -30,7 +30,7 @@ SELDOM = st.sampled_from([False] * 5 + [True])
 MOMENTS = ("patch configmap/flags data", "patch configmap/flags metadata", "patch deployment/worker metadata spec",
            "patch deployment/frontend metadata spec", "create secret/stanch-before", "patch incident/frontend-502 status",
            "patch decision/", "create seal.json", "create captures/")  # fmt: skip
-THEN = ("it dies before", "it dies after", "it is held", "it is held, somebody aborts", "somebody notes", "nothing")
+THEN = ("it dies before", "it dies after", "it is held", "it is held, somebody aborts", "somebody speaks", "nothing")
 APPROVERS = {
     "the next option is approved": ("carol", "dave"),
     "one person approves twice": ("dave", "dave"),
@@ -40,6 +40,12 @@ APPROVERS = {
 YES_BEFORE, YES_AFTER, GLASS_BEFORE = "a yes, then another severity", "a yes to the plan before", "a glass, then another severity"
 RELEASES = {"the scribe releases": "scribe", "it is released": "comms"}
 ANEW = "the target of an approved option is created anew"
+# More than a status remembers; a search of its own.
+MANY = "a mark is lost and many speak"
+# What was approved before the first option has changed something may be void by then.
+WHEN_ASKED = "the next option is approved when it waits"
+# The worker is scaled by hand: what was shown would not be done any more. Searches of their own, too.
+WHILE_ASKED, BETWEEN_STEPS = "another change while people are asked", "another change between two steps"
 OPENINGS = (ANEW, "", "", "", "", "evidence", "frozen", "guarded", "lost", "a write is held up", "it is sealed",
             "what was changed is edited", "it dies with a change made", "the glass is broken",
             "it is held up", *APPROVERS)  # fmt: skip
@@ -49,6 +55,8 @@ FOCUSED = {"in a window": (0, 3), OPENS: (1, 40)}
 WINDOWS = ((0, 0), (0, 0), (0, 0), (0, 0), *FOCUSED.values())
 # Another incident has changed the flags just before; a search of its own, so that others stay as they are.
 TOUCHED = "touched"
+# The other option is a last resort, approved while nobody knows whether the first one fits; a search of its own, too.
+LAST = "the last resort is approved"
 YES = ((), (), ("carol", "dave"), ("carol", "dave"), ("alice", "carol"), ("dave", "dave"))
 PLACES = (("shed", "limit"), ("shed", "calm"), ("bypass", "bypass"), ("bypass", "more"))
 # After what went wrong is mended, the next try comes within this.
@@ -77,7 +85,8 @@ class Doings(RuleBasedStateMachine):
     def begin(
         self, kept: bool, heals: bool, cause: str, approved: tuple[str, ...], opening: str, window: tuple[int, int], slow: bool
     ) -> None:
-        self.site = self.ground(kept=kept, heals=heals, window=FOCUSED.get(self.focus, window), touched=self.focus == TOUCHED)
+        self.site = self.ground(kept=kept, heals=heals, window=FOCUSED.get(self.focus, window), touched=self.focus == TOUCHED,
+                                last=self.focus == LAST)  # fmt: skip
         self.site.cause, self.site.slow = cause, slow
         self.witness = self.site.witness
         self.new = self.run(self._leader(1))
@@ -92,7 +101,7 @@ class Doings(RuleBasedStateMachine):
         if opening == "a write is held up":
             self.comes_to("patch configmap/flags data", "it is held, somebody aborts")
         elif opening == "it is sealed":
-            self.comes_to("create seal.json", "somebody notes")
+            self.comes_to("create seal.json", "somebody speaks")
         elif opening == OPENS:
             self.comes_to("patch configmap/flags data", "nothing")
         elif opening == "it dies with a change made":
@@ -101,6 +110,9 @@ class Doings(RuleBasedStateMachine):
             self.is_planned()
             self.say(Verb.Note)
             self.comes_to("patch decision/", "it dies before")
+        elif opening == MANY:
+            self.is_planned()
+            self.many_speak()
         elif opening in RELEASES:
             self.is_planned()
             self.somebody_releases(RELEASES[opening], "")
@@ -115,6 +127,17 @@ class Doings(RuleBasedStateMachine):
             self.is_planned()
             self.site.cause = "bypass"
             self.somebody_approves(APPROVERS[opening])
+        elif opening in (LAST, WHEN_ASKED):
+            self.site.cause = "bypass"
+            self.comes_to_be_asked()
+            self.somebody_approves(("carol", "dave"))
+        elif opening in (WHILE_ASKED, BETWEEN_STEPS):
+            self.site.cause = "bypass"
+            self.comes_to_be_asked()
+            self.somebody_approves(("carol", "dave") if opening == BETWEEN_STEPS else ())
+            self.comes_to("patch deployment/frontend metadata spec", "nothing") if opening == BETWEEN_STEPS else None
+            self.somebody_edits("worker")
+            self.somebody_approves(("carol", "dave") if opening == WHILE_ASKED else ())
         elif opening in (YES_BEFORE, YES_AFTER, GLASS_BEFORE):
             self.is_planned_anew(opening)
         elif opening == ANEW:
@@ -142,6 +165,17 @@ class Doings(RuleBasedStateMachine):
     def is_planned(self) -> None:
         while not self.site.status.plan_digest:
             self.goes_on(1)
+
+    def many_speak(self) -> None:
+        def lose(write: Write) -> None:
+            if write.ref.kind == "Decision":
+                self.site.server.before_write.remove(lose)
+                raise Retryable("TooManyRequests", "try again later", 1.0)
+
+        self.site.server.before_write.append(lose)
+        for _ in range(40):
+            self.say(Verb.Acknowledge)
+        self.goes_its_way(3, False)
 
     def is_planned_anew(self, opening: str) -> None:
         self.site.cause = "bypass"
@@ -193,8 +227,8 @@ class Doings(RuleBasedStateMachine):
             self.takes_over(True)
         if "aborts" in then:
             self.somebody_says(Verb.Abort, True)
-        if "notes" in then:
-            self.somebody_says(Verb.Note, True)
+        if "speaks" in then:
+            self.say(Verb.Acknowledge)
 
     async def _comes_to(self, moment: str) -> bool:
         for _ in range(60):

@@ -108,10 +108,12 @@ class BreakablePacks(MemoryPacks):
 
 
 class Ground(Site):
-    """`kept`: the first option stays as it is when it did not help. `heals`: what was held back for a while is gone for good."""
+    """`kept`: the first option stays as it is when it did not help. `heals`: what was held back for a while is gone for good.
+    `last`: the second option is a last resort, and nobody knows whether the first one fits."""
 
-    def __init__(self, *, kept: bool = False, heals: bool = False, window: tuple[int, int] = (0, 0), touched: bool = False) -> None:
-        self.witness = self._witness()
+    def __init__(self, *, kept: bool = False, heals: bool = False, window: tuple[int, int] = (0, 0), touched: bool = False,
+                 last: bool = False) -> None:  # fmt: skip
+        self.witness, self.last = self._witness(), last
         super().__init__(lambda playbook: playbook.update(spec=self._spec(kept)))
         self.memory = self.packs = BreakablePacks()
         self.worker = self.server.add(worker())
@@ -125,6 +127,8 @@ class Ground(Site):
         self.rested_at = self._rested_at() if touched else self.server.time.now()
         self.server.backends[NAMESPACE, "frontend", "8080"] = self._answers
         self.server.before_write.append(self.witness.before)
+        if last:
+            self.edit(self.flags, {"data": {"load": None}})
         self._chain: list[Entry] = []
 
     def passes(self, seconds: float) -> None:
@@ -138,6 +142,7 @@ class Ground(Site):
     def _spec(self, kept: bool) -> Object:
         spec = copy.deepcopy(SPEC)
         spec["options"][0]["revertOnFailure"] = not kept
+        spec["options"][1]["lastResort"] = self.last
         return spec
 
     def _witness(self) -> Witness:

@@ -215,10 +215,17 @@ class Witness:
             yes = {said["spec"]["by"] for said in self.site.said() if self._approves(said["spec"], status)} - {"alice"}
             glass = any(record.plan_digest == status.plan_digest for record in status.broken_glass)
             assert len(yes) >= 2 or (glass and self._broken(status)), f"{change.token} was written with the yes of {yes}"
+            assert glass or not self.site.last or self._tried("shed", change, status), f"{change.token} came before the others"
             self._approved_what_is_there(change, status)
+            self._approved_what_was_shown(change, status)
         for other in self.changes:
             if other.option != change.option and other.attempt == change.attempt and other.step == "calm":
                 assert not self.open(other), f"{change.token} was written before {other.token} was taken back"
+
+    def _tried(self, option: str, change: Change, status: Status) -> bool:
+        """In this attempt; or it is known that it does not fit."""
+        written = any(other.option == option and other.attempt == change.attempt for other in self.changes)
+        return written or status.facts.get("overloaded") == "false"
 
     def _approved_what_is_there(self, change: Change, status: Status) -> None:
         """Nobody's yes that was said after the worker was another one is taken for the one before. UIDs count upwards."""
@@ -227,6 +234,15 @@ class Witness:
         names = {record.decision for record in said_of if record.option == change.option}
         last = max(said["metadata"]["uid"] for said in self.site.said() if said["metadata"]["name"] in names)
         assert now == planned or now > last, f"{change.token} was written with approvals for a worker that was gone already"
+
+    def _approved_what_was_shown(self, change: Change, status: Status) -> None:
+        """The worker has as many pods more as people saw that it would get."""
+        name = f"plans/{status.attempt}-{status.plan_digest[7:19]}.json"
+        (stored,) = [data for key, data in self.site.memory.objects.items() if key.endswith(name)]
+        steps = [step for option in json.loads(stored)["options"] if option["name"] == "bypass" for step in option["steps"]]
+        shown = {step["name"]: step["preview"] for step in steps}[change.step]
+        was, becomes = change.fields.get("replicas", ("", ""))
+        assert change.step != "more" or f"replicas {was} -> {becomes}" in shown, f"{change.token} was shown as {shown}"
 
     @staticmethod
     def _resumes(said: Object) -> bool:

@@ -78,6 +78,7 @@ class Play:
     store_error: str = ""
     trust: Trust = TRUSTED
     lapses: tuple[Lapse, ...] = ()
+    marks: moves.Marks = field(default_factory=moves.Marks)
     statuses: list[Status] = field(default_factory=list)
 
     def answer(self, effect: Effect) -> Outcome:
@@ -139,13 +140,13 @@ class Play:
         held = None if self.status.phase in (Phase.Opened, Phase.Waiting) else self.plan
         said = tuple(self.decisions)
         snapshot = Snapshot(self.facts, self.status, held, said, self.epoch, self.trust, effect, outcome, self.store_error,
-                            self.lapses)  # fmt: skip
+                            self.lapses, self.marks)  # fmt: skip
         move = decide(snapshot, self.now)
         if not self.store_error and move.status != self.status:
             self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]
         self.status = move.status
         self.statuses.append(move.status)
-        if isinstance(outcome, moves.Bound) and move.status.plan_digest == outcome.digest:
+        if isinstance(outcome, moves.Bound | moves.Differs) and move.status.plan_digest == outcome.digest:
             self.plan = outcome.plan
         return move
 
@@ -153,12 +154,13 @@ class Play:
         """Until an effect is no longer needed. As in the runtime, what came of an effect is still looked at after a Mark."""
         effect: Effect | None = None
         outcome: Outcome | None = None
+        self.marks = moves.Marks()
         move = self.step()
         for _ in range(200):
             if move.effect is None:
                 return move
             if isinstance(move.effect, moves.Mark):
-                self.answer(move.effect)
+                self.marks = self.marks.after(move.effect, self.answer(move.effect))
             else:
                 effect, outcome = move.effect, self.answer(move.effect)
             move = self.step(effect, outcome)

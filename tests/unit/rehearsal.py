@@ -200,7 +200,7 @@ def place(folder: Path) -> Site:
     site = Site(folder=folder)
     site.server.remove(site.incident_ref)
     site.server.after_write[:] = [site.frontend._written]
-    for kind, (group, version, plural, _) in KINDS.items():
+    for kind, (group, version, plural) in KINDS.items():
         site.server.register(custom(kind, plural, f"{group}/{version}"))
     site.server.permit_all(f"system:serviceaccount:{NAMESPACE}:trier")
     return site

@@ -14,9 +14,9 @@ PLAYBOOKS = sorted((ROOT / "playbooks").glob("*/*.yaml"))
 _BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks() -> list[Object]:
+def blocks(file: str = "README.md") -> list[Object]:
     """The YAML of the README, in its order."""
-    return [yaml.safe_load(block) for block in _BLOCK.findall((ROOT / "README.md").read_text())]
+    return [yaml.safe_load(block) for block in _BLOCK.findall((ROOT / file).read_text())]
 
 
 def examples() -> list[Object]:

@@ -60,7 +60,7 @@ async def test_what_its_controller_has_not_seen_is_not_known() -> None:
     server.add(served("stale", {"observedGeneration": 0, "disruptionsAllowed": 2}))
     server.add(served("unseen", {}))
     fresh, stale, unseen = await read_budgets(MemoryClusters(server).own, TARGET)
-    assert fresh == Budget("fresh", 2)
+    assert fresh == Budget("fresh", 2, {"matchLabels": {"app": "db"}})
     assert isinstance(stale.allowed, Unknown) and isinstance(unseen.allowed, Unknown)
 
 

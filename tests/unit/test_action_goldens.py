@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from stanch.actions.registry import ACTIONS
+from stanch.checks.registry import CHECKS
 from stanch.engine.errors import Refused
-from stanch.engine.parts import Before
+from stanch.engine.parts import Before, EffectClass
 
 FOLDER = Path(__file__).parent / "goldens" / "actions"
 CASES = sorted(FOLDER.glob("*/*.yaml"))
@@ -50,6 +51,14 @@ def declared(name: str) -> dict:
 def test_every_action_is_what_it_is_declared_to_be() -> None:
     """Whoever makes one riskier, or takes its inverse away, says so here."""
     assert {name: declared(name) for name in ACTIONS} == yaml.safe_load((FOLDER / "declared.yaml").read_text())
+
+
+def test_what_reaches_further_than_its_plan_says_so() -> None:
+    """A-15: who approves is told. What has no target, or is sent once, does what no dry run tells."""
+    far = {name for name, action in ACTIONS.items() if action.effect_class is not EffectClass.none}
+    far = {name for name in far if not ACTIONS[name].kinds or ACTIONS[name].effect_class is EffectClass.at_most_once}
+    assert {name for name, action in ACTIONS.items() if action.reach} == far == {"exec", "http", "runJob"}
+    assert {name for name, kind in CHECKS.items() if kind.reach} == {"exec"}
 
 
 def test_every_action_has_an_inverse_or_says_why_there_is_none() -> None:

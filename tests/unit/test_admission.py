@@ -10,9 +10,10 @@ import pytest
 
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
+from stanch.domain.plan import Ref
 from stanch.engine import moves
-from stanch.engine.errors import Refused, Retryable
-from stanch.engine.shipped import FORGED, INCIDENTS, OTHERS, PLAYBOOKS, STAYING, Shipped
+from stanch.engine.errors import NotFound, Refused, Retryable
+from stanch.engine.shipped import FORGED, INCIDENTS, OTHERS, PLAYBOOKS, STATUSES, STAYING, Shipped
 from stanch.engine.summary import ADMISSION
 from stanch.engine.vouching import Distrust, Lapse, NotVouched
 from stanch.runtime.admission import Admission
@@ -25,7 +26,8 @@ from tests.unit.test_vouching import shipped
 from tests.unit.world import Life, Site
 
 OPERATOR = "stanch-system"
-BARRING = (INCIDENTS, PLAYBOOKS)
+BARRING = (INCIDENTS, PLAYBOOKS, STATUSES)
+LADDER = Ref("stanch.dev/v1alpha1", "ResponsePolicy", "", "ladder")
 
 
 class Stage:
@@ -37,6 +39,7 @@ class Stage:
         for policy in OTHERS:
             for obj in shipped(policy):
                 self.server.add(obj)
+        self.server.add({"apiVersion": LADDER.api_version, "kind": LADDER.kind, "metadata": {"name": LADDER.name}, "spec": {}})
         self.server.admission.append(self.admit)
         self.server.before_read.append(self.read)
         self.enforced = set(OTHERS_BY_KIND)
@@ -51,7 +54,8 @@ class Stage:
 
     def admit(self, write: Write) -> None:
         policy = OTHERS_BY_KIND.get(write.ref.kind)
-        if policy and policy.kind in self.enforced and FORGED in str(write.body["spec"]):
+        if policy and policy.kind in self.enforced and FORGED in str(write.body):
+            assert (write.verb, write.subresource) == (("patch", "status") if policy.status else ("create", ""))
             raise Refused("Forbidden", f"create x: is forbidden: {policy.denial}…")
 
     def read(self, *_: Any) -> None:
@@ -105,7 +109,35 @@ async def test_nothing_is_planned_before_the_first_look_and_nothing_is_kept_of_i
     assert [lapse.policy for lapse in stage.admission.lapses()] == list(OTHERS)
     await stage.admission.look()
     assert stage.admission.lapses() == ()
-    assert [stage.server.select("stanch.dev/v1alpha1", kind, "", "", "") for kind in OTHERS_BY_KIND] == [[], []]
+    kept = [obj for kind in OTHERS_BY_KIND for obj in stage.server.select("stanch.dev/v1alpha1", kind, "", "", "")]
+    assert [(obj["metadata"]["name"], obj.get("status")) for obj in kept] == [(LADDER.name, None)] and stage.server.writes == []
+
+
+async def test_without_a_policy_s_object_its_status_is_not_forged(stage: Stage) -> None:
+    """Without a ResponsePolicy nothing is planned anyhow: what is stored is compared alone."""
+    stage.server.remove(LADDER)
+    stage.enforced.discard(STATUSES.kind)
+    assert await stage.finds() == {}
+    stage.edit(policy_ref(STATUSES.name), failurePolicy="Ignore")
+    assert await stage.finds() == {STATUSES.name: Distrust.PolicyChanged}
+
+
+async def test_what_is_gone_when_its_status_is_forged_says_nothing(stage: Stage) -> None:
+    stage.server.admission.insert(0, gone)
+    (lapse,) = [lapse for lapse in await looked(stage) if lapse.policy is STATUSES]
+    assert lapse.why.reason is Distrust.Unreadable
+    del stage.server.admission[0]
+    assert await stage.finds() == {}
+
+
+def gone(write: Write) -> None:
+    if write.ref == LADDER:
+        raise NotFound("NotFound", "responsepolicies ladder not found")
+
+
+async def looked(stage: Stage) -> tuple[Lapse, ...]:
+    await stage.admission.look()
+    return stage.admission.lapses()
 
 
 async def test_the_last_answer_stands_for_a_while_where_none_is_to_be_had(stage: Stage) -> None:

@@ -76,3 +76,23 @@ def test_no_source_is_not_all_is_well(tmp_path: Path, monkeypatch: pytest.Monkey
     advisories.lock(tmp_path, "ours", "1.0", f"{address}/simple")
     answer = advisories.audit(tmp_path, address)
     assert answer.outcome is Outcome.unknown and "error" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "options", "code"),
+    [
+        (Outcome.nothing_known, [], 0),
+        (Outcome.nothing_known, ["--where-reachable"], 0),
+        (Outcome.vulnerable, ["--where-reachable"], Outcome.vulnerable),
+        (Outcome.unknown, ["--where-reachable"], 0),
+        (Outcome.unknown, [], Outcome.unknown),
+    ],
+)
+def test_where_nobody_can_be_asked_tests_go_on_and_say_so_and_the_audit_alone_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], outcome: Outcome, options: list[str], code: int
+) -> None:
+    monkeypatch.setattr(advisories, "audit", lambda root: advisories.Answer(outcome, "as it was said"))
+    monkeypatch.setattr("sys.argv", ["advisories", *options])
+    assert (advisories.main(), bool(outcome)) == (code, outcome is not Outcome.nothing_known)
+    said = capsys.readouterr().out
+    assert "as it was said" in said and ("AUDIT NOT DONE" in said) is (outcome is Outcome.unknown)

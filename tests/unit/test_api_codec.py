@@ -14,7 +14,10 @@ from stanch.api import codec
 from stanch.domain.conditions import Condition
 from stanch.domain.decision import Verb
 from stanch.domain.incident import (
+    CHANGES,
+    ChangeRecord,
     CheckRecord,
+    EndRecord,
     Mode,
     Phase,
     RevertRecord,
@@ -28,6 +31,7 @@ from stanch.domain.messages import MessageRecord, MessageState
 from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Approval, Check, FactType, Option, Pin, Plan, Ref, Risk, Step, Target
 from stanch.domain.timeline import Entry, Line
+from stanch.engine.changes import ANY
 from stanch.engine.errors import Refused
 from stanch.engine.parts import Reading
 from stanch.engine.reverting import MOST
@@ -82,7 +86,12 @@ def test_a_status_reads_back_through_json() -> None:
 
 def test_no_status_is_the_initial_one_and_is_written_visibly() -> None:
     assert codec.status_of(incident()) == Status()
-    assert codec.status_to_json(Status()) == {"formatVersion": 2, "observedGeneration": 0, "phase": "Opened"}
+    assert codec.status_to_json(Status()) == {"formatVersion": 3, "observedGeneration": 0, "phase": "Opened"}
+
+
+def test_changes_of_before_they_were_counted_are_one_each() -> None:
+    read = codec.status_of(incident(changes=[{"token": "t", "target": "u-9", "at": "2026-11-21T09:00:00.123456Z"}]))
+    assert read.changes == (ChangeRecord("t", "u-9", AT),) and read.changes[0].count == 1 and read.ended is None
 
 
 def test_conditions_are_whole_as_kstatus_wants_them() -> None:
@@ -117,7 +126,8 @@ def test_a_status_stays_under_100_kb_with_200_targets_and_50_steps() -> None:
     assert len(stored(body)) < 100_000
     assert len(body["targets"]) == 200 and len(body["steps"]) == 50 and len(body["reverts"]) == MOST
     assert body["message"] == "m" * 1024, "what decide compares is as it was"
-    assert all(len(step["message"]) >= 16 for step in body["steps"])
+    assert len(body["changes"]) == CHANGES, "each object that was changed is named"
+    assert all(len(step["message"]) >= 16 for step in codec.status_to_json(huge(150, 50))["steps"])
     assert len(stored(body)) > 90_000, "it is the worst there is"
     assert codec.status_of(incident(**body)).steps[1].token.endswith("/1/option/step-000000000000000000000000000001")
 
@@ -143,6 +153,7 @@ def test_it_stays_so_while_it_carries_the_answers_of_sixteen_questions() -> None
     assert len(body["pack"]["pending"]) == 20 and body["message"] == "m" * 1024, "what is owed to the chain is never cut"
     read = codec.status_of(incident(**body))
     assert read.steps[0].message == "", "the sentences of records are: the chain has them"
+    assert sum(change.count for change in read.changes) == CHANGES and read.changes[0].target == ANY, "guards miss none"
     kept = {debt.token: debt.digest for debt in read.reverts}
     assert all(step.before or kept[step.token] for step in read.steps), "each before-image is named once"
 
@@ -191,6 +202,11 @@ def huge(targets: int, steps: int) -> Status:
         ),
         checks=tuple(
             CheckRecord(f"check-{number:030d}", Verdict.Confirmed, message="z" * 1024) for number in range(min(steps, 32))
+        ),
+        ended=EndRecord(Pin("playbook-" + "p" * 40, f"{0:036d}", 12), AT, helped=True),
+        changes=tuple(
+            ChangeRecord(f"{token(number)}/revert", f"{number:036d}", AT, "Deployment", f"workload-{number:030d}")
+            for number in range(min(targets, CHANGES))
         ),
     )  # fmt: skip
 

@@ -17,10 +17,13 @@ from aiohttp import web
 
 from stanch.app import HANGS_AFTER, Operator, legible
 from stanch.engine.errors import Refused, Retryable
-from stanch.engine.figures import Past
+from stanch.kube.clock import SystemTicks
+from stanch.kube.lease import Term
+from stanch.packs.identity import store_id
+from stanch.packs.objects import Store
 from stanch.packs.reach import Reach
 from stanch.packs.store import open_store
-from stanch.runtime.one_store import ANNOTATION
+from stanch.runtime.one_store import ANNOTATION, OneStore
 from stanch.runtime.overdue import Overdue
 from stanch.runtime.settings import Settings
 from stanch.runtime.sweeper import Sweeper
@@ -135,6 +138,39 @@ async def test_packs_that_cannot_be_asked_for_their_id_keep_nobody_from_leading(
     assert await operator.known(open_store(str(tmp_path / "packs"))) != ""
 
 
+class Late:
+    """A store that does not answer the first times."""
+
+    def __init__(self, store: Store, times: int) -> None:
+        self.store = store
+        self.times = times
+
+    async def create(self, key: str, data: bytes) -> bool:
+        if self.times:
+            self.times -= 1
+            raise Retryable("StoreFailed", "the store does not answer")
+        return await self.store.create(key, data)
+
+
+async def test_who_waits_to_lead_without_its_evidence_store_is_not_ready(tmp_path: Path) -> None:
+    """Or a rollout with a wrong bucket takes the ones that work away. Who leads goes on without: what is owed is taken back."""
+    operator = Operator(settings(tmp_path, "http://127.0.0.1:1"))
+    operator.waits_for = ""
+    operator.terms = OneStore(MemoryClusters(MemoryServer()).own, (), "packs", "")
+    assert "waits for the evidence store" in operator.ready()
+    operator.term = Term(1, SystemTicks(), float("inf"))
+    assert operator.ready() == ""
+    operator.term, operator.terms.store = None, "s1"
+    assert operator.ready() == ""
+
+
+async def test_packs_that_do_not_answer_at_the_start_are_asked_again_until_they_do(tmp_path: Path) -> None:
+    operator, store = Operator(settings(tmp_path, "http://127.0.0.1:1")), open_store(str(tmp_path / "packs"))
+    late, terms = Late(store, 2), OneStore(MemoryClusters(MemoryServer()).own, (), "packs", "")
+    await asyncio.wait_for(operator.learn(terms, late, 0), 20)
+    assert not late.times and terms.store == await store_id(store)
+
+
 async def test_who_loses_the_lease_before_the_decisions_were_read_ends(tmp_path: Path) -> None:
     operator = Operator(settings(tmp_path, "http://127.0.0.1:1"))
     lost = asyncio.Event()
@@ -192,8 +228,8 @@ async def test_an_incident_counts_for_a_storm_from_when_the_watch_tells_of_it_al
     new = site.incident | {"metadata": {**site.incident["metadata"], "name": "new"}}
     for gone, opened in ((False, 2), (False, 2), (True, 2), (False, 3)):
         operator.sink_incident(new, gone)
-        past = life.world.past.of(("x", "y"), "aureus", None, frozenset())
-        assert isinstance(past, Past) and len(past.opened) == opened
+        past = life.world.past.of(("x", "y"), "aureus", None, frozenset(), site.server.time.now())
+        assert len(past.opened) == opened
 
 
 @pytest.mark.long

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from stanch.engine.availability import Pods, Unseen, pods_after
+from stanch.engine.availability import Pods, Unseen, pods_after, to_go
 
 ROLL = {"spec": {"template": {"metadata": {}}}}
 
@@ -102,3 +102,39 @@ def test_what_the_controller_has_not_seen_is_not_known_where_it_matters() -> Non
     assert isinstance(pods_after({**stale, "status": {}}, ROLL), Unseen)
     assert pods_after(workload("Deployment", 3, 0, observed=3), ROLL) == Pods(3, 3, 3), "it takes none, however many there are"
     assert pods_after(stale, {"spec": {"replicas": 9}}) == Pods(8, 8, 8)
+
+
+def rolling(kind: str, wanted: int, available: int, updated: int, **more: Any) -> dict[str, Any]:
+    total = more.pop("total", wanted)
+    made = workload(kind, wanted, available, **more)
+    counts = {"updatedReplicas": updated, "replicas": total}
+    made["status"] |= {"updatedNumberScheduled": updated} if kind == "DaemonSet" else counts
+    return made
+
+
+@pytest.mark.parametrize(
+    ("target", "pods"),
+    [
+        (rolling("Deployment", 4, 4, 4), 0),
+        (rolling("Deployment", 0, 0, 0), 0),
+        # All are there, between two of them.
+        (rolling("Deployment", 4, 4, 1), 3),
+        (rolling("Deployment", 4, 3, 4), 1),
+        (rolling("Deployment", 4, 4, 4, total=5), 1),
+        (rolling("Deployment", 2, 4, 4, total=4), 2),
+        (rolling("Deployment", 4, 4, 4, observed=3), 4),
+        (rolling("Deployment", 0, 0, 0, observed=3), 1),
+        (rolling("Deployment", 4, 4, 0, paused=True), 0),
+        (rolling("StatefulSet", 3, 3, 3), 0),
+        (rolling("StatefulSet", 3, 3, 1), 2),
+        (rolling("StatefulSet", 3, 3, 1, updateStrategy={"rollingUpdate": {"partition": 2}}), 0),
+        (rolling("StatefulSet", 3, 3, 0, updateStrategy={"type": "OnDelete"}), 0),
+        (rolling("StatefulSet", 3, 2, 0, updateStrategy={"type": "OnDelete"}), 1),
+        (rolling("StatefulSet", 1, 3, 3, total=3), 2),
+        (rolling("DaemonSet", 3, 3, 3), 0),
+        (rolling("DaemonSet", 3, 3, 2), 1),
+        (rolling("DaemonSet", 3, 2, 3), 1),
+    ],
+)
+def test_with_how_many_pods_its_controller_is_not_done(target: dict[str, Any], pods: int) -> None:
+    assert to_go(target) == pods

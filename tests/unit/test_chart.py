@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart import source
+from tests.chart import own_store, source
 from tests.chart.__main__ import PROSE, write
 from tests.chart.chart import BY, chart
 from tests.chart.namespaces import EXAMPLE
@@ -70,6 +70,15 @@ def test_a_place_that_is_not_there_any_more_is_named() -> None:
     deployment = {"kind": "Deployment", "metadata": {"name": "stanch"}, "spec": {"containers": []}}
     with pytest.raises(ClusterError, match=r"Deployment/stanch: has no spec.containers.0.image; change tests/chart/places.py"):
         source.place(deployment, "spec.containers.0.image")
+
+
+def test_a_component_that_says_more_than_the_chart_knows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (ROOT / own_store.COMPONENT / "kustomization.yaml").read_text()
+    (tmp_path / own_store.COMPONENT).mkdir(parents=True)
+    (tmp_path / own_store.COMPONENT / "kustomization.yaml").write_text(said.replace("STANCH_PACKS_CA", "STANCH_PACKS_KEY"))
+    monkeypatch.setattr(source, "ROOT", tmp_path)
+    with pytest.raises(ClusterError, match=r"own-object-store: expected the variables .* teach tests/chart/own_store.py"):
+        own_store.variable()
 
 
 @pytest.mark.parametrize("more", ["namePrefix: a-", "labels: [{pairs: {a: b}, includeSelectors: true}]"])

@@ -12,13 +12,14 @@ import pytest
 import yaml
 
 from stanch.api import codec
-from stanch.cli import saying, telling
+from stanch.cli import saying, stepwise, telling
 from stanch.cli.decide import Manner, Said
 from stanch.cli.ending import Code, Ending
-from stanch.cli.judge import still_missing
+from stanch.cli.judge import breaking, still_missing, untried
 from stanch.cli.looking import Look
 from stanch.cli.output import Format
 from stanch.cli.speaking import Asking, speak
+from stanch.domain.conditions import Condition
 from stanch.domain.decision import Verb
 from stanch.domain.incident import (
     OptionRecord,
@@ -30,23 +31,35 @@ from stanch.domain.incident import (
     StepRecord,
     StepState,
 )
+from stanch.domain.plan import Check, Step
 from stanch.domain.said import AckRecord, ApprovalRecord, ClassRecord, GlassRecord, HoldRecord, RoleRecord
 from stanch.domain.severity import Proposal
 from stanch.engine.errors import NotFound
+from stanch.engine.summary import TRUSTED
+from stanch.engine.vouching import Distrust
 from tests.unit.cli_kit import becomes, created, incident, parsed, session
-from tests.unit.cli_story import Story
+from tests.unit.cli_story import DIFFERENCE, Story, a_plan, permit
 from tests.unit.memory import MemoryServer
 from tests.unit.play import APP, T0, approval, facts, option, plan
 from tests.unit.test_cli_messages import DRAFT
 
 ASKED = "Approve option undo as incident-commander?"
+SHIPPED = {
+    Verb.Approve: ("stanch-commander",),
+    Verb.Reject: ("stanch-commander",),
+    Verb.BreakGlass: ("stanch-commander", "stanch-break-glass"),
+}
+
+
+def distrusted(reason: Distrust) -> Condition:
+    return Condition(TRUSTED, "False", str(reason), "it is missing: mend it", 1, T0)
 
 
 class Desk:
     """A person at a terminal, whose answers a test gives in advance."""
 
-    def __init__(self, server: MemoryServer, *answers: bool | Callable[[], bool], user: str = "bob") -> None:
-        self.server, self.user = server, user
+    def __init__(self, server: MemoryServer, *answers: bool | Callable[[], bool], user: str = "bob", by: str = "") -> None:
+        self.server, self.user, self.by = server, user, by
         self.answers = list(answers)
         self.questions: list[str] = []
 
@@ -55,10 +68,10 @@ class Desk:
         given = self.answers.pop(0)
         return given() if callable(given) else given
 
-    async def says(self, verb: Verb, output: Format = Format.text, yes: bool = False, terminal: bool = True, **said: str) -> None:
+    async def says(self, verb: Verb, output: Format = Format.text, yes: bool = False, terminal: bool = True, **said: Any) -> None:
         asking = Asking(yes, self.answer, "stanch-system", terminal)
         said = {"role": "incident-commander", "reason": "because"} | said
-        await speak(session(self.server, self.user), Said(verb, "frontend-502", **said), asking, Manner(False, output))
+        await speak(session(self.server, self.user, self.by), Said(verb, "frontend-502", **said), asking, Manner(False, output))
 
     def spec(self) -> dict[str, Any]:
         (made,) = created(self.server)
@@ -68,6 +81,14 @@ class Desk:
 @pytest.fixture
 async def story() -> Story:
     found = Story()
+    await found.in_vault()
+    return found
+
+
+async def waiting(*steps: Step) -> Story:
+    """The option that waits runs these."""
+    restart, undo = a_plan().options
+    found = Story(plan=replace(a_plan(), options=(restart, replace(undo, steps=steps))))
     await found.in_vault()
     return found
 
@@ -98,6 +119,48 @@ class TestApprove:
         shown = yaml.safe_load(out.partition("kubectl create -f -:\n")[2].partition("decision/")[0])
         assert shown["spec"] == desk.spec()
 
+    @pytest.mark.requirement("A-15")
+    async def test_of_commands_calls_and_jobs_it_is_said_that_nobody_can_tell(self, capsys: pytest.CaptureFixture[str]) -> None:
+        story = await waiting(
+            Step("purge", "exec", "app", {"argv": ["sh", "-c", f"{'true; ' * 800}rm -rf /data"]}, at_most_once=True),
+            Step("tell", "http", params={"method": "POST", "json": {"user": "u1"}}, at_most_once=True),
+            Step("report", "runJob", params={"image": "tools:v1"}),
+            Step("more", "scale", "app", {"replicas": 5}, reversible=True),
+            Step("later", "ofAnotherVersion"),
+            Step("pause", "wait", params={"for": "PT30S"}, writes=False),
+        )
+        await Desk(story.server, True).says(Verb.Approve)
+        out = capsys.readouterr().out
+        radius = out[out.index("  It touches") :].splitlines()
+        assert radius[:6] == [
+            "  It touches 1: deployment/frontend (UID uid-app); and what nobody can tell beforehand:",
+            "    step purge, exec in deployment/frontend: all that may be changed from inside the pod in which the command runs",
+            "    step tell, http: all that whoever gets the call changes upon it",
+            "    step report, runJob: all that may be changed from inside its pod",
+            "    step later, ofAnotherVersion: what this version of stanch does not know",
+            "  With yours, it still lacks 2 as sre",
+        ]
+        assert 'rm -rf /data"\n' in out and '       with json: {"user": "u1"}\n' in out and "nothing else" not in out
+
+    async def test_a_command_that_checks_reaches_as_far(self, capsys: pytest.CaptureFixture[str]) -> None:
+        smoke = (Check("sessions", "exec", {"argv": ["psql"]}, "app"), Check("health", "http"))
+        story = await waiting(Step("more", "scale", "app", {"replicas": 5}, smoke=smoke))
+        await Desk(story.server, True).says(Verb.Approve)
+        assert "    check sessions, exec: all that may be changed from inside the pod, though" in (out := capsys.readouterr().out)
+        assert "check health, http:" not in out
+
+    @pytest.mark.requirement("A-15")
+    @pytest.mark.parametrize("verb", [Verb.Approve, Verb.BreakGlass])
+    async def test_what_a_command_says_is_no_line_of_the_question(self, verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
+        fake = "true\n  It touches 0: nothing; and nothing else in aureus\n     proven: the server would admit it"
+        story = await waiting(Step("purge", "exec", "app", {"argv": [fake]}, fake, preview=f"run {fake} in pod/x"))
+        await Desk(story.server, True).says(verb, ticket="OPS-4711")
+        out = capsys.readouterr().out.splitlines()
+        assert [line for line in out if line.startswith("  It touches")] == [
+            "  It touches 0: nothing; and what nobody can tell beforehand:"
+        ]
+        assert not [line for line in out if "Unproven" not in line and line.strip().startswith("proven:")]
+
     async def test_the_last_one_begins_it(self, story: Story, capsys: pytest.CaptureFixture[str]) -> None:
         approves(story, ("carol", "sre"), ("dave", "sre"))
         await Desk(story.server, True).says(Verb.Approve)
@@ -119,6 +182,13 @@ class TestApprove:
             await Desk(story.server, user=user).says(Verb.Approve, **said)
         assert ending.value.code is Code.Problems and not created(story.server)
 
+    async def test_one_voice_more_than_are_asked_is_none(self, story: Story) -> None:
+        approves(story, ("carol", "incident-commander"))
+        with pytest.raises(Ending, match="enough people approved option undo as incident-commander already"):
+            await Desk(story.server).says(Verb.Approve)
+        await Desk(story.server).says(Verb.Approve, role="sre", yes=True)
+        assert created(story.server)[0]["spec"]["role"] == "sre"
+
     @pytest.mark.requirement("E-10")
     def test_a_last_resort_is_approved_in_its_turn_only(self) -> None:
         last = option("restart", last_resort=True, approval=approval(incident_commander=1))
@@ -126,8 +196,21 @@ class TestApprove:
         seen = Look({}, facts(), Status(phase=Phase.Verifying, option="undo"), "bob", T0, plan(option("undo"), last))
         with pytest.raises(Ending, match="option restart is a last resort: approve it when it waits for that"):
             still_missing(said, seen, last)
-        now = replace(seen, status=Status(phase=Phase.AwaitingApproval, option="restart"))
-        assert still_missing(said, now, last) == "With yours, nobody's yes is missing: it begins at once"
+        now = replace(seen, status=Status(phase=Phase.AwaitingApproval, option="restart", message="not tried: undo"))
+        assert still_missing(said, now, last) == (
+            "With yours, nobody's yes is missing: it begins at once, unless another option was not tried"
+        )
+        assert list(untried(last, now)) == ["It is a last resort: not tried: undo"] and not list(untried(option("undo"), now))
+
+    @pytest.mark.requirement("E-10")
+    def test_who_breaks_the_glass_for_an_approved_last_resort_is_told_what_it_comes_before(self) -> None:
+        last = option("restart", last_resort=True, approval=approval(incident_commander=1))
+        waits = Status(phase=Phase.AwaitingApproval, option="restart", reason="LastResort", waits_for="BreakGlass",
+                       message="held up by LastResort: options that were not tried: undo")  # fmt: skip
+        seen = Look({}, facts(), waits, "bob", T0, plan(option("undo"), last))
+        shown = list(breaking(Said(Verb.BreakGlass, "frontend-502", option="restart", ticket="OPS-4711"), seen))
+        assert "It is a last resort: held up by LastResort: options that were not tried: undo" in shown
+        assert "It begins at once, without the others having been tried: you alone answer for it, under ticket OPS-4711" in shown
 
     async def test_an_option_that_is_over_waits_for_nobody(self, story: Story) -> None:
         over = (OptionRecord("undo", OptionState.Failed),)
@@ -147,6 +230,16 @@ class TestApprove:
         with pytest.raises(Ending, match="nothing was said"):
             await Desk(story.server, False).says(Verb.Approve)
         assert not created(story.server)
+
+    async def test_what_is_let_run_is_rejected_until_it_is_written(self, story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+        approves(story, ("carol", "incident-commander"))
+        becomes(story.server, story.ref, replace(status_of(story), phase=Phase.Mitigating))
+        await Desk(story.server, True).says(Verb.Reject, option="undo")
+        assert "  It is let run, and nothing of it is written: a no stops it" in capsys.readouterr().out
+        intended = (StepRecord("undo", "undo", StepState.Intended, intended_at=T0),)
+        becomes(story.server, story.ref, replace(status_of(story), steps=intended))
+        with pytest.raises(Ending, match="option undo is running already"):
+            await Desk(story.server).says(Verb.Reject, option="undo")
 
     async def test_a_rejection_says_what_comes_then(self, story: Story, capsys: pytest.CaptureFixture[str]) -> None:
         await Desk(story.server, True).says(Verb.Reject)
@@ -200,10 +293,72 @@ class TestBreakGlass:
         with pytest.raises(Ending, match="carol broke the glass already"):
             await Desk(story.server).says(Verb.BreakGlass, ticket="OPS-4711")
 
-    async def test_who_may_not_read_the_plan_sees_whose_yes_it_lacks(self, capsys: pytest.CaptureFixture[str]) -> None:
-        await Desk(Story().server, True).says(Verb.BreakGlass, ticket="OPS-4711")
+    async def test_who_says_so_sees_at_least_whose_yes_it_lacks(self, capsys: pytest.CaptureFixture[str]) -> None:
+        desk = Desk(Story().server, True)
+        await desk.says(Verb.BreakGlass, ticket="OPS-4711", unseen=True)
         out = capsys.readouterr().out
         assert "what it would do cannot be shown here" in out and "without incident-commander 0/1, sre 0/2: you alone" in out
+        assert desk.spec()["reason"] == "plan not seen: because"
+
+
+class TestUnseen:
+    """The plan lies beside the operator, and who is asked may not read it there."""
+
+    @pytest.mark.requirement("A-15")
+    @pytest.mark.parametrize("verb", [Verb.Approve, Verb.BreakGlass])
+    @pytest.mark.parametrize("yes", [False, True])
+    async def test_nobody_is_asked_for_a_yes_to_what_they_cannot_see(self, story: Story, verb: Verb, yes: bool) -> None:
+        permit(story.server, "bob", *SHIPPED[verb])
+        why = 'option undo would do cannot be shown here, and so you are not asked: .*"configmaps".* stanch-plan-reader,.*--unseen'
+        with pytest.raises(Ending, match=why) as ending:
+            await Desk(story.server, by="bob").says(verb, yes=yes, ticket="OPS-4711")
+        assert ending.value.code is Code.Problems and not created(story.server)
+
+    @pytest.mark.parametrize("verb", SHIPPED)
+    async def test_with_the_role_of_readers_it_is_shown(self, story: Story, verb: Verb, capsys: pytest.CaptureFixture[str]) -> None:
+        permit(story.server, "bob", *SHIPPED[verb], "stanch-plan-reader")
+        desk = Desk(story.server, True, by="bob")
+        await desk.says(verb, ticket="OPS-4711")
+        assert "       +      image: app:v1" in capsys.readouterr().out.splitlines() and desk.spec()["reason"] == "because"
+
+    @pytest.mark.parametrize(("reason", "said"), [("", "plan not seen"), ("it burns", "plan not seen: it burns")])
+    async def test_who_did_not_see_it_says_so(self, story: Story, reason: str, said: str) -> None:
+        permit(story.server, "bob", *SHIPPED[Verb.Approve])
+        desk = Desk(story.server, True, by="bob")
+        await desk.says(Verb.Approve, reason=reason, unseen=True)
+        assert desk.spec()["reason"] == said
+
+    async def test_who_sees_it_says_nothing_of_the_kind(self, story: Story) -> None:
+        desk = Desk(story.server, True)
+        await desk.says(Verb.Approve, unseen=True)
+        assert desk.spec()["reason"] == "because"
+
+    @pytest.mark.requirement("A-15")
+    @pytest.mark.parametrize("verb", [Verb.Approve, Verb.BreakGlass])
+    @pytest.mark.parametrize("mark", ["… cut: 12 characters more", "… cut, see plan"])
+    async def test_a_difference_that_is_not_whole_is_not_seen(
+        self, verb: Verb, mark: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        story = await waiting(Step("undo", "rolloutUndo", "app", preview=f"{DIFFERENCE}\n{mark}"))
+        why = "cannot be shown whole, .*difference of step undo; `stanch plan frontend-502` shows what it has; or say with --unseen"
+        with pytest.raises(Ending, match=why):
+            await Desk(story.server).says(verb, yes=True, ticket="OPS-4711")
+        assert not created(story.server)
+        desk = Desk(story.server, True)
+        await desk.says(verb, ticket="OPS-4711", unseen=True)
+        assert f"       {mark}\n" in capsys.readouterr().out and desk.spec()["reason"] == "plan not seen whole: because"
+
+    async def test_a_no_to_it_and_a_yes_to_another_option_need_no_such_word(self) -> None:
+        story = await waiting(Step("undo", "rolloutUndo", "app", preview="… cut: 12 characters more"))
+        await Desk(story.server, True).says(Verb.Reject)
+        with pytest.raises(Ending, match="no option 'nope'"):
+            await Desk(story.server).says(Verb.Approve, option="nope")
+        assert len(created(story.server)) == 1
+
+    async def test_a_no_needs_no_sight(self, story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+        permit(story.server, "bob", *SHIPPED[Verb.Reject])
+        await Desk(story.server, True, by="bob").says(Verb.Reject)
+        assert "what it would do cannot be shown here" in capsys.readouterr().out and created(story.server)
 
 
 def status_of(story: Story) -> Status:
@@ -217,7 +372,10 @@ def approves(story: Story, *people: tuple[str, str]) -> None:
 
 class TestChanged:
     async def test_another_plan_is_shown_and_asked_again(self, story: Story, capsys: pytest.CaptureFixture[str]) -> None:
-        other = "sha256:" + "0" * 64
+        first = story.digest
+        story.replan("LastGood")
+        await story.in_vault()
+        other = story.digest
 
         def meanwhile() -> bool:
             becomes(story.server, story.ref, replace(status_of(story), plan_digest=other))
@@ -227,7 +385,7 @@ class TestChanged:
         await desk.says(Verb.Approve)
         assert desk.questions == [ASKED, ASKED] and desk.spec()["planDigest"] == other
         before, _, after = capsys.readouterr().out.partition("It has changed while you were asked. Now:")
-        assert f"Plan {story.digest}" in before and f"Plan {other}" in after
+        assert f"Plan {first}" in before and f"Plan {other}" in after
 
     async def test_another_plan_than_the_one_that_was_named_is_refused(self, story: Story) -> None:
         def meanwhile() -> bool:
@@ -293,6 +451,7 @@ STEPS = (
 )
 TRIED = {"options": (OptionRecord("restart", OptionState.Failed),), "approvals": (ApprovalRecord("d", "undo", "sre", "carol", T0),)}
 GLASS = GlassRecord("d", "undo", "sha256:" + "a" * 64, "carol", "OPS-1", "sre 0/2", T0)
+EXPLAINED = {"broken_glass": (GLASS,), "said": {"postmortem": "OPS-2"}}
 FOLLOWS: dict[str, tuple[Verb, dict[str, Any], tuple[str, ...]]] = {
     "abort": (Verb.Abort, {"phase": Phase.Mitigating, "steps": STEPS, "reverts": (owed("scale"),)},
               ("Nothing further is changed, and it ends Aborted",
@@ -310,8 +469,12 @@ FOLLOWS: dict[str, tuple[Verb, dict[str, Any], tuple[str, ...]]] = {
                "The object and its Decisions are deleted 24h later; its pack stays")),
     "close after a broken glass": (Verb.Close, {"phase": Phase.Resolved, "broken_glass": (GLASS,), "said": {"postmortem": "OPS-2"}},
                                    ("It ends for good: a recurrence is another incident",)),
+    "the postmortem of one that was aborted": (Verb.Close, {"phase": Phase.Aborted, "retention": timedelta(hours=24), **EXPLAINED},
+                                               ("It stays Aborted, and is explained",
+                                                "The object and its Decisions are deleted 24h later; its pack stays")),
     "release": (Verb.Close, {"phase": Phase.Mitigated, "close_role": "incident-commander", "reverts": (owed("scale"),)},
-                ("It is released: it ends Resolved once its recovery is over",)),
+                ("It is released: it ends Resolved once its recovery is over",
+                 "The change to deployment/frontend by undo/scale is taken back at 2026-")),
 }  # fmt: skip
 LEVELS = ("P0", "P1")
 HELD = HoldRecord("carol", T0, "a freeze next door")
@@ -350,7 +513,8 @@ FOLLOWS |= {
                                 "It goes on waiting for approval, until 2026-11-21 03:00:00 UTC (")),
     "resume what is on hold": (Verb.Resume, {"phase": Phase.Mitigating, "held": HELD},
                                ("The Hold by carol ends: a freeze next door",
-                                "It goes on from where it stands; guards hold as before")),
+                                "It goes on from where it stands; guards hold as before",
+                                "What comes then cannot be shown here: incident frontend-502 has no plan")),
     "resume what was on hold": (Verb.Resume, {"phase": Phase.Escalated, "held": HELD},
                                 ("The Hold by carol ends", "It is planned anew (attempt 2)")),
     "classify before there is a plan": (Verb.Classify, {"phase": Phase.Opened, "said": {"severity": "P1"}},
@@ -366,6 +530,16 @@ REFUSED: dict[str, tuple[Verb, dict[str, Any], str]] = {
         Verb.Close,
         {"phase": Phase.Resolved, "broken_glass": (GLASS,)},
         "the glass was broken under OPS-1, and where the postmortem of that is .* is not said: give it with --postmortem",
+    ),
+    "close of a broken glass that was aborted": (
+        Verb.Close,
+        {"phase": Phase.Aborted, "broken_glass": (GLASS,)},
+        "the glass was broken under OPS-1, .* give it with --postmortem",
+    ),
+    "close of what is explained": (
+        Verb.Close,
+        {"phase": Phase.Aborted, "postmortem": "OPS-1", "broken_glass": (GLASS,)},
+        "cannot be closed",
     ),
     "ack of what is had": (
         Verb.Acknowledge,
@@ -385,6 +559,17 @@ REFUSED: dict[str, tuple[Verb, dict[str, Any], str]] = {
     "classify what is over": (Verb.Classify, {"phase": Phase.Aborting}, "that is Aborting is not classified any more"),
     "classify as no level": (Verb.Classify, {"levels": LEVELS}, "the policy has no severity 'P9'; it has P0, P1"),
     "close as somebody else": (Verb.Close, {"phase": Phase.Resolved, "close_role": "captain"}, "needs --role captain, not inc"),
+}
+
+
+NOBODY_VOUCHES = ((Verb.Abort, Distrust.PolicyMissing), (Verb.Hold, Distrust.ProbeAccepted), (Verb.Assign, Distrust.PolicyChanged))
+REFUSED |= {
+    f"{verb} while nobody vouches": (
+        verb,
+        {"phase": Phase.Mitigating, "conditions": (distrusted(reason),)},
+        rf"what is said now does not count afterwards \({reason}\): it is missing: mend it",
+    )
+    for verb, reason in NOBODY_VOUCHES
 }
 
 
@@ -416,6 +601,15 @@ class TestWhole:
             await Desk(server).says(verb, **said)
         assert not created(server)
 
+    async def test_where_nobody_knows_whether_it_is_vouched_for_it_is_said_that_it_waits(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        server = MemoryServer()
+        stands(server, phase=Phase.Mitigating, conditions=(distrusted(Distrust.Unreadable),))
+        await Desk(server, True).says(Verb.Abort)
+        out = capsys.readouterr().out
+        assert "  It waits: no Decision is accepted now (Unreadable): it is missing: mend it" in out and created(server)
+
 
 class TestEveryVerb:
     @pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.Note])
@@ -440,7 +634,7 @@ class TestEveryVerb:
         await Desk(story.server).says(verb, terminal=False, yes=True, **said)
         assert created(story.server)[0]["spec"]["verb"] == verb
 
-    @pytest.mark.parametrize("command", (*saying.COMMANDS, telling.release))
+    @pytest.mark.parametrize("command", (*saying.COMMANDS, *stepwise.COMMANDS, telling.release))
     def test_every_command_but_note_can_be_told_not_to_ask(self, command: Callable[..., None]) -> None:
         assert ("yes" in inspect.signature(command).parameters) == (command is not saying.note)
 

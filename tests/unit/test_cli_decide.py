@@ -137,7 +137,7 @@ def asking(yes: bool, answer: Callable[[str], bool] | None = None) -> Asking:
 @pytest.mark.requirement("A-15")
 async def test_an_approval_is_bound_to_the_plan_and_the_option_that_waits() -> None:
     server = server_with(awaiting())
-    said = Said(Verb.Approve, "frontend-502", role="incident-commander")
+    said = Said(Verb.Approve, "frontend-502", role="incident-commander", unseen=True)
     await speak(session(server), said, asking(yes=True), manner(server, wait=False))
     decision = decision_of(created(server)[0])
     assert (decision.option, decision.plan_digest, decision.role) == ("undo", DIGEST, "incident-commander")
@@ -167,7 +167,7 @@ async def test_an_incident_without_a_plan_cannot_be_approved() -> None:
 
 async def test_nobody_is_taken_to_have_agreed_off_a_terminal() -> None:
     server = server_with(awaiting())
-    said = Said(Verb.Approve, "frontend-502", role="incident-commander")
+    said = Said(Verb.Approve, "frontend-502", role="incident-commander", unseen=True)
     with pytest.raises(Ending, match="say --yes") as ending:
         await speak(session(server), said, asking(yes=False), manner(server))
     assert ending.value.code is Code.Unusable and not created(server)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from stanch.cli import run as running
@@ -21,6 +23,7 @@ from stanch.packs.reach import Reach
 from stanch.runtime.settings import LogFormat, Settings
 from tests.unit.api_examples import PLAYBOOK
 from tests.unit.cli_kit import ESCAPE
+from tests.unit.source_tree import ROOT
 
 SLOW = {"aiohttp", "cel_expr_python", "kopf", "kubernetes", "obstore", "prometheus_client", "pydantic", "structlog", "yaml"}
 
@@ -177,8 +180,20 @@ class TestRun:
         assert CliRunner().invoke(app, ["run"], env={f"STANCH_{name}": value for name, value in env.items()}).exit_code == 0
         assert told == [EVERYTHING]
 
+    def test_every_variable_of_what_is_shipped_is_heard(self) -> None:
+        files = [file for file in (ROOT / "manifests").rglob("*.yaml") if "chart" not in file.parts]
+        shipped = {name for file in files for name in re.findall(r"name: (STANCH_\w+)", file.read_text())}
+        command = typer.main.get_command(app)
+        heard = {option.envvar for name in ("run", "uninstall") for option in command.commands[name].params}
+        assert {"STANCH_PACKS", "STANCH_PACKS_ENDPOINT", "STANCH_PACKS_CA"} <= shipped <= heard
+
     def test_every_setting_can_be_said(self) -> None:
         assert all(getattr(EVERYTHING, field.name) != getattr(Settings(), field.name) for field in fields(Settings))
+
+    @pytest.mark.parametrize("packs", ["bucket/prefix", "packs", ""])
+    def test_refuses_a_place_that_would_be_a_folder_of_the_pod_s_own(self, told: list[Settings], packs: str) -> None:
+        said = CliRunner().invoke(app, ["run", "--packs", packs])
+        assert said.exit_code == Code.Unusable and not told and "s3://bucket/prefix" in said.output
 
     @pytest.mark.parametrize("options", [["--workers", "0"], ["--http-port", "70000"], ["--log-format", "xml"]])
     def test_refuses_what_makes_no_sense(self, told: list[Settings], options: list[str]) -> None:

@@ -16,6 +16,7 @@ from stanch.cli.output import Format
 from stanch.cli.watch import View
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, Status
+from stanch.domain.said import GlassRecord
 from stanch.engine.errors import NotFound, Retryable
 from tests.unit.cli_kit import ESCAPE, becomes, incident, parsed, session, sleeper
 from tests.unit.memory import MemoryServer
@@ -208,6 +209,18 @@ class TestList:
         server.time.move(60)
         heads, line = (await self.show(capsys, server)).splitlines()
         assert line[heads.index("WAITS FOR") :].split() == ["sre", "0/1", "in", "14m", "1m"], "and how old it is"
+
+    @pytest.mark.requirement("A-16")
+    async def test_a_broken_glass_is_told_of_beside_the_phase(self, capsys: pytest.CaptureFixture[str]) -> None:
+        server = MemoryServer()
+        play = ended(Phase.Escalated, readings={"health": NO})
+        play.status = replace(
+            play.status, broken_glass=(GlassRecord("d", "undo", "sha256:a", "carol", "OPS-1", "sre 0/2", play.now),)
+        )
+        incident(server, play)
+        incident(server, name="another")
+        broken, whole = sorted((await self.show(capsys, server)).splitlines()[1:], key=lambda line: "another" in line)
+        assert "Escalated, GLASS BROKEN" in broken and "GLASS" not in whole
 
     async def test_other_namespaces_only_when_asked(self, capsys: pytest.CaptureFixture[str]) -> None:
         server = MemoryServer()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from stanch.domain.decision import Decision, Verb
-from stanch.runtime.decisions import DecisionIndex
+from stanch.runtime.decisions import RECORDED, DecisionIndex
 from tests.unit.play import Play
 
 KEY = ("aureus", "frontend-502")
@@ -33,10 +33,20 @@ def test_a_role_in_one_namespace_decides_nothing_in_another(elsewhere: dict[str,
     assert index.of(KEY) == ()
 
 
-def test_what_could_not_be_marked_is_left_out() -> None:
+def test_a_watch_that_is_behind_brings_no_recorded_decision_back() -> None:
     index = DecisionIndex()
+    index.put(replace(said(), recorded=True))
     index.put(said())
-    assert index.of(KEY, without=["d1"]) == ()
+    assert index.of(KEY) == ()
+
+
+def test_no_more_is_remembered_of_what_was_recorded_than_a_watch_is_behind() -> None:
+    index = DecisionIndex()
+    for number in range(RECORDED + 1):
+        index.put(replace(said(uid=f"uid-{number}"), recorded=True))
+    for number in (0, 1):
+        index.put(said(uid=f"uid-{number}"))
+    assert [decision.uid for decision in index.of(KEY)] == ["uid-0"]
 
 
 def test_a_decision_about_an_earlier_incident_of_the_name_is_told_and_has_no_effect() -> None:

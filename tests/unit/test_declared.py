@@ -81,11 +81,12 @@ def test_what_is_not_known_to_be_permitted_is_not_ready(verdict: Verdict) -> Non
     assert permitted([lack(verdict)]) == (*expected[verdict], f"{verdict} 0: what to do")
 
 
-def test_the_gravest_are_named_first_and_the_rest_is_counted() -> None:
-    lacks = [*(lack(Verdict.Missing, number) for number in range(5)), lack(Verdict.Unknown)]
-    assert permitted(lacks)[2] == "Missing 0; Missing 1; Missing 2 (and 2 more): what to do"
+def test_each_of_the_gravest_is_named() -> None:
+    lacks = [*(lack(Verdict.Missing, number) for number in range(30)), lack(Verdict.Unknown)]
+    assert permitted(lacks)[2] == "; ".join(f"Missing {number}" for number in range(30)) + ": what to do"
 
 
-def test_a_message_is_bounded() -> None:
-    huge = Lack(Verdict.Missing, "a" * 5000, "what to do")
-    assert len(permitted([huge] * 100)[2]) < 700 and permitted([huge] * 4)[2].endswith("(and 1 more): what to do")
+def test_a_message_is_bounded_and_says_where_all_of_it_is() -> None:
+    huge = Lack(Verdict.Missing, "a" * 500, "what to do")
+    said = permitted([huge] * 100)[2]
+    assert 3000 < len(said) < 3100 and said.endswith("a… (100 in all: stanch lint --cluster): what to do")

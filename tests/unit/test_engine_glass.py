@@ -55,7 +55,7 @@ def test_it_is_told_to_the_end() -> None:
     line = told["1/option/undo/broken-glass"]
     assert "bob (on-call) broke the glass, ticket OPS-4711" in line.result and "postmortem is required" in line.next
     seen = conditions(play)
-    assert seen["GlassBroken"] == f"undo without {TWO} by bob, ticket OPS-4711"
+    assert seen["GlassBroken"] == f"undo without {TWO}, by bob, ticket OPS-4711"
     assert told["1/decision/uid-d2"].result == "closed; postmortem OPS-4712"
 
 
@@ -90,13 +90,41 @@ def test_who_only_releases_it_for_resolution_need_not_name_it() -> None:
     assert play.status.phase is Phase.Resolved, "but who closes it must"
 
 
-def test_aborted_it_stays_required() -> None:
+def ended(phase: Phase) -> Play:
+    """Aborted, or its plan was lost, after the glass was broken; its policy lets it go a week later."""
     play = waiting()
+    play.status = replace(play.status, retention=timedelta(days=7))
     broken(play)
     play.until(Phase.Holding)
-    play.say(Verb.Abort)
-    play.until(Phase.Aborted)
-    assert "OPS-4711" in conditions(play)["PostmortemRequired"]
+    if phase is Phase.Aborted:
+        play.say(Verb.Abort)
+        play.until(Phase.Aborted)
+    else:
+        play.status = replace(play.status, phase=Phase.Failed)
+        play.tick()
+    assert play.status.phase is phase
+    return play
+
+
+@pytest.mark.requirement("A-16")
+@pytest.mark.parametrize("phase", [Phase.Aborted, Phase.Failed])
+def test_over_it_is_explained_all_the_same_and_does_not_go_before(phase: Phase) -> None:
+    play = ended(phase)
+    assert "OPS-4711" in conditions(play)["PostmortemRequired"] and play.status.waits_for == "Close with its postmortem"
+    play.now += timedelta(days=30)
+    assert play.tick().wake_at is None and play.status.delete_at is None and play.status.rests
+    play.say(Verb.Close)
+    play.tick()
+    assert "no effect: the glass was broken under OPS-4711" in play.chain[-1].line.result and not play.status.postmortem
+    play.say(Verb.Close, postmortem="OPS-4712")
+    play.tick()
+    assert play.chain[-1].line.result == f"it stays {phase}; postmortem OPS-4712"
+    assert (play.status.phase, play.status.postmortem, play.status.waits_for) == (phase, "OPS-4712", "")
+    assert play.status.delete_at == play.now + timedelta(days=7) and "PostmortemRequired" not in conditions(play)
+    assert play.status.pack.sealed == play.status.pack.head.seq, "and that stands in the pack"
+    play.say(Verb.Close, postmortem="OPS-4713")
+    play.tick()
+    assert play.status.postmortem == "OPS-4712" and "cannot be closed" in play.chain[-1].line.result
 
 
 def test_where_no_glass_was_broken_none_is_needed_and_one_is_kept() -> None:
@@ -277,7 +305,7 @@ class TestCreatedAnew:
         broken(play)
         play.tick()
         assert (play.status.phase, play.written) == (Phase.AwaitingApproval, [])
-        assert play.status.message == "Option undo goes without its approvals; its targets cannot be looked at: no answer"
+        assert play.status.message == f"Option undo goes without {TWO}; its targets cannot be looked at: no answer"
         del play.answers[moves.Recognize]
         play.until(Phase.Resolved)
         assert play.written == ["uid-inc/1/undo/undo"]

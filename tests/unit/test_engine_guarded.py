@@ -89,6 +89,29 @@ def test_what_lifts_too_late_for_the_option_is_not_waited_for() -> None:
     assert "window weekend" in play.status.message and play.status.waits_for == "Resume, Close or Abort"
 
 
+def test_who_is_called_is_told_the_whole_of_what_held_it_up_and_of_the_rest_in_short() -> None:
+    """Figure, limit, and what would lift it, however long the windows' names and what the other options say."""
+    long = replace(LATE, figure=f"window {'w' * 63} is open", lifts=f"its end, or {'o' * 300}")
+    play = playing(long)
+    play.tick()
+    assert f"undo failed: step undo held up by {long}" in play.status.message and len(play.status.message) <= 1024
+    assert play.status.message.endswith("…"), "the other one is held up by the same, and told in short"
+
+
+def test_what_is_long_leaves_room_for_what_the_others_say() -> None:
+    long = replace(LATE, figure="w" * 500, limit="l" * 500)
+    play = Play(plan(*(option(f"option-{number}") for number in range(3))), answers={moves.Prepare: moves.Held(long, 5.0)})
+    play.tick()
+    assert len(play.status.message) <= 1024 and "option-2 failed: step option-2 held up by FreezeWindow" in play.status.message
+
+
+def test_many_options_leave_it_no_more_room_than_there_is() -> None:
+    long = replace(LATE, figure="w" * 500, limit="l" * 500)
+    play = Play(plan(*(option(f"option-{number}") for number in range(8))), answers={moves.Prepare: moves.Held(long, 5.0)})
+    play.tick()
+    assert play.status.phase is Phase.Escalated and len(play.status.message) <= 1024
+
+
 def test_what_lifts_in_time_is_waited_for() -> None:
     play = playing(SOON)
     play.tick()

@@ -11,7 +11,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from tests.unit.machine import Incidents
 from tests.unit.machine_owner import SUSPENDED, Owned
-from tests.unit.machine_rules import TOUCHED
+from tests.unit.machine_rules import LAST, TOUCHED
 from tests.unit.world import Life, Site, lean
 
 # STANCH_MACHINE_EXAMPLES=2000 and -o timeout=3600 search for minutes.
@@ -27,6 +27,14 @@ class Touched(Incidents):
 
 TestTouched = pytest.mark.long(Touched.TestCase)
 TestTouched.settings = settings(TestIncidents.settings, max_examples=EXAMPLES // 4)
+
+
+class LastResort(Incidents):
+    focus = LAST
+
+
+TestLastResort = pytest.mark.long(LastResort.TestCase)
+TestLastResort.settings = settings(TestIncidents.settings, max_examples=EXAMPLES // 4)
 
 
 class Suspended(Owned):

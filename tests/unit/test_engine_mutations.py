@@ -25,7 +25,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.unit.machine import Incidents
 from tests.unit.machine_owner import RESUMED, SUSPENDED, Owned
-from tests.unit.machine_rules import GLASS_BEFORE, YES_AFTER, YES_BEFORE
+from tests.unit.machine_rules import BETWEEN_STEPS, GLASS_BEFORE, LAST, MANY, WHEN_ASKED, WHILE_ASKED, YES_AFTER, YES_BEFORE
 
 SEARCH = settings(max_examples=600, stateful_step_count=25, deadline=None, derandomize=True, database=None,
                   phases=[Phase.generate], suppress_health_check=list(HealthCheck), report_multiple_bugs=False)  # fmt: skip
@@ -87,17 +87,21 @@ MUTANTS = (
            focus="a write is held up"),
     # Two places hold the next option back, diagnosing and the step's own preparation: what both ask is what is spoilt.
     Mutant("the next option begins before the denied one is taken back", "engine.reverting:after_failure",
-           "return demand(turn, of", "return names(of", focus="the next option is approved"),
+           "return demand(turn, of", "return names(of", focus=WHEN_ASKED),
     Mutant("the lock is not taken", "runtime.write:lock", "other = await world.locks.lock(target_lease(ref.uid), me)",
            "other = None"),
     Mutant("the lock is not given back", "runtime.finish:release", "await world.locks.unlock(target_lease(uid), case.facts.uid)",
            "pass", early=True),
     Mutant("a Decision counts twice", "engine.decisions:take_one", "if decision.uid in turn.status.decisions:", "if False:",
            focus="it dies before it marks"),
+    Mutant("one that is not marked is forgotten", "engine.decisions:remember", "kept = unrecorded(turn)", "kept = set()",
+           focus=MANY),
     Mutant("one person's yes counts twice", "engine.approving:ineligible", "any(record.by == decision.by for record in granted)",
            "False", focus="one person approves twice"),
     Mutant("who opened the incident approves it", "engine.approving:ineligible", "decision.by == turn.facts.opened_by", "False",
            focus="who opened it approves"),
+    Mutant("an approval lets a last resort run before the others", "engine.choosing:held_back", "or broken(turn.status)",
+           "or granted(turn, option)", focus=LAST),
     Mutant("a broken glass is not told", "engine.choosing:go_without", "turn.key(\"option\", option.name, BROKEN_GLASS)",
            "turn.key(\"option\", option.name, \"approved\")", focus="the glass is broken"),
     Mutant("what was read before releases what is told now", "engine.messages:release",
@@ -124,19 +128,26 @@ MUTANTS = (
     Mutant("a budget lets every pod go", "engine.guards:beyond", "if pods.taken <= allowed:", "if True:", focus="guarded"),
     Mutant("a target need not rest", "engine.pace:cooldown", "touched is None or", "True or", focus="touched", early=True),
     Mutant("a change is not noted before it is made", "engine.mitigating:intend",
-           "turn.changed(intent.token, turn.uid(step))", "pass"),
+           "turn.changed(intent.token, turn.ref(step))", "pass"),
     # It is asked twice, before the target is locked and when the intent is written: what both ask is what is spoilt.
     Mutant("a freeze window is never open", "engine.guards:in_window", "if until is None:", "if True:", focus="in a window"),
     Mutant("what holds a step up is not looked at again", "engine.mitigating:hold",
            "block.until - turn.now if block.until else timedelta(seconds=held.after)", "None", focus="guarded"),
-    Mutant("a target that was created anew is not recognized", "runtime.recognize:replaced", 'return "" if uid == ref.uid',
-           'return "" if True', focus="the target of an approved option is created anew"),
+    # A target that is another one would not be found either when it is looked at what is changed: both looks are what is spoilt.
+    Mutant("a target that was created anew is not recognized", "runtime.recognize:recognize", "refs = dict.fromkeys(",
+           "return Done()\n    refs = dict.fromkeys(", focus="the target of an approved option is created anew"),
     Mutant("a yes to a plan counts for the one after it", "engine.opening:fix", "checks=(), approvals=(),", "checks=(),",
            focus=YES_BEFORE),
     Mutant("a yes is for whatever plan there is", "engine.approving:unfit", "if decision.plan_digest != turn.status.plan_digest:",
            "if False:", focus=YES_AFTER),
     Mutant("a broken glass is for whatever plan there is", "engine.choosing:broken",
            "if (record.option, record.plan_digest) == of_this", "if record.option == of_this[0]", focus=GLASS_BEFORE),
+    Mutant("another change than the one that was shown is made", "runtime.prove:otherwise",
+           'if step.change in ("", proof_of(action.effect_class, before, change)):', "if True:", focus=WHILE_ASKED, early=True),
+    Mutant("what was shown is not looked at again before it is done", "runtime.recognize:as_shown",
+           "approval is None or", "approval is None or True or", focus=BETWEEN_STEPS),
+    Mutant("a yes stays when what it was for is another change", "engine.choosing:ask_of_change", "approvals=(), at=", "at=",
+           focus=WHILE_ASKED),
     Mutant("an owner is given back before the change is taken back", "engine.reverting:needed", "return record.last and (",
            "return False and (", focus=SUSPENDED),
     Mutant("nothing gives a suspended owner back", "engine.reverting:owe", "if outcome.ref is None or not wanted:",

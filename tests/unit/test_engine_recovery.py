@@ -256,7 +256,7 @@ def test_what_is_said_while_the_pack_is_sealed_is_sealed_too() -> None:
 
     def during(effect: moves.Seal) -> moves.Outcome:
         if not seals:
-            play.say(Verb.Note)
+            play.say(Verb.Acknowledge)
         seals.append(effect.head.seq)
         return moves.Sealed(File("manifest.json", "e" * 64, 10))
 

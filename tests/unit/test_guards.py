@@ -212,6 +212,7 @@ def test_every_name_is_known_to_those_who_wait_for_it() -> None:
     blocks = [
         judge(seen(Guards("aureus", freeze_windows=(EVERY_DAY,)))),
         *(judge(seen(past=past), chain=(guard,)) for guard, past in PACED.items()),
+        judge(seen(untried=("undo",))),
         judge(seen(underway=DARK)),
         judge(seen(pods=Pods(3, 3, 0))),
         judge(seen(pods=Pods(3, 3, 2), budgets=DARK)),

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from stanch.runtime.settings import Settings
-from tests.image import build, debian, layers, oci, sbom
+from tests.image import build, contents, debian, layers, oci, sbom
 from tests.unit.source_tree import ROOT
 
 LOCKED = {
@@ -77,6 +77,21 @@ def test_every_part_of_an_archive_is_named_by_the_digest_of_its_bytes(tmp_path: 
     unpacked = gzip.decompress(blobs[layer["digest"].removeprefix("sha256:")])
     assert config["rootfs"]["diff_ids"] == ["sha256:" + hashlib.sha256(unpacked).hexdigest()]
     assert config["config"]["User"] == "65532:65532"
+
+
+def test_what_an_archive_holds_is_read_from_its_layers(tmp_path: Path):
+    site = tmp_path / "one/usr/lib/python3/dist-packages/Some_Wheel-1.2.dist-info"
+    status = tmp_path / "two" / debian.STATUS
+    for folder, name, said in (
+        (site, "METADATA", "Name: Some_Wheel\nVersion: 1.2\n"),
+        (status, "zlib1g", "Package: zlib1g\nVersion: 1:1.2\n"),
+    ):
+        folder.mkdir(parents=True)
+        (folder / name).write_text(said)
+    (site / "RECORD").write_text("Name: no package\nVersion: 0\n")
+    made = oci.Image("localhost/stanch/stanch:0.1.0", [layers.made(tmp_path / part) for part in ("one", "two")], {})
+    (tmp_path / "image.oci.tar").write_bytes(oci.archive(made))
+    assert contents.packages(tmp_path / "image.oci.tar") == {("some-wheel", "1.2"), ("zlib1g", "1:1.2")}
 
 
 def bill() -> dict[str, Any]:

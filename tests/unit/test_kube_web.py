@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
 
+import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
@@ -41,22 +42,35 @@ async def test_a_redirect_is_an_answer(port: int) -> None:
     assert reply.status == 302
 
 
+LISTED = "is not among the places that the operator may ask"
+SECRET = "carries credentials, which would end up in logs and evidence"
+NO_URL = "is no URL"
+REASONS = {LISTED: "NotAllowed", SECRET: "Invalid", NO_URL: "Invalid"}
+
+
+async def refused(allowed: str, url: str, says: str, path: str = "/") -> None:
+    """For this reason, and before anything is sent or looked up."""
+    with pytest.raises(Refused) as caught:
+        await AllowedWeb([allowed]).send(url, HttpCall(path), timeout=5)
+    assert says in caught.value.message and caught.value.reason == REASONS[says]
+    assert "secret" not in caught.value.message
+
+
 @pytest.mark.parametrize(
-    "url",
+    ("url", "says"),
     [
-        "http://localhost:{port}/",
-        "https://127.0.0.1:{port}/",
-        "http://127.0.0.1/",
-        "http://127.0.0.1:{port}@evil.example/",
-        "http://user:secret@127.0.0.1:{port}/",
-        "file:///etc/passwd",
-        "127.0.0.1:{port}",
-        "http://[::1",
+        ("http://localhost:{port}/", LISTED),
+        ("https://127.0.0.1:{port}/", LISTED),
+        ("http://127.0.0.1/", LISTED),
+        ("http://127.0.0.1:{port}@evil.example/", SECRET),
+        ("http://user:secret@127.0.0.1:{port}/", SECRET),
+        ("file:///etc/passwd", LISTED),
+        ("127.0.0.1:{port}", LISTED),
+        ("http://[::1", NO_URL),
     ],
 )
-async def test_anything_else_is_refused(port: int, url: str) -> None:
-    with pytest.raises(Refused):
-        await AllowedWeb([f"http://127.0.0.1:{port}"]).send(url.format(port=port), HttpCall("/"), timeout=5)
+async def test_anything_else_is_refused(port: int, url: str, says: str) -> None:
+    await refused(f"http://127.0.0.1:{port}", url.format(port=port), says)
 
 
 async def test_a_name_that_leads_to_a_denied_address_is_refused(port: int) -> None:
@@ -82,7 +96,7 @@ CLOUDS = ["100.100.100.200", "168.63.129.16", "[fd00:ec2::254]", "[fd00:ec2::23]
 
 @pytest.mark.parametrize("address", [*OWN_HOST, *METADATA, *CLOTHED, *CLOUDS])
 async def test_a_glob_allows_no_denied_address(address: str) -> None:
-    with pytest.raises(Refused, match=r"denied|canonical"):
+    with pytest.raises(Refused, match=r"is denied|is a number and no canonical address"):
         await AllowedWeb(["http://*"]).send(f"http://{address}", HttpCall("/latest/meta-data"), timeout=5)
 
 
@@ -106,23 +120,56 @@ async def test_a_name_may_lead_anywhere_but_there(address: str, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    "url",
+    ("says", "url"),
     [
-        "http://allowed.example.", "http://allowed.example.evil.test", "http://allowed.example:81", "http://allowed.example@evil.test",
-        "http://evil.test#allowed.example", "http://evil.test?allowed.example", "http://evil.test/allowed.example",
-        "http://evil.test\\@allowed.example", "http://allowed.example%00.evil.test", "http://allowed.example\r\nHost: evil",
-        "http://\u0430llowed.example", "http://allowed\u2024example.evil", "//allowed.example", "gopher://allowed.example",
+        (LISTED, "http://allowed.example."),
+        (LISTED, "http://allowed.example.evil.test"),
+        (LISTED, "http://allowed.example:81"),
+        (SECRET, "http://allowed.example@evil.test"),
+        (LISTED, "http://evil.test#allowed.example"),
+        (LISTED, "http://evil.test?allowed.example"),
+        (LISTED, "http://evil.test/allowed.example"),
+        (NO_URL, "http://evil.test\\@allowed.example"),
+        (LISTED, "http://allowed.example%00.evil.test"),
+        (NO_URL, "http://allowed.example\r\nHost: evil"),
+        (LISTED, "http://\u0430llowed.example"),
+        (LISTED, "http://allowed\u2024example.evil"),
+        (LISTED, "//allowed.example"),
+        (LISTED, "gopher://allowed.example"),
     ],
-)  # fmt: skip
-async def test_what_only_looks_like_the_allowed_place_is_refused(url: str) -> None:
-    with pytest.raises(Refused):
-        await AllowedWeb(["http://allowed.example"]).send(url, HttpCall("/"), timeout=1)
+)
+async def test_what_only_looks_like_the_allowed_place_is_refused(says: str, url: str) -> None:
+    await refused("http://allowed.example", url, says)
 
 
-@pytest.mark.parametrize("path", ["@evil.test/", ".evil.test/", ":81/", "\\@evil.test/"])
-async def test_no_path_becomes_a_place(path: str) -> None:
-    with pytest.raises(Refused):
-        await AllowedWeb(["http://allowed.example"]).send("http://allowed.example", HttpCall(path), timeout=1)
+@pytest.mark.parametrize(
+    ("says", "path"), [(SECRET, "@evil.test/"), (LISTED, ".evil.test/"), (LISTED, ":81/"), (NO_URL, "\\@evil.test/")]
+)
+async def test_no_path_becomes_a_place(says: str, path: str) -> None:
+    await refused("http://allowed.example", "http://allowed.example", says, path)
+
+
+NUMBERS = [
+    "127.1", "0", "2130706433", "0x7f.1", "0x7f000001", "0X7F.0.0.1", "0177.0.0.1", "127.0.0.1.", "1.2.3.4.5", "300.1.1.1",
+    "example.0x", "10.0.0.010", "\uff10",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", NUMBERS)
+async def test_a_number_that_each_reads_as_they_like_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By us, before anybody else has read it: also where a glob covers it, and where the list itself has it."""
+    monkeypatch.setattr(aiohttp, "ClientSession", None)
+    with pytest.raises(Refused, match=r"Invalid.*is a number and no canonical address"):
+        await AllowedWeb(["http://*"]).send(f"http://{host}", HttpCall("/"), timeout=5)
+    with pytest.raises(Refused, match=r"BadConfiguration.*is a number and no canonical address"):
+        Origin.parse(f"http://{host}")
+
+
+@pytest.mark.parametrize(
+    "host", ["192.0.2.1", "1.example.org", "0x7f.example.org", "7e.org", "[2001:db8::7]", "[::ffff:192.0.2.1]"]
+)
+def test_what_is_a_name_or_an_address_is_none(host: str) -> None:
+    assert Origin.parse(f"http://{host}").port == 80
 
 
 async def test_who_may_deny_less(port: int) -> None:

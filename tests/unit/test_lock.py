@@ -1,7 +1,9 @@
-"""uv.lock holds releases of the public index with their hashes and nothing else, and is what pyproject.toml asks for."""
+"""uv.lock holds releases of the public index with their hashes and nothing else, and is what pyproject.toml asks for.
+Modules of which tests take CRDs are locked, too."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from tests.others import kinds
 from tests.unit.source_tree import ROOT
 
 # Put together, because hosts of registries are written nowhere but in uv.lock (test_secrets.py).
@@ -92,3 +95,12 @@ def test_every_dependency_says_from_which_version_on_it_is_known_to_work() -> No
     asked = [Requirement(text) for text in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]]
     assert [str(each) for each in asked if each.url or not {"==", ">="} & {spec.operator for spec in each.specifier}] == []
     assert "sources" not in project.get("tool", {}).get("uv", {})
+
+
+def test_modules_of_other_projects_are_locked_by_what_is_in_them() -> None:
+    """Go compares with go.sum what stands there: a module of which only the go.mod does would be taken as it comes."""
+    required = re.findall(r"^\t(\S+ v\S+)$", (kinds.MODULES / "go.mod").read_text(), re.MULTILINE)
+    sums = [line.rpartition(" ") for line in (kinds.MODULES / "go.sum").read_text().splitlines()]
+    assert required and {name for name, _, _ in sums} == {f"{module}{part}" for module in required for part in ("", "/go.mod")}
+    assert all(value.startswith("h1:") for _, _, value in sums)
+    assert {module for module, _ in kinds.FILES.values()} == {module.partition(" ")[0] for module in required}

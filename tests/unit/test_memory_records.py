@@ -1,9 +1,9 @@
-"""Leases, locks and secrets on the cluster in memory."""
+"""Leases, locks, plans and before-images on the cluster in memory."""
 
 import pytest
 
 from stanch.engine.errors import Conflict
-from stanch.kube.secrets import SecretStore
+from stanch.kube.records import before_images
 from tests.contract.suite_records import RecordsContract
 from tests.unit.memory import MemoryClusters, MemoryServer
 from tests.unit.test_memory_cluster import MemoryWorld
@@ -22,7 +22,7 @@ async def test_a_conflict_about_something_else_is_no_secret_that_is_there() -> N
     """As a quota is answered that two requests change at once: nothing was stored, and it is tried again."""
     server = MemoryServer()
     server.add({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "stanch-system"}})
-    store = SecretStore(MemoryClusters(server).own, "stanch-system")
+    store = before_images(MemoryClusters(server).own, "stanch-system")
     server.fail(1, Conflict("Conflict", "Operation cannot be fulfilled on resourcequotas: the object has been modified"))
     with pytest.raises(Conflict, match="resourcequotas"):
         await store.put("plan-1", b"{}")

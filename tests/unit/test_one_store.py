@@ -15,7 +15,7 @@ from stanch.domain.plan import Ref
 from stanch.engine.errors import Refused, Retryable
 from stanch.kube.lease import Election, Term
 from stanch.packs.identity import store_id
-from stanch.packs.store import open_store
+from stanch.packs.store import StoredPacks, open_store
 from stanch.runtime.one_store import ANNOTATION, OneStore
 from tests.unit.memory import MemoryClusters, MemoryServer, MemoryTime, settle
 
@@ -39,8 +39,8 @@ class Replica:
         self.time = MemoryTime()
         self.term: Term | None = None
         own = MemoryClusters(server).own
-        terms = OneStore(own, (), PATH, store)
-        self.election = Election(own, LEASE, name, server.time, ticks=self.time, terms=terms)
+        self.terms = OneStore(own, (), PATH, store)
+        self.election = Election(own, LEASE, name, server.time, ticks=self.time, terms=self.terms)
         self.stop = asyncio.Event()
         self.task = asyncio.create_task(self._run())
 
@@ -96,6 +96,13 @@ def incident(server: MemoryServer, name: str, **status: Any) -> None:
     said = {"phase": "Mitigating", "pack": {"uri": f"file://{PATH}/aureus/{name}"}, **status}
     metadata = {"name": name, "namespace": "aureus", "generation": 1}
     server.add({"apiVersion": "stanch.dev/v1alpha1", "kind": "Incident", "metadata": metadata, "spec": {}, "status": said})
+
+
+async def written(replica: Replica, folder: Path) -> bool:
+    """Whether what it would write to its store comes to be there."""
+    with suppress(Retryable):
+        return await StoredPacks(open_store(str(folder)), replica.terms.fits).claim("aureus", "frontend-502", "u-1") == "u-1"
+    return False
 
 
 async def noted(server: MemoryServer) -> str:
@@ -167,6 +174,20 @@ async def test_with_nothing_open_in_the_old_store_a_new_one_is_begun(server: Mem
     second = await replica("second", "s2")
     await second.lives(2)
     assert second.leads and await noted(server) == "s2"
+    second.terms.fits()
+
+
+async def test_a_lease_that_was_deleted_says_nothing_of_a_store_any_more(server: MemoryServer, replica: Any) -> None:
+    first, second = await replica("first", "s1"), await replica("second", "")
+    await second.lives(2)
+    first.task.cancel()
+    await MemoryClusters(server).own.delete(LEASE)
+    await second.lives(20)
+    assert second.leads
+    second.terms.store = "s2"
+    second.terms.fits()
+    await second.lives(4)
+    assert second.leads and await noted(server) == "s2"
 
 
 async def test_a_person_may_say_that_the_old_store_is_lost(server: MemoryServer, replica: Any) -> None:
@@ -176,6 +197,7 @@ async def test_a_person_may_say_that_the_old_store_is_lost(server: MemoryServer,
     second = await replica("second", "s2")
     await second.lives(2)
     assert second.leads and await noted(server) == "s2"
+    second.terms.fits()
 
 
 async def test_a_store_that_does_not_answer_keeps_nobody_from_leading(server: MemoryServer, replica: Any) -> None:
@@ -185,6 +207,47 @@ async def test_a_store_that_does_not_answer_keeps_nobody_from_leading(server: Me
     second = await replica("second", "")
     await second.lives(2)
     assert second.leads and await noted(server) == "s1"
+
+
+async def test_a_store_that_answers_late_stands_on_the_lease_from_then_on(server: MemoryServer, replica: Any) -> None:
+    first, second = await replica("first", ""), await replica("second", "s2")
+    await second.lives(2)
+    assert first.leads and await noted(server) == "", "nothing is known against the second one"
+    first.terms.store = "s1"
+    first.terms.fits()
+    await first.lives(4)
+    assert first.leads and await noted(server) == "s1"
+    await second.lives(4)
+    assert (await second.refused()).reason == "PacksNotShared"
+
+
+async def test_who_waits_beside_a_leader_ends_when_its_store_turns_out_to_be_another(server: MemoryServer, replica: Any) -> None:
+    first, second = await replica("first", "s1"), await replica("second", "")
+    await second.lives(2)
+    second.terms.store = "s2"
+    await second.lives(4)
+    assert (await second.refused()).reason == "PacksNotShared" and first.leads
+
+
+@pytest.mark.parametrize(("store", "goes_on"), [("s1", True), ("s2", False)])
+async def test_a_leader_whose_store_turns_out_to_be_another_than_its_lease_says_ends_and_is_judged_anew(
+    server: MemoryServer, replica: Any, tmp_path: Path, store: str, goes_on: bool
+) -> None:
+    """And writes no file until it is known: a pack would be torn in two."""
+    await (await replica("first", "s1")).stops()
+    incident(server, "frontend-502")
+    second = await replica("second", "")
+    await second.lives(2)
+    assert not await written(second, tmp_path)
+    second.terms.store = store
+    assert await written(second, tmp_path) is goes_on, "what it leads by has not been looked at again yet"
+    await second.lives(4)
+    assert second.leads is goes_on and await noted(server) == "s1"
+    assert await written(second, tmp_path) is goes_on
+    await second.stops()
+    third = await replica("second", store)
+    await third.lives(4)
+    assert third.leads if goes_on else (await third.refused()).reason == "PacksElsewhere"
 
 
 async def test_folders_of_one_path_on_two_nodes_are_two_stores(tmp_path: Path) -> None:

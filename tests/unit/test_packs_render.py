@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import timedelta, timezone
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from stanch.domain.timeline import Head, Line
 from stanch.engine.chain import link
-from stanch.packs.render import escaped, markdown, printable, terminal
+from stanch.packs.render import escaped, markdown, printable, terminal, visible
 from stanch.packs.timeline import Gap, read_entries, render
 from tests.unit.packs_kit import AT, fill, folder_of, line, linked, pack_in
 
@@ -51,6 +52,17 @@ def test_nothing_steers_a_terminal(text: str) -> None:
 def test_what_steers_is_shown(text: str) -> None:
     assert printable(text).isprintable()
     assert "\n" not in printable(text)
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_what_is_shown_whole_steers_nothing_and_loses_nothing(text: str) -> None:
+    shown = visible(text)
+    assert all(unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for c in shown)
+    assert len(shown) >= len(text) and visible(shown) == shown and shown.count(" ") == text.count(" ")
+
+
+def test_line_feeds_are_shown() -> None:
+    assert visible("  a\n b\r\tc\u202ed\u2028e") == r"  a\n b\r\tc\u202ed\u2028e"
 
 
 @pytest.mark.parametrize("text", ["<script>", "[click](http://evil)", "**bold**", "`code`", "# title", "a | b", "![x](y)", "&lt;"])

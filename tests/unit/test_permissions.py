@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from stanch.engine.errors import Refused, Retryable
 from stanch.engine.ports import Object
 from stanch.runtime import permissions
 from stanch.runtime.permissions import AT_MOST, Asking, Lack, Verdict
+from tests.stage.kubectl import documents
 from tests.unit.api_examples import playbook
 from tests.unit.memory import MemoryClusters, MemoryServer
 from tests.unit.permitted import less, needs_of, permit, rules
@@ -104,6 +106,15 @@ async def test_what_stanch_itself_lacks_is_named(needed: Any) -> None:
         server.permit_inside("aureus", "", rule)
     (lack,) = await lacks(server, needs)
     assert lack.message.startswith(f"stanch may not {', '.join(needed.verbs)} ") and "manifests/operator/rbac.yaml" in lack.hint
+
+
+def test_what_stanch_looks_for_is_what_is_shipped() -> None:
+    """A right more or less in manifests/operator/rbac.yaml is one here."""
+    found = {(one["kind"], one["metadata"]["name"]): one for one in documents(ROOT / "manifests/operator/rbac.yaml")}
+    role = found["ClusterRole", "stanch-operator"]
+    shipped = {right for rule in role["rules"] for right in product(rule["apiGroups"], rule["resources"], rule["verbs"])}
+    looked_for = {(grant.group, grant.resource, verb) for grant in OPERATOR_RULES for verb in grant.verbs}
+    assert shipped == looked_for | {("", "namespaces", "get")}
 
 
 async def test_rights_elsewhere_or_on_another_object_are_none_here() -> None:

@@ -50,6 +50,25 @@ def test_a_passing_test_proves_what_it_names_and_nothing_else(pytester: pytest.P
     assert last_line(result) == "requirements: 2 of 114 proven"
 
 
+def test_what_is_known_to_be_lacking_is_said_and_not_counted(pytester: pytest.Pytester):
+    result = run(pytester, '@pytest.mark.requirement("B-02", "A-05")\ndef test_it(): pass')
+    assert line_of(result, "B-02") == "B-02  in part" and line_of(result, "A-05") == "A-05  proven"
+    assert f"               lacks: {catalogue.lacking()['B-02']}" in result.outlines
+    assert last_line(result) == "requirements: 1 of 114 proven, 1 in part"
+
+
+def test_what_is_lacking_changes_no_other_verdict(pytester: pytest.Pytester):
+    result = run(pytester, '@pytest.mark.requirement("B-02")\ndef test_it(): assert False')
+    assert line_of(result, "B-02") == "B-02  FAILED" and line_of(result, "E-30") == "E-30  no test"
+    assert not any("lacks:" in line for line in result.outlines)
+
+
+def test_only_what_tests_name_can_be_lacking():
+    """Else a line would stay there that nobody looks at."""
+    named = "".join(path.read_text() for tier in ("contract", "e2e") for path in (catalogue.TESTS / tier).rglob("*.py"))
+    assert [known for known in catalogue.lacking() if known not in catalogue.load() or f'"{known}"' not in named] == []
+
+
 @pytest.mark.long
 def test_what_several_processes_prove_is_counted_together(pytester: pytest.Pytester):
     source = """

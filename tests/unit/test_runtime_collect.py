@@ -18,6 +18,7 @@ from tests.unit.world import NAMESPACE, OPERATOR, Edit, Life, Site, body, needs_
 from tests.unit.world_gates import Gate, Op
 
 WEEK = timedelta(days=7)
+KINDS = ("ConfigMap", "Secret")
 
 
 def keeping(retention: str = "168h", edit: Edit = needs_commander) -> Site:
@@ -40,24 +41,25 @@ async def closed(site: Site, life: Life) -> None:
     await life.tick()
 
 
-def secrets(site: Site) -> list[str]:
-    return [secret["metadata"]["name"] for secret in site.server.select("v1", "Secret", OPERATOR, "", "")]
+def records(site: Site, kind: str) -> list[str]:
+    return [record["metadata"]["name"] for record in site.server.select("v1", kind, OPERATOR, "", "")]
 
 
-async def test_after_its_retention_it_goes_with_its_decisions_and_secrets_and_its_pack_stays() -> None:
+async def test_after_its_retention_it_goes_with_its_decisions_plans_and_before_images_and_its_pack_stays() -> None:
     site = keeping()
-    site.server.add({**body("v1", "Secret", "other"), "metadata": {"name": "other", "namespace": OPERATOR}})
+    for kind in KINDS:
+        site.server.add({**body("v1", kind, "other"), "metadata": {"name": "other", "namespace": OPERATOR}})
     life = Life(site)
     await closed(site, life)
     manifest, since = site.status.pack.manifest, site.status.delete_at
-    assert since == site.server.time.now() + WEEK and len(secrets(site)) > 2 and site.said()
+    assert since == site.server.time.now() + WEEK and site.said() and all(len(records(site, kind)) > 1 for kind in KINDS)
     assert not wants_tick(site.incident) and deleted_at(site.incident) == since, "until then it costs nothing but a timer"
     site.passes(WEEK.total_seconds() - 1)
     await life.tick()
     assert not site.gone
     site.passes(2)
     await life.tick()
-    assert site.gone and site.said() == [] and secrets(site) == ["other"]
+    assert site.gone and site.said() == [] and all(records(site, kind) == ["other"] for kind in KINDS)
     (pack,) = (shelf().lay(site.memory.objects) / NAMESPACE).iterdir()
     assert verify(pack, expected_manifest=manifest).ok if manifest else False
 
@@ -119,4 +121,4 @@ async def test_it_goes_last_so_that_what_was_left_is_collected_again() -> None:
         gate = FailsOnce(what)
         life = Life(site, 2, gate)
         await life.live()
-        assert gate.failed and site.gone and site.said() == [] and secrets(site) == []
+        assert gate.failed and site.gone and site.said() == [] and not any(records(site, kind) for kind in KINDS)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import pytest
 
+from stanch.api import codec
+from stanch.api.base import API_VERSION
 from stanch.domain.decision import Verb
-from stanch.domain.incident import Phase
+from stanch.domain.incident import Phase, RevertState
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Refused
+from stanch.engine.errors import Refused, Retryable
 from stanch.engine.ports import Object
 from tests.unit.memory import Crash
-from tests.unit.world import Life, Site, needs_commander
+from tests.unit.test_runtime_reverts import made, steps
+from tests.unit.world import Life, Site, body, lean, needs_commander
 from tests.unit.world_gates import Gate, Op
 
 # What a new leader waits for before it takes over.
@@ -145,3 +149,143 @@ async def test_mark_that_is_refused_is_tried_again_by_itself() -> None:
     await life.tick()
     assert told(site, ref)["recordedAt"]
     assert len([line for line in site.lines if line.key.startswith("1/decision/")]) == 1, "said once"
+
+
+@dataclass
+class Loses(Gate):
+    """The first answer to what begins so is lost; each operation takes `seconds`."""
+
+    what: str = ""
+    site: Site | None = None
+    seconds: float = 0.0
+    lost: int = 0
+
+    async def before(self, op: Op) -> None:
+        if self.site:
+            self.site.server.time.move(self.seconds)
+        if self.what and op.what.startswith(self.what) and not self.lost:
+            self.lost += 1
+            raise Retryable("TooManyRequests", "try again later", 1.0)
+
+
+OWED = {"name": "env", "expect": "the flag is off", "setEnv": {"target": "app", "set": {"RELEASE_BROKEN": "false"}},
+        "revert": {"after": "1h", "onRecovery": False}}  # fmt: skip
+
+
+async def owing() -> tuple[Site, Life, datetime]:
+    """Until a change stands that is to be taken back at a time."""
+    site = made(steps(OWED))
+    life = Life(site)
+    await life.live(Phase.Mitigated)
+    await life.tick()
+    (debt,) = site.status.reverts
+    assert debt.due_at
+    return site, life, debt.due_at
+
+
+@pytest.mark.requirement("E-18")
+@pytest.mark.parametrize("behind", [Verb.Note, Verb.Acknowledge])
+async def test_an_extension_whose_mark_was_lost_once_counts_once(behind: Verb) -> None:
+    site, life, due = await owing()
+    life.passage.gate = gate = Loses("patch decision/d1 ")
+    site.decide(Verb.Extend, life, option="both", step="env", extendBy="1h")
+    for _ in range(40):
+        site.decide(behind, life)
+    for _ in range(10):
+        site.passes(min(await life.tick() or 0, 10.0) + 0.001)
+    assert gate.lost and site.status.reverts[0].due_at == due + timedelta(hours=1)
+    keys = [line.key for line in site.lines if "/decision/" in line.key]
+    assert len(keys) == len(set(keys)) == 41
+    assert all(told(site, site.server.ref(decision)).get("recordedAt") for decision in site.said())
+
+
+@pytest.mark.requirement("E-18")
+@pytest.mark.parametrize("asked", ["its time comes", "aborted"])
+async def test_six_hundred_notes_hold_nothing_up_that_is_to_be_taken_back(asked: str) -> None:
+    site, life, due = await owing()
+    for _ in range(600):
+        site.decide(Verb.Note, life)
+    site.server.time.move((due - site.server.time.now()).total_seconds() - 1)
+    life.passage.gate = Loses(site=site, seconds=0.015)
+    assert await life.tick() == 0 and told(site, site.server.ref(site.said()[0])), "they are being taken"
+    if asked == "aborted":
+        due = site.server.time.now()
+        site.decide(Verb.Abort, life)
+    while site.status.reverts[0].state is not RevertState.Done:
+        assert site.server.time.now() < due + timedelta(seconds=2), f"held up: {site.status}"
+        site.passes(await life.tick() or 0)
+    (paid,) = site.status.reverts
+    assert paid.done_at and due <= paid.done_at
+
+
+def about_nothing(site: Site, life: Life, name: str) -> Ref:
+    decision = body(API_VERSION, "Decision", name)
+    reference = {"name": "frontend-503", "uid": "13dce76d-e281-4b05-b326-fe80cc85c650"}
+    decision["spec"] = {"incidentRef": reference, "verb": "Note", "by": "carol", "reason": "because"}
+    ref = site.server.add(decision)
+    life.decisions.put(codec.decision_of(site.server.read(ref)))
+    return ref
+
+
+async def test_one_about_an_incident_that_is_not_there_is_told_so_and_forgotten() -> None:
+    site = Site()
+    life = Life(site)
+    ref = about_nothing(site, life, "d1")
+    assert await life.ticker.tick(("aureus", "frontend-503")) is None
+    status = told(site, ref)
+    assert status["effect"] == "NoEffect" and "there is no incident frontend-503 in namespace aureus" in status["message"]
+    assert life.decisions.of(("aureus", "frontend-503")) == ()
+
+
+async def test_what_could_not_be_told_of_it_is_told_later() -> None:
+    site = Site()
+    life = Life(site, gate=Loses("patch decision/d1 "))
+    refs = [about_nothing(site, life, name) for name in ("d1", "d2")]
+    site.server.remove(refs[1])
+    with pytest.raises(Retryable):
+        await life.ticker.tick(("aureus", "frontend-503"))
+    await life.ticker.tick(("aureus", "frontend-503"))
+    assert told(site, refs[0])["effect"] == "NoEffect" and life.decisions.of(("aureus", "frontend-503")) == ()
+
+
+async def test_what_is_refused_of_it_is_tried_again() -> None:
+    class Refuses(Gate):
+        async def before(self, op: Op) -> None:
+            if op.what.startswith("patch decision/d1 "):
+                raise Refused("Forbidden", "not permitted")
+
+    site = Site()
+    life = Life(site, gate=Refuses())
+    refs = [about_nothing(site, life, name) for name in ("d1", "d2")]
+    again = await life.ticker.tick(("aureus", "frontend-503"))
+    assert again and again > site.server.time.now()
+    assert told(site, refs[1])["effect"] == "NoEffect" and not told(site, refs[0])
+
+
+async def test_one_that_is_said_while_it_is_looked_for_is_judged_by_the_next_look() -> None:
+    """An Incident and what is said of it may come in one file."""
+
+    class Says(Gate):
+        refs: list[Ref]
+
+        async def before(self, op: Op) -> None:
+            if op.what == "get incident/frontend-503" and not self.refs:
+                self.refs.append(about_nothing(site, life, "d1"))
+
+    site, gate = Site(), Says()
+    gate.refs = []
+    life = Life(site, gate=gate)
+    again = await life.ticker.tick(("aureus", "frontend-503"))
+    assert again and not told(site, gate.refs[0])
+    await life.ticker.tick(("aureus", "frontend-503"))
+    assert told(site, gate.refs[0])["effect"] == "NoEffect"
+
+
+async def test_what_was_said_of_an_incident_that_is_deleted_meanwhile_is_told_so() -> None:
+    site = Site(lean)
+    life = Life(site)
+    life.passage.gate = When("create chain/000001.json", lambda: site.server.remove(site.incident_ref))
+    ref = site.decide(Verb.Note, life)
+    assert await life.tick() == 10.0
+    await life.tick()
+    assert site.gone and told(site, ref)["effect"] == "NoEffect"

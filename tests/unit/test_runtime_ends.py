@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stanch.domain.decision import Verb
-from stanch.domain.incident import Phase, StepState
+from stanch.domain.incident import FORMAT_VERSION, Phase, StepState
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Refused, Retryable
 from stanch.engine.ports import Object
@@ -118,9 +118,29 @@ async def test_write_still_under_way_does_not_arrive_after_it_was_observed_not_t
 
 
 def lose_plan(site: Site) -> None:
-    name = next(item["metadata"]["name"] for item in site.server.select("v1", "Secret", OPERATOR, "", "")
+    name = next(item["metadata"]["name"] for item in site.server.select("v1", "ConfigMap", OPERATOR, "", "")
                 if item["metadata"]["name"].startswith("stanch-plan-"))  # fmt: skip
-    site.server.remove(Ref("v1", "Secret", OPERATOR, name))
+    site.server.remove(Ref("v1", "ConfigMap", OPERATOR, name))
+
+
+def as_format_2(site: Site) -> None:
+    """With its plan in a Secret, as the version before kept it."""
+    (plan,) = site.server.select("v1", "ConfigMap", OPERATOR, "", "")
+    metadata = {key: plan["metadata"][key] for key in ("name", "namespace", "labels")}
+    site.server.add({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": plan["binaryData"], "immutable": True})
+    lose_plan(site)
+    site.server.set_status(site.incident_ref, {**site.incident["status"], "formatVersion": 2})
+
+
+async def test_plan_that_the_version_before_kept_as_a_secret_is_gone_on_with() -> None:
+    site, _ = await awaiting()
+    as_format_2(site)
+    life = Life(site, 2)
+    site.decide(Verb.Approve, life, option="undo", role="incident-commander", planDigest=site.status.plan_digest)
+    await life.live()
+    assert site.status.phase is Phase.Resolved and site.status.attempt == 1
+    assert site.incident["status"]["formatVersion"] == FORMAT_VERSION
+    assert site.server.select("v1", "ConfigMap", OPERATOR, "", "") == []
 
 
 async def test_plan_that_is_gone_ends_the_incident_with_a_reason_and_frees_what_it_held() -> None:
@@ -131,13 +151,16 @@ async def test_plan_that_is_gone_ends_the_incident_with_a_reason_and_frees_what_
     assert site.locks() == [] and rests(site.status)
 
 
-async def test_plan_that_may_not_be_read_is_not_taken_for_gone() -> None:
+@pytest.mark.parametrize("kind", ["configmap", "secret"])
+async def test_plan_that_may_not_be_read_is_not_taken_for_gone(kind: str) -> None:
     class Forbidden(Gate):
         async def before(self, op: Op) -> None:
-            if op.what.startswith("get secret/stanch-plan-"):
+            if op.what.startswith(f"get {kind}/stanch-plan-"):
                 raise Refused("Forbidden", "the operator's Role was changed")
 
     site, _ = await awaiting()
+    if kind == "secret":
+        as_format_2(site)
     assert await Life(site, 2, Forbidden()).tick() == 30.0
     assert site.status.phase is Phase.AwaitingApproval
 

@@ -19,6 +19,7 @@ from stanch.packs.findings import Verification
 from stanch.packs.store import local_path
 from stanch.packs.timeline import read_entries
 from stanch.packs.verify import verify
+from tests.stage.kubectl import ROOT, documents
 from tests.unit.memory import Write
 from tests.unit.world import Life, Site, needs_commander
 
@@ -64,7 +65,32 @@ async def test_it_stands_in_the_pack_and_verify_names_it(site: Site, capsys: pyt
     assert (record["by"], record["ticket"], record["without"]) == ("alice", "OPS-4711", "incident-commander 0/1")
     assert "BreakGlass undo, because, ticket OPS-4711" in (folder / "timeline.md").read_text()
     check(str(folder), Known(), Format.text)
-    assert "the glass was broken: " in (out := capsys.readouterr().out) and "Option undo goes without its approvals" in out
+    assert "the glass was broken: " in (out := capsys.readouterr().out) and "Option undo goes without incident-commander 0/1" in out
+
+
+@pytest.mark.requirement("A-16")
+@pytest.mark.parametrize("phase", [Phase.Mitigating, Phase.Resolved])
+async def test_who_deletes_the_incident_leaves_the_pack_that_tells_of_it(site: Site, phase: Phase) -> None:
+    life = Life(site)
+    await life.live(Phase.AwaitingApproval)
+    status = site.status
+    site.decide(Verb.BreakGlass, life, by="alice", option=status.option, planDigest=status.plan_digest, ticket="OPS-4711")
+    await life.live(phase)
+    if phase is Phase.Resolved:
+        await life.live()
+    folder = folder_of(site)
+    site.server.delete(site.incident_ref, "")
+    if not site.gone:
+        await life.live()
+    assert site.gone and verify(folder).ok
+    (record,) = json.loads((folder / "breakglass.json").read_text())
+    assert record["ticket"] == "OPS-4711"
+
+
+def test_no_ready_made_role_lets_people_delete_it() -> None:
+    roles = [role for file in (ROOT / "manifests" / "roles").glob("*.yaml") for role in documents(file) if "rules" in role]
+    verbs = {role["metadata"]["name"]: {verb for rule in role["rules"] for verb in rule["verbs"]} for role in roles}
+    assert verbs and not [name for name, may in verbs.items() if may & {"delete", "deletecollection", "*"}]
 
 
 def folder_of(site: Site) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -10,17 +9,34 @@ import pytest
 
 from stanch.api import codec
 from stanch.api.base import API_VERSION
+from stanch.api.kinds import PlaybookSpec
+from stanch.api.policy import Level, ResponsePolicy
+from stanch.domain.guards import Guards
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Ref
-from stanch.engine.figures import Underway
+from stanch.engine.availability import Pods
+from stanch.engine.errors import Refused
+from stanch.engine.figures import Budget, Input, Underway
+from stanch.engine.guards import CHAIN, NAMES
 from stanch.engine.ports import Object
+from stanch.runtime.guarding import limits_of
 from stanch.runtime.past import PastIndex
 from stanch.runtime.prime import prime
 from stanch.runtime.underway import UnderwayIndex, mitigated
 from tests.unit.memory import Write
+from tests.unit.play import T0, facts
 from tests.unit.test_action_budgets import served
+from tests.unit.test_guards import PACED
 from tests.unit.world import KEY, NAMESPACE, Life, Site, quick
 
+# What each guard holds up at its limit, as it stands where policy and playbook say nothing.
+SILENT = {
+    **{guard.__name__: {"past": past} for guard, past in PACED.items()},
+    "concurrent_incidents": {"underway": Underway(10)},
+    "min_available": {"pods": Pods(3, 3, 0)},
+    "disruption_budgets": {"pods": Pods(3, 3, 2), "budgets": (Budget("db", 0),)},
+    "last_resort": {"untried": ("undo",)},
+}
 WINDOW = {"name": "always", "timeZone": "Europe/Berlin", "weekly": {"days": ["Monday", "Tuesday"], "startTime": "00:00",
           "duration": "48h"}}  # fmt: skip
 
@@ -38,6 +54,25 @@ def several(pods: int, **strategy: Any) -> Any:
         site.passes(1)
 
     return scale
+
+
+def limits() -> Guards:
+    """Of a policy and a playbook that say nothing of guards."""
+    policy = ResponsePolicy(levels=[Level(name="P0", description="Complete outage")])
+    (document,) = [body for body in Site().server.select(API_VERSION, "Playbook", NAMESPACE, "", "")]
+    document["spec"].pop("guards", None)
+    return limits_of(("aureus", policy), ("frontend-down", codec.spec_of(PlaybookSpec, document)), facts())
+
+
+@pytest.mark.parametrize("guard", SILENT)
+def test_without_a_word_every_guard_is_on(guard: str) -> None:
+    known = next(one for one in CHAIN if one.__name__ == guard)
+    block = known(Input(limits(), T0, "deployment/app", **SILENT[guard]))
+    assert block and block.guard in NAMES
+
+
+def test_all_but_the_windows_that_nobody_has_said() -> None:
+    assert {guard.__name__ for guard in CHAIN} == {*SILENT, "freeze_window"} and limits() == Guards("aureus")
 
 
 async def test_a_freeze_window_calls_people_and_says_so_when_it_is_planned() -> None:
@@ -109,14 +144,46 @@ async def test_a_budget_that_lets_no_pod_go_holds_it_and_lets_it_go_on_later() -
     assert len(site.frontend.mitigations) == 1
 
 
-async def test_budgets_that_may_not_be_read_hold_it_only_where_pods_are_taken() -> None:
-    for pods, held in ((8, True), (1, False)):
-        site = Site()
-        several(pods)(site)
-        asked: list[str] = []
-        site.server.before_read.append(lambda verb, ref, asked=asked: asked.append(ref.kind))
-        await Life(site).tick()
-        assert ("PodDisruptionBudget" in asked) is held, "no request is made where nothing is taken"
+@pytest.mark.parametrize(("pods", "held"), [(8, True), (1, False)])
+async def test_budgets_that_may_not_be_read_hold_it_only_where_pods_are_taken(pods: int, held: bool) -> None:
+    site, asked = Site(), []
+    several(pods)(site)
+
+    def forbid(verb: str, ref: Ref) -> None:
+        if ref.kind == "PodDisruptionBudget":
+            asked.append(verb)
+            raise Refused("Forbidden", "poddisruptionbudgets may not be listed")
+
+    site.server.before_read.append(forbid)
+    life = Life(site)
+    await life.live(until=Phase.Mitigating if held else Phase.Verifying)
+    assert bool(asked) is held, "no request is made where nothing is taken"
+    assert len(site.frontend.mitigations) == (0 if held else 1)
+    if held:
+        assert site.status.reason == "DisruptionBudget"
+        assert "of deployment/frontend is unknown: poddisruptionbudgets may not be listed" in site.status.message
+        assert "lifted by the Role that `stanch rbac` prints" in site.status.message
+        site.server.before_read.remove(forbid)
+        await life.live(until=Phase.Verifying)
+        assert len(site.frontend.mitigations) == 1
+
+
+async def test_of_a_policy_that_is_gone_nobody_knows_whether_it_is_suspended() -> None:
+    site = Site()
+    life, policy = Life(site), Ref(API_VERSION, "ResponsePolicy", "", "aureus")
+    stored = site.server.read(policy)
+
+    def delete(write: Write) -> None:
+        if write.ref.name.startswith("stanch-plan-"):
+            site.server.remove(policy)
+
+    site.server.after_write.append(delete)
+    await life.live(until=Phase.Mitigating)
+    assert site.status.reason == "Frozen" and site.frontend.mitigations == []
+    assert "ResponsePolicy aureus is gone" in site.status.message and "stanch abort" in site.status.message
+    site.server.add({**stored, "metadata": {"name": "aureus"}})
+    await life.live(until=Phase.Verifying)
+    assert len(site.frontend.mitigations) == 1
 
 
 async def test_only_so_many_at_a_time_and_who_began_goes_on() -> None:
@@ -136,26 +203,14 @@ async def test_only_so_many_at_a_time_and_who_began_goes_on() -> None:
     assert life.world.underway.beside((NAMESPACE, "third"), "aureus") == Underway(1), "it is over"
 
 
-async def test_before_all_incidents_were_looked_at_nothing_is_changed() -> None:
-    site = Site()
-    life = Life(site)
-    life.world.underway.complete = False
-    await life.live(until=Phase.Mitigating)
-    await life.tick()
-    assert site.status.reason == "ConcurrentIncidents" and "is unknown" in site.status.message and site.frontend.mitigations == []
-
-
 async def test_after_a_crash_who_is_being_mitigated_is_known_from_the_cluster() -> None:
     site = Site()
     await Life(site).live(until=Phase.Verifying)
     world = Life(site).world
     world = replace(world, underway=UnderwayIndex(), past=PastIndex())
     index = world.underway
-    other = copy.deepcopy(site.incident)
-    other["metadata"] = {"name": "unreadable", "namespace": NAMESPACE}
-    site.server.set_status(site.server.add(other), {"formatVersion": 99})
     await prime(world, ())
-    assert index.complete and index.beside((NAMESPACE, "x"), "aureus") == Underway(1)
+    assert index.beside((NAMESPACE, "x"), "aureus") == Underway(1)
     assert index.beside(KEY, "aureus") == Underway(0, mine=True) and index.beside(KEY, "other") == Underway(0)
     assert mitigated(codec.status_of(site.incident))
 

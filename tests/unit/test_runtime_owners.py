@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stanch.actions.owners import INSTANCE
 from stanch.actions.suspend_owner import SUSPENDED_BY
 from stanch.api.base import API_VERSION
 from stanch.domain.decision import Verb
@@ -15,6 +16,7 @@ from stanch.domain.incident import Phase, RevertState
 from stanch.domain.plan import Ref
 from stanch.engine.ports import Object
 from tests.unit.memory import Write, custom
+from tests.unit.memory.objects import merged
 from tests.unit.test_runtime_crash import CrashAt, lives
 from tests.unit.test_runtime_reverts import replicas
 from tests.unit.world import Edit, Life, Site, lean
@@ -31,6 +33,8 @@ MARKS = {
         "labels": {"kustomize.toolkit.fluxcd.io/name": "shop", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
     },
 }
+# As Argo CD marks it where it tracks by label.
+LABELLED = {"labels": {INSTANCE: "shop"}, "managedFields": [{"manager": "argocd-controller", "operation": "Update"}]}
 MORE = {"name": "more", "expect": "two more", "onOwnerConflict": "SuspendOwner", "scale": {"target": "app", "by": 2}}
 TEMPORARY = MORE | {"revert": {"onRecovery": True}}
 
@@ -47,7 +51,9 @@ def playbook(*steps: Object, fails: bool = False) -> Edit:
     return edit
 
 
-def owned(*steps: Object, by: Ref = ARGO, listed: bool = True, gate: Gate | None = None, **how: Any) -> tuple[Site, Life]:
+def owned(
+    *steps: Object, by: Ref = ARGO, mark: Object | None = None, listed: bool = True, gate: Gate | None = None, **how: Any
+) -> tuple[Site, Life]:
     def edit(document: Object) -> None:
         playbook(*steps, **how)(document)
         document["spec"]["targets"][0]["owner"] = {"kind": by.kind, "name": by.name}
@@ -60,7 +66,7 @@ def owned(*steps: Object, by: Ref = ARGO, listed: bool = True, gate: Gate | None
     site.server.add(
         {"apiVersion": by.api_version, "kind": by.kind, "metadata": {"name": by.name, "namespace": by.namespace}, "spec": spec}
     )
-    edit_object(site, site.server.ref(site.frontend.deployment), {"metadata": MARKS[by.kind]})
+    site.server.add(merged(site.frontend.deployment, {"metadata": mark or MARKS[by.kind]}))
     if listed:
         (policy,) = site.server.select(API_VERSION, "ResponsePolicy", "", "", "")
         outside = [{"kind": by.kind, "namespace": by.namespace, "names": [by.name]}]
@@ -89,9 +95,9 @@ def order(site: Site, by: Ref = ARGO) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize("by", [ARGO, FLUX], ids=["argo", "flux"])
-async def test_suspended_before_the_change_and_given_back_after_it_was_taken_back(by: Ref) -> None:
-    site, life = owned(TEMPORARY, by=by)
+@pytest.mark.parametrize(("by", "mark"), [(ARGO, None), (ARGO, LABELLED), (FLUX, None)], ids=["argo", "argo by label", "flux"])
+async def test_suspended_before_the_change_and_given_back_after_it_was_taken_back(by: Ref, mark: Object | None) -> None:
+    site, life = owned(TEMPORARY, by=by, mark=mark)
     before, seen = site.server.read(by), order(site, by)
     await life.live(Phase.Resolved)
     kind = by.kind
@@ -225,8 +231,9 @@ async def test_what_the_policy_does_not_list_is_not_suspended() -> None:
     assert "argocd/shop" in site.status.message and not suspended(site)
 
 
-async def test_without_the_word_of_the_step_it_is_refused_as_ever() -> None:
-    site, life = owned({key: value for key, value in TEMPORARY.items() if key != "onOwnerConflict"})
+@pytest.mark.parametrize("mark", [None, LABELLED], ids=["annotation", "label"])
+async def test_without_the_word_of_the_step_it_is_refused_as_ever(mark: Object | None) -> None:
+    site, life = owned({key: value for key, value in TEMPORARY.items() if key != "onOwnerConflict"}, mark=mark)
     await life.live()
     assert "OwnedByReconciler" in site.status.options[0].message and not suspended(site) and replicas(site) == 1
 

@@ -10,7 +10,6 @@ import pytest
 
 from stanch.api import codec
 from stanch.domain.decision import Verb
-from stanch.domain.guards import Guards
 from stanch.domain.incident import (
     ChangeRecord,
     OptionRecord,
@@ -22,6 +21,7 @@ from stanch.domain.incident import (
 )
 from stanch.domain.plan import Pin
 from stanch.domain.said import ApprovalRecord, GlassRecord
+from stanch.engine.changes import ANY, noted
 from stanch.engine.ports import Object
 from stanch.runtime.guarding import attended
 from stanch.runtime.past import PastIndex
@@ -83,6 +83,14 @@ async def test_another_target_need_not_rest() -> None:
     assert len(site.frontend.mitigations) == 2
 
 
+async def test_a_target_that_may_be_among_those_that_are_named_no_more_rests_too() -> None:
+    site = Site()
+    beside(site, changes=(ChangeRecord("", ANY, site.server.time.now(), count=2),))
+    assert await held(Life(site)) == "Cooldown" and site.frontend.mitigations == []
+    said = "other-0 changed more objects than its status names (deployment/frontend may be one), the last at "
+    assert said in site.status.message
+
+
 async def test_the_policy_says_how_long() -> None:
     site = under({"limits": {"cooldown": "0s"}})
     beside(site)
@@ -137,6 +145,16 @@ async def test_only_so_many_changes_an_hour() -> None:
     assert site.frontend.mitigations == [] and "ChangeBudget: changes within the last hour: 1" in site.status.message
 
 
+async def test_one_incident_alone_can_use_up_what_the_policy_lets_be_changed_without_a_word() -> None:
+    site = under({"limits": {"cooldown": "0s"}})
+    changes: tuple[ChangeRecord, ...] = ()
+    for number in range(70):
+        changes = noted(changes, ChangeRecord(f"t{number}", f"uid-{number}", site.server.time.now()), site.server.time.now())
+    beside(site, changes=changes)
+    await Life(site).live(until=Phase.Escalated)
+    assert site.frontend.mitigations == [] and "ChangeBudget: changes within the last hour: 70" in site.status.message
+
+
 async def test_what_is_about_to_be_changed_counts_before_its_intent_is_stored() -> None:
     site = under({"limits": {"changesPerHour": 1}})
     life = Life(site)
@@ -152,7 +170,7 @@ async def test_a_change_counts_before_its_intent_is_stored() -> None:
 
     def look(write: Write) -> None:
         if write.ref.name.startswith("stanch-before-"):
-            seen.append(life.world.past.of((NAMESPACE, "third"), "aureus", None, frozenset()))
+            seen.append(life.world.past.of((NAMESPACE, "third"), "aureus", None, frozenset(), site.server.time.now()))
             assert not any(step.intended_at for step in site.status.steps)
 
     site.server.after_write.append(look)
@@ -163,7 +181,7 @@ async def test_a_change_counts_before_its_intent_is_stored() -> None:
 async def test_before_every_incident_was_looked_at_nothing_is_changed() -> None:
     site = Site()
     life = Life(site)
-    life.world.past.complete = False
+    life.world.sight.complete = False
     assert await held(life) == "Storm" and "is unknown" in site.status.message and site.frontend.mitigations == []
 
 
@@ -173,7 +191,7 @@ async def test_what_was_done_is_known_again_after_a_crash_also_of_what_is_over()
     world = replace(Life(site).world, past=PastIndex())
     assert site.status.rests
     await prime(world, ())
-    past = world.past.of(("x", "y"), "aureus", None, frozenset({uid(site)}))
+    past = world.past.of(("x", "y"), "aureus", None, frozenset({uid(site)}), site.server.time.now())
     assert past.touched and past.touched.by == f"{NAMESPACE}/frontend-502" and len(past.changes) == 2
 
 
@@ -183,7 +201,7 @@ async def test_a_tick_that_writes_nothing_forgets_nobody() -> None:
     life = Life(site)
 
     def known() -> tuple[int, int]:
-        past = life.world.past.of(("x", "y"), "aureus", None, frozenset())
+        past = life.world.past.of(("x", "y"), "aureus", None, frozenset(), site.server.time.now())
         return life.world.underway.beside(("x", "y"), "aureus").others, len(past.changes)
 
     for phase, expected in ((Phase.Verifying, (1, 1)), (Phase.Resolved, (0, 2))):
@@ -264,9 +282,3 @@ def test_what_people_stand_behind(changes: dict, expected: bool) -> None:
     """Of a plan that is made only now nothing was approved."""
     status = replace(Status(option="undo", plan_digest=play.DIGEST), **changes)
     assert attended(status) is expected
-
-
-def test_without_a_word_every_guard_on_pace_is_on() -> None:
-    limits = Guards()
-    assert limits.cooldown and limits.storm_within
-    assert max(limits.consecutive_failures, limits.changes_per_hour, limits.storm_incidents) < 100

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from stanch.api import codec
 from stanch.api.kinds import KINDS
 from stanch.domain.incident import VouchRecord
 from stanch.engine.errors import Refused
-from stanch.engine.shipped import DECISIONS, FORGED, INCIDENTS, OTHERS, PLAYBOOKS, Shipped
+from stanch.engine.shipped import DECISIONS, FORGED, INCIDENTS, OTHERS, PLAYBOOKS, STATUSES, Shipped
 from stanch.engine.vouching import (
     NONE,
     SETTLING,
@@ -30,7 +31,7 @@ from stanch.engine.vouching import (
 from tests.stage.kubectl import ROOT, documents
 
 Object = dict[str, Any]
-FILES = [ROOT / "manifests" / "admission" / f"{kind}.yaml" for kind in ("decisions", "incidents", "playbooks")]
+FILES = [ROOT / "manifests" / "admission" / f"{kind}.yaml" for kind in ("decisions", "incidents", "playbooks", "statuses")]
 CREATED, LATER = "2026-11-20T03:00:00Z", datetime(2026, 11, 21, 3, tzinfo=UTC)
 
 
@@ -69,9 +70,21 @@ def test_what_is_forged_is_refused_by_nothing_but_the_policy() -> None:
         models[what.kind].model_validate(what.probe("stanch-system")["spec"])
 
 
-def test_a_playbook_s_forgery_is_refused_whatever_rights_the_operator_has() -> None:
-    first, *_ = shipped(PLAYBOOKS)[0]["spec"]["validations"]
-    assert first["message"].startswith(PLAYBOOKS.says) and FORGED in first["expression"]
+@pytest.mark.parametrize("what", (PLAYBOOKS, STATUSES), ids=lambda what: what.name)
+def test_what_is_forged_is_refused_whatever_rights_the_operator_has(what: Shipped) -> None:
+    first, *_ = shipped(what)[0]["spec"]["validations"]
+    assert first["message"].startswith(what.says) and FORGED in first["expression"]
+
+
+def test_a_forged_status_is_one_that_the_type_takes() -> None:
+    (condition,) = codec.declared_status_of({"status": STATUSES.status}).conditions
+    assert condition.reason == FORGED
+
+
+def test_every_status_is_guarded() -> None:
+    (rule,) = shipped(STATUSES)[0]["spec"]["matchConstraints"]["resourceRules"]
+    plurals = [crd["spec"]["names"]["plural"] for file in (ROOT / "crds").glob("*s.yaml") for crd in documents(file)]
+    assert sorted(rule["resources"]) == sorted(f"{plural}/status" for plural in plurals)
 
 
 def test_what_the_api_server_fills_in_is_no_change() -> None:
@@ -135,6 +148,7 @@ def test_only_the_policy_s_own_words_prove_it() -> None:
     said = f'create decision/stanch-probe: decisions.stanch.dev "stanch-probe" is forbidden: {DECISIONS.denial}it\': set spec.by'
     assert unproven(DECISIONS, Refused("Forbidden", said)) is None
     assert (accepted := unproven(DECISIONS, None)) and accepted.reason is Distrust.ProbeAccepted
+    assert (status := unproven(STATUSES, None)) and "takes a forged status of a ResponsePolicy" in status.message
     for other in ("User cannot create resource decisions", said.replace("binding 'decisions.", "binding '"), said[:-40]):
         found = unproven(DECISIONS, Refused("Forbidden", other))
         assert found and found.reason is Distrust.ProbeUnproven and other in found.message

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from stanch.engine.ports import Object
 from stanch.engine.recovering import rests
 from stanch.engine.vouching import Lapse, Trust
 from stanch.kube.locks import TargetLocks
-from stanch.kube.secrets import SecretStore
+from stanch.kube.records import before_images, plans
 from stanch.packs.folder import Folder
 from stanch.packs.store import StoredPacks, local_path
 from stanch.packs.verify import Verification, verify
@@ -37,6 +36,7 @@ from stanch.runtime.announce import Announcer
 from stanch.runtime.decisions import DecisionIndex
 from stanch.runtime.effects import Effects
 from stanch.runtime.metrics import Metrics
+from stanch.runtime.sweeper import key_of
 from stanch.runtime.tick import Ticker
 from stanch.runtime.world import World
 from tests.stage.kubectl import ROOT
@@ -209,15 +209,18 @@ class Life:
     def _looks_at_incidents(self) -> None:
         """As at the operator's start."""
         for obj in self.site.server.select(API_VERSION, "Incident", "", "", ""):
-            with suppress(Refused):
+            try:
                 self.world.told(codec.facts_of(obj), codec.status_of(obj))
-        self.world.underway.complete = self.world.past.complete = True
+            except Refused as failure:
+                self.world.illegible(key_of(obj), failure)
+        self.world.sight.complete = True
 
     def _world(self) -> World:
         clusters, clock = GatedClusters(self.site.server, self.passage), self.site.server.time
         return World(
             clusters=clusters, packs=StoredPacks(GatedStore(self.site.packs, self.passage), self._leading),
-            vault=SecretStore(clusters.own, OPERATOR), locks=TargetLocks(clusters.own, OPERATOR, clock),
+            plans=plans(clusters.own, OPERATOR), vault=before_images(clusters.own, OPERATOR),
+            locks=TargetLocks(clusters.own, OPERATOR, clock),
             web=lambda _: MemoryWeb(), clock=clock, actions=ACTIONS, checks=CHECKS, decisions=self.decisions,
             trust=lambda: self.site.trust, lapses=lambda: self.site.lapses, epoch=self._leading,
         )  # fmt: skip

@@ -22,8 +22,7 @@ RULE = Rule(
 
 async def read_budgets(cluster: Cluster, target: Object) -> tuple[Budget, ...] | Unknown:
     """Those that select the target's pods; Unknown where they could not be read. Raises `Retryable` only."""
-    metadata = target["spec"]["template"].get("metadata") or {}
-    labels = metadata.get("labels") or {}
+    labels = labels_of(target)
     listed = cluster.list(API, KIND, target["metadata"]["namespace"])
     try:
         return tuple([budget(item) async for item in listed if selects(item["spec"].get("selector"), labels)])
@@ -31,11 +30,16 @@ async def read_budgets(cluster: Cluster, target: Object) -> tuple[Budget, ...] |
         return Unknown(failure.message)
 
 
+def labels_of(workload: Object) -> Mapping[str, str]:
+    """Those of its pods."""
+    return (workload["spec"]["template"].get("metadata") or {}).get("labels") or {}
+
+
 def budget(item: Object) -> Budget:
     metadata, status = item["metadata"], item.get("status") or {}
-    if status.get("observedGeneration", 0) < metadata.get("generation", 0) or "disruptionsAllowed" not in status:
-        return Budget(metadata["name"], Unknown("its controller has not seen the latest spec"))
-    return Budget(metadata["name"], status["disruptionsAllowed"])
+    seen = status.get("observedGeneration", 0) >= metadata.get("generation", 0) and "disruptionsAllowed" in status
+    allowed = status["disruptionsAllowed"] if seen else Unknown("its controller has not seen the latest spec")
+    return Budget(metadata["name"], allowed, item["spec"].get("selector"))
 
 
 def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:

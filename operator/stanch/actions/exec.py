@@ -201,4 +201,5 @@ EXEC = Action(
     read=read,
     plan=plan,
     apply=apply,
+    reach="all that may be changed from inside the pod in which the command runs",
 )

@@ -195,4 +195,5 @@ HTTP = Action(
     read=read,
     plan=plan,
     apply=apply,
+    reach="all that whoever gets the call changes upon it",
 )

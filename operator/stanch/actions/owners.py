@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 from stanch.actions import reconcilers
 from stanch.actions.effects import annotations_of, labels_of
@@ -20,6 +21,10 @@ from stanch.engine.workload import controller_of
 
 ARGO_LABEL = "argocd.argoproj.io/instance"
 ARGO_TRACKING = "argocd.argoproj.io/tracking-id"
+# Argo CD's too, where it tracks by label, as it did by default before 3.0; but what Helm installs bears it as well.
+INSTANCE = "app.kubernetes.io/instance"
+# As whom Argo CD writes: the second before 2.5, and still where it does not apply. https://github.com/argoproj/argo-cd/issues/20815
+ARGO_MANAGERS = frozenset({"argocd-controller", "argocd-application-controller"})
 # Prefix of Flux's labels -> who writes them, and the annotation (key, value) that makes it leave the object alone.
 # https://fluxcd.io/flux/components/kustomize/kustomizations/#controlling-the-apply-behavior-of-resources
 # https://fluxcd.io/flux/components/helm/helmreleases/#drift-detection
@@ -139,12 +144,28 @@ def argo_application(target: Object) -> Ref | None:
 
     https://argo-cd.readthedocs.io/en/stable/user-guide/resource_tracking/ and operator-manual/app-any-namespace/
     """
-    tracked = annotations_of(target).get(ARGO_TRACKING, "").partition(":")[0]
-    instance = tracked or labels_of(target).get(ARGO_LABEL, "")
+    labels, tracked = labels_of(target), annotations_of(target).get(ARGO_TRACKING, "").partition(":")[0]
+    shared = labels.get(INSTANCE, "") if written_by_argo(target) else ""
+    instance = tracked or labels.get(ARGO_LABEL, "") or shared
     if not instance:
         return None
     namespace, _, name = instance.rpartition("_")
     return reconcilers.APPLICATION.ref(namespace, name)
+
+
+def written_by_argo(target: Object) -> bool:
+    """Into an Application, whosever it is, Argo CD writes its state: there it must be the label that it wrote."""
+    path = ("metadata", "labels", INSTANCE) if target["kind"] == reconcilers.APPLICATION.kind else ()
+    entries = target["metadata"].get("managedFields") or ()
+    return any(entry.get("manager") in ARGO_MANAGERS and holds(entry, path) for entry in entries)
+
+
+def holds(entry: Mapping[str, Any], path: tuple[str, ...]) -> bool:
+    """Whether the field is among an entry's of `managedFields`."""
+    fields: Any = entry.get("fieldsV1") or {}
+    for key in path:
+        fields = fields.get(f"f:{key}") if isinstance(fields, Mapping) else None
+    return fields is not None
 
 
 def _owned(message: str) -> Refused:

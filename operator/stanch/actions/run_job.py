@@ -264,4 +264,5 @@ RUN_JOB = Action(
     apply=apply,
     settle=settle,
     stays=stays,
+    reach="all that may be changed from inside its pod",
 )

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stanch.actions import takeback
 from stanch.actions.effects import TOKEN, annotations_of, apply, labels_of, observe, ref_of, refuse_deleted
-from stanch.actions.owners import FLUX, guard_owner, read_owner
+from stanch.actions.owners import FLUX, guard_owner, holds, read_owner
 from stanch.actions.reconcilers import BY_KIND, Reconciler, title_of
 from stanch.domain.access import Rule
 from stanch.domain.plan import Ref, Risk
@@ -82,10 +82,7 @@ def applies(entry: Mapping[str, Any], kind: Reconciler) -> bool:
     """Whether somebody who applies again and again owns the field. https://kubernetes.io/docs/reference/using-api/server-side-apply/"""
     if entry.get("operation") != "Apply" or entry.get("manager", "").startswith(PEOPLE):
         return False
-    fields: Any = entry.get("fieldsV1") or {}
-    for key in kind.path:
-        fields = fields.get(f"f:{key}") if isinstance(fields, Mapping) else None
-    return fields is not None
+    return holds(entry, kind.path)
 
 
 def inverse(before: Before, change: Change, seen: Object, token: str) -> Change | None:

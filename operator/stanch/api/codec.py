@@ -22,16 +22,18 @@ from stanch.api.decision import Decision as DecisionSpec
 from stanch.api.incident import Incident as IncidentSpec
 from stanch.api.upgrade import upgraded
 from stanch.domain.decision import Decision
-from stanch.domain.incident import FORMAT_VERSION, Facts, Status, StepState
+from stanch.domain.incident import FORMAT_VERSION, ChangeRecord, Facts, Status, StepState
 from stanch.domain.objects import DecisionStatus, DeclaredStatus
 from stanch.domain.plan import Plan
 from stanch.domain.record import TEXT, Record, camel
 from stanch.domain.severity import Assessment
+from stanch.engine.changes import fewer
 from stanch.engine.errors import Refused
 from stanch.engine.ports import Object
 
 _PLAN = TypeAdapter(Plan)
 _STATUS = TypeAdapter(Status)
+_CHANGES = TypeAdapter(tuple[ChangeRecord, ...])
 _DECLARED_STATUS = TypeAdapter(DeclaredStatus)
 _DECISION_STATUS = TypeAdapter(DecisionStatus)
 _TIME = TypeAdapter(datetime)
@@ -42,6 +44,7 @@ _SENTENCES = frozenset({"message", "missing", "at", "waits_for"})
 RECORDS = ("options", "steps", "reverts", "checks")
 LARGEST_STATUS = 96_000
 SHORTER = (512, 192, 96, 48, 16, 0)
+FEWEST_CHANGES = 2
 OVER = frozenset(StepState) - {StepState.Intended, StepState.Waiting, StepState.Indeterminate}
 
 M = TypeVar("M", bound=BaseModel)
@@ -116,13 +119,17 @@ def shortened(body: Object) -> Object:
     if not _small(body):
         for record in body.get("messages", []):
             record.pop("text", None)  # the pack has it
+        for change in body.get("changes", [])[:-1]:
+            change.pop("token", None)  # one that is under way and not the latest counts twice then
     for limit in SHORTER:
         if _small(body):
             return body
         for record in (record for kind in RECORDS for record in body.get(kind, [])):
             if message := _cut(record.pop("message", ""), limit):
                 record["message"] = message
-    return body if _small(body) else without_spent(body)
+    if not _small(body):
+        body = without_spent(body)
+    return body if _small(body) else with_fewer_changes(body)
 
 
 def without_spent(body: Object) -> Object:
@@ -132,6 +139,14 @@ def without_spent(body: Object) -> Object:
         step.pop("resourceVersion", None)
         if (step.get("token"), step.get("before")) in kept:
             del step["before"]
+    return body
+
+
+def with_fewer_changes(body: Object) -> Object:
+    """For guards it is then as if those had been made of any object."""
+    if "changes" in body:
+        changes = fewer(_CHANGES.validate_python(body["changes"]), FEWEST_CHANGES)
+        body["changes"] = _CHANGES.dump_python(changes, mode="json", by_alias=True, exclude_defaults=True)
     return body
 
 

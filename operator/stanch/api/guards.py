@@ -8,6 +8,7 @@ from pydantic import Field
 
 from stanch.api.base import Spec
 from stanch.domain.guards import Budgets
+from stanch.domain.guards import Guards as Held
 
 SHARE = r"^([0-9]{1,2}|100)%$"
 
@@ -21,7 +22,7 @@ class Guards(Spec):
         "left out: one, of a target that wants several. What is not available already is nothing that a step takes.",
     )
     pod_disruption_budgets: Budgets = Field(
-        default=Budgets.Respect,
+        default=Held().budgets,
         description="Respect: a step takes no more available pods at once than each PodDisruptionBudget that selects them lets go; "
         "Ignore: budgets are not read.",
     )

@@ -75,7 +75,8 @@ class Incident(Spec):
     playbook_ref: PlaybookRef | None = Field(default=None, description="Playbook to use; left out: the one that matches.")
     policy_ref: PolicyRef | None = Field(
         default=None,
-        description="ResponsePolicy that holds; left out: the one in the namespace's label stanch.dev/policy, or the default.",
+        description="ResponsePolicy that holds, if you may use it; left out: the one in the namespace's label stanch.dev/policy, "
+        "or the default.",
     )
     parameters: Values = Field(
         default={},

@@ -18,9 +18,9 @@ OPERATOR_RULES = (
     Grant(GROUP, "incidents", ("get", "list", "watch", "patch", "delete"), (), ()),
     Grant(GROUP, "playbooks", ("get", "list", "watch"), (), ()),
     Grant(GROUP, "decisions", ("get", "list", "watch", "patch"), (), ()),
-    Grant(GROUP, "incidents/status", ("patch",), (), ()),
-    Grant(GROUP, "playbooks/status", ("patch",), (), ()),
-    Grant(GROUP, "decisions/status", ("patch",), (), ()),
+    Grant(GROUP, "incidents/status", ("patch", "record"), (), ()),
+    Grant(GROUP, "playbooks/status", ("patch", "record"), (), ()),
+    Grant(GROUP, "decisions/status", ("patch", "record"), (), ()),
     Grant("", "events", ("create",), (), ()),
 )
 

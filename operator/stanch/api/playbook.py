@@ -107,7 +107,10 @@ class Option(Spec, Generic[S, K]):
 
     name: Name = Field(description="Name of the option.")
     when: Sentence | None = Field(default=None, description=f"Condition of the option; left out: always. {WHEN}.")
-    last_resort: bool = Field(default=False, description="Whether it is only for when all else failed; it then stands last.")
+    last_resort: bool = Field(
+        default=False,
+        description="Whether it is only for when each other option was tried or does not fit; it then stands last.",
+    )
     risk: Risk = Field(default=Risk.Low, description="Risk of the option, shown to those who approve it.")
     approval: Approval | None = Field(default=None, description="Who must approve it; left out: nobody.")
     steps: list[S] = Field(min_length=1, max_length=8, description="Steps, run one after the other.", json_schema_extra=NAMED_LIST)

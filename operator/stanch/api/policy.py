@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from stanch.api.base import NAME_PATTERN, NAMED_LIST, Name, ObjectName, Sentence, Spec, Word, between, rule, rules
-from stanch.domain.guards import Day
+from stanch.domain.guards import Day, Guards
 from stanch.domain.messages import LONGEST, MOST
 
 Origin = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^https?://[-A-Za-z0-9.:\[\]]+$")]
@@ -36,6 +36,9 @@ def real_moment(text: str) -> str:
     datetime.fromisoformat(text)
     return text
 
+
+# What holds where a policy says nothing.
+SILENT = Guards()
 
 Zone = Annotated[str, Field(min_length=1, max_length=63, pattern=ZONE_PATTERN), AfterValidator(known_zone)]
 TimeOfDay = Annotated[str, Field(min_length=5, max_length=5, pattern=TIME_PATTERN)]
@@ -97,7 +100,7 @@ class Retention(Spec):
     """How long what is over stays in the cluster. Packs are kept where they are stored, whatever this says."""
 
     incidents: between("1s", "26280h") = Field(
-        description="How long an Incident stays after it was Closed, Aborted or Failed, with its Decisions and Secrets."
+        description="How long an Incident stays after it was Closed, Aborted or Failed, with Decisions, plans and before-images."
     )
 
 
@@ -156,8 +159,10 @@ class FreezeWindow(Spec):
 class Storm(Spec):
     """When incidents come so fast that people should look first."""
 
-    incidents: int = Field(default=30, ge=1, le=10_000, description="Most incidents opened within that time that are no storm.")
-    within: between("1s", "24h") = Field(default=timedelta(minutes=10), description="The time that is looked back.")
+    incidents: int = Field(
+        default=SILENT.storm_incidents, ge=1, le=10_000, description="Most incidents opened within that time that are no storm."
+    )
+    within: between("1s", "24h") = Field(default=SILENT.storm_within, description="The time that is looked back.")
 
 
 class Limits(Spec):
@@ -165,24 +170,27 @@ class Limits(Spec):
     itself: an option that people approved, or broke the glass for, and an incident that they resumed pass."""
 
     concurrent_incidents: int = Field(
-        default=10,
+        default=SILENT.concurrent_incidents,
         ge=1,
         le=10_000,
         description="Most incidents that are mitigated at a time; the others wait before their first change.",
     )
     cooldown: between("0s", "24h") = Field(
-        default=timedelta(minutes=5),
+        default=SILENT.cooldown,
         description="How long after the change of one incident another one leaves the same object alone; 0s: it need not.",
     )
     consecutive_failures: int = Field(
-        default=3,
+        default=SILENT.consecutive_failures,
         ge=1,
         le=1_000,
         description="After so many incidents in a row that a playbook changed something for and did not help, it changes nothing "
         "more by itself, until one helps or the playbook is edited.",
     )
     changes_per_hour: int = Field(
-        default=60, ge=1, le=100_000, description="Most changes within an hour; what is taken back counts, and is never held up."
+        default=SILENT.changes_per_hour,
+        ge=1,
+        le=100_000,
+        description="Most changes within an hour; what is taken back counts, and is never held up.",
     )
     storm: Storm = Field(default=Storm(), description="When incidents come so fast that nothing is changed without a person.")
 

@@ -30,4 +30,9 @@ def _written_while_waiting(body: Object) -> Object:
     return body | {"steps": steps} if steps else body
 
 
-UPGRADES: Mapping[int, Callable[[Object], Object]] = {1: _written_while_waiting}
+def _plans_as_config_maps(body: Object) -> Object:
+    """2 -> 3: plans are ConfigMaps, which the version before does not find. One that is a Secret is read there (kube.records)."""
+    return body
+
+
+UPGRADES: Mapping[int, Callable[[Object], Object]] = {1: _written_while_waiting, 2: _plans_as_config_maps}

@@ -117,4 +117,5 @@ EXEC = CheckKind(
     rules=rules,
     read=read,
     gives=lambda params: params.type,
+    reach="all that may be changed from inside the pod, though its command should only read",
 )

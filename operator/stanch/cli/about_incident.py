@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stanch.cli.about_step import now_taken_back
+from stanch.cli.coming import goes_on, later_taken_back, taken_back_now
 from stanch.cli.decide import Said
 from stanch.cli.ending import Ending
 from stanch.cli.looking import Look, Way
@@ -12,7 +12,7 @@ from stanch.cli.owed import opened
 from stanch.cli.reverts import due
 from stanch.domain.decision import Verb
 from stanch.domain.duration import spell
-from stanch.domain.incident import Phase, Status, StepRecord, StepState
+from stanch.domain.incident import TERMINAL, Phase, Status, StepRecord, StepState
 from stanch.domain.said import ApprovalRecord
 from stanch.engine.pausing import STILL
 from stanch.engine.summary import unexplained
@@ -25,7 +25,8 @@ def aborting(said: Said, seen: Look) -> Iterator[str]:
     yield "Nothing further is changed, and it ends Aborted"
     yield from (under_way(record) for record in seen.status.steps if record.state in UNDER_WAY)
     owed = opened(seen.status)
-    yield from (now_taken_back(record, seen.now) for record in owed)
+    for record in owed:
+        yield from taken_back_now(seen, record)
     if not owed:
         yield "Nothing is to be taken back"
     yield from what_stays(seen.status)
@@ -52,6 +53,7 @@ def resuming(said: Said, seen: Look) -> Iterator[str]:
         yield printable(f"The Hold by {status.held.by} ends: {status.held.reason}")
         if not legal(status.phase, Event.ResumeAsked):
             yield "It goes on from where it stands; guards hold as before"
+            yield from goes_on(seen)
             return
     refuse_unless(status, Event.ResumeAsked, "resumed")
     yield planned_anew(status)
@@ -68,14 +70,17 @@ def closing(said: Said, seen: Look) -> Iterator[str]:
         raise Ending(f"closing needs --role {status.close_role}, not {said.role or 'none'}")
     if status.phase is Phase.Mitigated and status.close_role:
         yield "It is released: it ends Resolved once its recovery is over"
+        yield from later_taken_back(seen)
         return
-    refuse_unless(status, Event.CloseAsked, "closed")
-    if owed := opened(status):
+    over = status.phase in TERMINAL and bool(unexplained(status, status.postmortem))
+    if not over:
+        refuse_unless(status, Event.CloseAsked, "closed")
+    if owed := () if over else opened(status):
         names = ", ".join(f"{record.option}/{record.step}" for record in owed)
         raise Ending(f"{names} is still to be taken back: stanch revert it, or stanch confirm what cannot be taken back")
     if lacks := unexplained(status, said.postmortem):
         raise Ending(f"{lacks}: give it with --postmortem")
-    yield "It ends for good: a recurrence is another incident"
+    yield f"It stays {status.phase}, and is explained" if over else "It ends for good: a recurrence is another incident"
     yield from what_stays(status)
     if status.retention is not None:
         yield f"The object and its Decisions are deleted {spell(status.retention)} later; its pack stays"
@@ -91,7 +96,12 @@ def voided(approvals: tuple[ApprovalRecord, ...]) -> Iterator[str]:
         yield printable(f"Approvals do not count any more: {people}")
 
 
-WAYS = {Verb.Abort: Way(aborting), Verb.Hold: Way(holding), Verb.Resume: Way(resuming), Verb.Close: Way(closing)}
+WAYS = {
+    Verb.Abort: Way(aborting, of_plan=True),
+    Verb.Hold: Way(holding),
+    Verb.Resume: Way(resuming, of_plan=True),
+    Verb.Close: Way(closing, of_plan=True),
+}
 
 UNDER_WAY = frozenset({StepState.Intended, StepState.Waiting, StepState.Indeterminate})
 

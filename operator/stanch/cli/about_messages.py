@@ -11,14 +11,13 @@ from stanch.cli.ending import Ending
 from stanch.cli.looking import Look, Way
 from stanch.cli.output import Format, columns, say, say_json, warn
 from stanch.cli.packed import folder_of
-from stanch.cli.plan import text as line_of
 from stanch.cli.session import Session
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Status
 from stanch.domain.messages import LONGEST, MessageRecord, MessageState
 from stanch.engine.messages import named, unfit, unknown
 from stanch.packs.local import Unreadable, read
-from stanch.packs.render import printable
+from stanch.packs.render import printable, visible
 
 HEADS = ("NAME", "STATE", "AUDIENCE", "ROLE", "RELEASED BY", "WHY")
 
@@ -86,7 +85,7 @@ def lines(record: MessageRecord, status: Status) -> list[str]:
     text = record.text or packed(record, status.pack.uri)
     if codec.digest(text.encode()) != record.digest:
         raise Ending(f"the text of {record.name} is not the one with digest {record.digest}: somebody changed it")
-    return [line_of(line) for line in text.splitlines()]
+    return [visible(line.replace("\t", " ")) for line in text.splitlines()]
 
 
 def packed(record: MessageRecord, uri: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from stanch.api.decision import LONGEST, SHORTEST
+from stanch.cli.coming import back, rest_of, taken_back_now
 from stanch.cli.decide import Said
 from stanch.cli.ending import Code, Ending
 from stanch.cli.looking import Look, Way
@@ -15,6 +15,7 @@ from stanch.cli.reverts import due
 from stanch.domain.decision import Verb
 from stanch.domain.duration import parse, spell
 from stanch.domain.incident import RevertRecord, Status, StepRecord, StepState
+from stanch.engine.awaiting import question
 from stanch.packs.render import printable
 
 
@@ -81,18 +82,42 @@ def confirming(said: Said, seen: Look) -> Iterator[str]:
     if stuck:
         yield f"The change to {stuck[-1].ref} by {place} is said to be dealt with: stanch does not take it back any more"
         yield f"It is {stuck[-1].state}: {printable(stuck[-1].message)}"
+        yield from back(seen, stuck[-1])
     elif state is StepState.Indeterminate:
         yield f"Step {place} is said to have happened. If it did not: stanch reject {said.incident} --step {place}"
+        yield from rest_of(seen, place.option, place.step)
     elif state is StepState.Waiting:
+        refuse_unasked(said, seen, place)
+        yield from asked(seen, place)
         yield f"Step {place} is said to be so: {message(place.record)}"
+        yield from rest_of(seen, place.option, place.step)
     else:
         raise Ending(f"step {place} waits for no Confirm: {standing(place)}")
+
+
+def refuse_unasked(said: Said, seen: Look, place: Place) -> None:
+    """Whom a step asks stands in its plan, and nowhere else; one that waits for its own end asks nobody. Anybody may say no."""
+    if seen.plan is None:
+        return
+    role = seen.plan.step(place.option, place.step).role
+    if not role:
+        raise Ending(f"step {place} waits for its own end, and for nobody's word: {standing(place)}")
+    if said.verb is Verb.Confirm and said.role != role:
+        raise Ending(f"step {place} asks for --role {role}, not {said.role or 'none'}")
+
+
+def asked(seen: Look, place: Place) -> Iterator[str]:
+    if seen.plan:
+        step = seen.plan.step(place.option, place.step)
+        yield printable(f"{step.role} is asked: {question(step)}")
 
 
 def rejecting(said: Said, seen: Look) -> Iterator[str]:
     place = place_of(seen.status, said.option, said.step)
     if place.record is None or place.record.state not in (StepState.Indeterminate, StepState.Waiting):
         raise Ending(f"step {place} waits for no yes or no: {standing(place)}")
+    if place.record.state is StepState.Waiting:
+        refuse_unasked(said, seen, place)
     what = "not to have happened" if place.record.state is StepState.Indeterminate else "not to be so"
     yield f"Step {place} is said {what}, and option {place.option} goes no further: {message(place.record)}"
 
@@ -104,25 +129,22 @@ def extending(said: Said, seen: Look) -> Iterator[str]:
         raise Ending(f"there is no time ahead to move: {standing(place)}")
     later = due(record.due_at + parse(said.extend_by), seen.now)
     yield f"The change to {record.ref} by {place} is taken back at {later}, instead of {due(record.due_at, seen.now)}"
+    yield from back(seen, record)
 
 
 def reverting(said: Said, seen: Look) -> Iterator[str]:
     owed = place_of(seen.status, said.option, said.step).reverts if said.step else opened(seen.status)
     if not owed:
         raise Ending(f"{subject(said)}: nothing is still to be taken back")
-    yield from (now_taken_back(record, seen.now) for record in owed)
+    for record in owed:
+        yield from taken_back_now(seen, record)
 
 
-def now_taken_back(record: RevertRecord, now: datetime) -> str:
-    when = f", due {due(record.due_at, now)}" if record.due_at else ""
-    return f"The change to {record.ref} by {record.option}/{record.step} is taken back now ({record.state}{when})"
-
-
-REJECT = Way(rejecting, spelled, subject)
+REJECT = Way(rejecting, spelled, subject, of_plan=True)
 WAYS = {
-    Verb.Confirm: Way(confirming, spelled, subject),
-    Verb.Extend: Way(extending, spelled, subject),
-    Verb.Revert: Way(reverting, spelled, subject),
+    Verb.Confirm: Way(confirming, spelled, subject, of_plan=True),
+    Verb.Extend: Way(extending, spelled, subject, of_plan=True),
+    Verb.Revert: Way(reverting, spelled, subject, of_plan=True),
 }
 
 

@@ -8,6 +8,14 @@ import typer
 
 from stanch.cli.output import Format
 
+
+def placed(packs: str) -> str:
+    """A bucket without its scheme would be a folder of the process's own: in a pod one that goes with it."""
+    if ":" not in packs and not packs.startswith(("/", ".")):
+        raise typer.BadParameter(f"{packs} is neither a URL (s3://bucket/prefix) nor a path that begins with / or .")
+    return packs
+
+
 Incident = Annotated[str, typer.Argument(help="Name of the incident.", metavar="INCIDENT")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Namespace; left out: that of the context.")]
 Kubeconfig = Annotated[str, typer.Option(help="Kubeconfig file; left out: $KUBECONFIG, then ~/.kube/config.")]
@@ -15,6 +23,7 @@ Context = Annotated[str, typer.Option(help="Context of the kubeconfig; left out:
 Everywhere = Annotated[bool, typer.Option("--all-namespaces", "-A", help="Incidents of all namespaces.")]
 Output = Annotated[Format, typer.Option("--output", "-o", help="For people, or for programs.")]
 OperatorNamespace = Annotated[str, typer.Option(envvar="STANCH_OPERATOR_NAMESPACE", help="Namespace of the operator.")]
+Packs = Annotated[str, typer.Option(envvar="STANCH_PACKS", callback=placed, help="Folder or URL of the evidence.")]
 PacksEndpoint = Annotated[
     str, typer.Option(envvar="STANCH_PACKS_ENDPOINT", help="S3 server, as https://host:port; left out: Amazon's.")
 ]
@@ -26,6 +35,7 @@ Role = Annotated[str, typer.Option("--role", help="Role under which you say it, 
 Option = Annotated[str, typer.Option("--option", help="Option of the plan; left out: the one that waits for approval.")]
 Step = Annotated[str, typer.Argument(help="OPTION/STEP; STEP alone where only one option has it.", metavar="STEP")]
 Digest = Annotated[str, typer.Option("--plan", help="Digest of the plan that you looked at; another one is refused.")]
+Unseen = Annotated[bool, typer.Option("--unseen", help="Say yes though the plan is not shown, or not whole; the reason says so.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until stanch has recorded it, at most 10 s.")]
 Policy = Annotated[str, typer.Option("--policy", help="Name of the ResponsePolicy; left out: the only one there is.")]

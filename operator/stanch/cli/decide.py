@@ -49,7 +49,8 @@ Sleep = Callable[[float], Awaitable[None]]
 class Said:
     """What the command line says. `option` and `digest` are for Approve and Reject, `option` and `step` for what is about a
     step; `extend_by` is a duration, for Extend; `ticket` is for BreakGlass, `postmortem` for Close, `severity` for Classify,
-    `assignee` for Assign, whose `role` is the one that is given, `message` and the digest of its text for Release."""
+    `assignee` for Assign, whose `role` is the one that is given, `message` and the digest of its text for Release. `unseen`: what
+    cannot be shown is approved all the same."""
 
     verb: Verb
     incident: str
@@ -65,6 +66,7 @@ class Said:
     assignee: str = ""
     message: str = ""
     message_digest: str = ""
+    unseen: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ Sleep = Callable[[float], Awaitable[None]]
 WHAT_STAYS = (
     "What stays until you take it away, beside what is said above:",
     "  the kinds with their objects (kubectl delete -k takes them along, helm uninstall does not);",
-    "  in the operator's namespace the claim stanch-packs with the evidence, Secrets with plans and what was there before;",
+    "  in the operator's namespace the claim stanch-packs with the evidence, plans (ConfigMaps), what was before (Secrets);",
     "  in other namespaces what `stanch rbac` printed for their playbooks.",
 )
 TAKEN_UP = "a stanch that is installed again takes them up, and back what they owe; or let one go without it, by hand:"

@@ -55,7 +55,8 @@ def row(item: Object, now: datetime) -> tuple[str, ...]:
     metadata, status = item["metadata"], item.get("status") or {}
     age = ago(now - datetime.fromisoformat(metadata["creationTimestamp"]))
     severity = text(status, "classified", "severity") or text(item, "spec", "severity")
-    said = (severity, text(status, "phase"), text(status, "playbook", "name"))
+    glass = ", GLASS BROKEN" if status.get("brokenGlass") else ""
+    said = (severity, text(status, "phase") + glass, text(status, "playbook", "name"))
     owed = str(status.get("openReverts") or "")
     until = text(status, "waitsUntil")
     left = f"in {ago(datetime.fromisoformat(until) - now)}" if until else ""

@@ -14,6 +14,9 @@ from stanch.cli.session import Session
 from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Plan
 from stanch.engine.ports import Object
+from stanch.engine.summary import TRUSTED
+from stanch.engine.vouching import Distrust
+from stanch.packs.render import printable
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,22 @@ async def look(session: Session, name: str, before: Look | None = None) -> Look:
     return Look(raw, codec.facts_of(raw), codec.status_of(raw), user, now)
 
 
+def believed(status: Status) -> Iterator[str]:
+    """Nothing where Decisions are believed. Raises `Ending` where what is said now will never count: the API server does not vouch
+    for who says it. Where only nobody knows, what is said waits, and that is a line."""
+    distrust = next((c for c in status.conditions if c.type == TRUSTED and c.status == "False"), None)
+    if distrust is None:
+        return
+    why = f"({distrust.reason}): {printable(distrust.message)}"
+    if distrust.reason != Distrust.Unreadable:
+        raise Ending(f"no Decision is accepted now, and what is said now does not count afterwards {why}")
+    yield f"It waits: no Decision is accepted now {why}"
+
+
 async def with_plan(session: Session, seen: Look, operator_namespace: str) -> Look:
-    """Who may not read the plan is told so, and sees the rest."""
+    """Who cannot read the plan is told so, and sees the rest."""
+    if not seen.status.plan_digest:
+        return replace(seen, unreadable=f"incident {seen.facts.name} has no plan")
     try:
         data, _ = await plans.stored(session, seen.status, seen.facts.uid, operator_namespace)
     except Ending as unreadable:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stanch.cli import arguments as args
-from stanch.cli import saying, telling
+from stanch.cli import saying, stepwise, telling
 from stanch.cli.asking import ask
 from stanch.cli.ending import Code, Ending
 from stanch.cli.kubeconfig import Asked
@@ -259,7 +259,7 @@ def run(
         list[str] | None, typer.Option("--namespace", "-n", envvar="STANCH_NAMESPACES", help="Watch only this one; repeatable.")
     ] = None,
     operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
-    packs: Annotated[str, typer.Option(envvar="STANCH_PACKS", help="Folder or URL of the evidence.")] = Settings.packs,
+    packs: args.Packs = Settings.packs,
     packs_endpoint: args.PacksEndpoint = "",
     packs_region: args.PacksRegion = "",
     packs_ca: args.PacksCa = "",
@@ -283,5 +283,5 @@ def run(
     operate(settings)
 
 
-for command in (uninstall, *saying.COMMANDS, *telling.COMMANDS):
+for command in (uninstall, *saying.COMMANDS, *stepwise.COMMANDS, *telling.COMMANDS):
     app.command()(command)

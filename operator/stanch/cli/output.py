@@ -1,17 +1,23 @@
-"""What reaches the terminal. Text from the cluster was written by others: all of it goes through `printable` first."""
+"""What reaches the terminal. Text from the cluster was written by others: all of it goes through `printable` or `visible` first."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 
-from stanch.packs.render import printable
+from stanch.packs.render import printable, visible
+
+# Before what did not fit into a line of a terminal.
+FOLD = "  … "
+NARROWEST = 16
 
 
 class Format(StrEnum):
@@ -29,6 +35,25 @@ def console() -> Console:
 def say(text: str = "") -> None:
     """One line of plain text, never wrapped."""
     sys.stdout.write(f"{text}\n")
+
+
+def say_line(text: str) -> None:
+    """One line that has others' words in it. On a terminal that is narrower, its rest comes below and further in: nothing in it
+    may look like a line of its own."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    for line in folded(visible(text), width):
+        say(line)
+
+
+def folded(line: str, width: int) -> Iterator[str]:
+    """In pieces that fit; whole where there is no width to speak of."""
+    if cell_len(line) <= width or width < NARROWEST:
+        yield line
+        return
+    margin = " " * min(len(line) - len(line.lstrip(" ")), width // 2) + FOLD
+    first, *rest = chop_cells(line, width)
+    yield first
+    yield from (f"{margin}{piece}" for piece in chop_cells("".join(rest), width - cell_len(margin)))
 
 
 def warn(text: str) -> None:

@@ -89,7 +89,7 @@ def rows(facts: Facts, status: Status, now: datetime) -> Iterator[tuple[str, Tex
     if stage := recovery(status, now):
         yield "Recovery", shown(stage)
     for glass in status.broken_glass:
-        yield "Glass broken", shown(f"{glass.option} without {glass.without}, by {glass.by}, ticket {glass.ticket}", "bold red")
+        yield "Glass broken", shown(str(glass), "bold red")
     if owed := owed_row(status, now):
         yield "Reverts", owed
     yield "Opened", shown(f"{facts.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago(now - facts.created_at)} ago, by {facts.opened_by}")

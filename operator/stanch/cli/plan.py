@@ -12,21 +12,23 @@ from pydantic import TypeAdapter
 from stanch.api import codec
 from stanch.cli.decide import Said, decision
 from stanch.cli.ending import Ending
-from stanch.cli.output import Format, say, say_json
+from stanch.cli.output import Format, say, say_json, say_line
 from stanch.cli.packed import folder_of
 from stanch.cli.session import Session
+from stanch.cli.shown import of_check, of_step
 from stanch.domain.decision import Verb
 from stanch.domain.duration import spell
 from stanch.domain.incident import Facts, OptionState, Status
-from stanch.domain.plan import Check, OnFailure, Option, Plan, Purpose, Source, Step
+from stanch.domain.plan import OnFailure, Option, Plan, Purpose, Source
 from stanch.engine.errors import Failure
 from stanch.engine.ports import Object
 from stanch.packs.local import Unreadable, read, walk
-from stanch.packs.render import printable
+from stanch.packs.render import printable, visible
 from stanch.runtime.case import plan_name
 
 LIMIT = 16 * 1024 * 1024
 MARK = "1"
+READER = "stanch-plan-reader"
 _PLAN = TypeAdapter(Plan)
 
 
@@ -49,6 +51,8 @@ async def show(session: Session, name: str, operator_namespace: str, output: For
         say_json({"planDigest": found.status.plan_digest, "plan": plan, "decisions": decisions(found)})
         return
     for line in lines(found):
+        say_line(line)
+    for line in to_approve(found):
         say(line)
 
 
@@ -65,19 +69,20 @@ async def planned(session: Session, name: str, operator_namespace: str) -> Plann
 
 async def stored(session: Session, status: Status, uid: str, operator_namespace: str) -> tuple[bytes, str]:
     """The plan's bytes, with the digest that the status names: from the pack where it lies here, else from beside the operator."""
-    from stanch.kube.secrets import SecretStore
+    from stanch.kube.records import plans
 
     folder = folder_of(status.pack.uri)
     if folder and (data := in_pack(folder, status.plan_digest)):
         return data, str(folder)
     name = plan_name(uid, status.plan_digest)
     try:
-        data = await SecretStore(session.cluster, operator_namespace).get(name, status.plan_digest)
+        data = await plans(session.cluster, operator_namespace).get(name, status.plan_digest)
     except Failure as failure:
         where = "which is no folder of this machine" if folder is None else "which does not hold it"
-        pack = f"the pack is {status.pack.uri}, {where}"
-        raise Ending(f"plan {status.plan_digest} cannot be read: {pack}; beside the operator: {failure.message}") from failure
-    return data, f"secret/{name} in {operator_namespace}"
+        why = f"the pack is {status.pack.uri}, {where}; beside the operator: {failure.message}"
+        right = f"the Role {READER}, bound to you in the operator's namespace ({operator_namespace}), lets you read it"
+        raise Ending(f"plan {status.plan_digest} cannot be read: {why}; {right}") from failure
+    return data, f"{name} in {operator_namespace}"
 
 
 def in_pack(folder: Path, digest: str) -> bytes | None:
@@ -95,27 +100,29 @@ def in_pack(folder: Path, digest: str) -> bytes | None:
 
 
 def lines(found: Planned) -> Iterator[str]:
-    """The plan for a person; what comes from the cluster made printable, line by line."""
+    """The plan for a person."""
     plan, status = found.plan, found.status
     yield f"Plan {status.plan_digest} (attempt {plan.attempt}), read from {found.source}"
-    yield text(f"Incident {plan.namespace}/{found.facts.name}, {found.facts.severity}, {found.facts.mode}: {found.facts.title}")
+    yield visible(f"Incident {plan.namespace}/{found.facts.name}, {found.facts.severity}, {found.facts.mode}: {found.facts.title}")
     yield f"Playbook {plan.playbook.name}, generation {plan.playbook.generation}, as ServiceAccount {plan.service_account.name}"
+    yield from (visible(f"GLASS BROKEN: {glass}") for glass in status.broken_glass)
     yield from of_purpose(plan.purpose)
     for target in plan.touched:
         yield f"Target {target.name}: {target.ref}, UID {target.ref.uid}"
     sources = ", ".join(source(one) for one in plan.evidence.sources)
     yield f"First, evidence within {spell(plan.evidence.budget)}: {sources}; what is missing: {plan.evidence.on_failure}"
+    yield from (visible(f"Then asked, {check.name}: {of_check(check)}") for check in plan.diagnosis)
     for number, option in enumerate(plan.options, 1):
         yield ""
         yield from of_option(number, option, status)
-    yield from to_approve(found)
+    yield from (visible(f"At last, check {check.name}: {of_check(check)}") for check in plan.recovery.verify)
 
 
 def of_purpose(purpose: Purpose) -> Iterator[str]:
     """What the playbook says about itself, where it says it: whoever approves should see when it is the wrong one."""
     controls = ", ".join(purpose.controls)
     said = {"For": purpose.summary, "Use when": purpose.when_to_use, "Not when": purpose.when_not_to_use, "Controls": controls}
-    yield from (text(f"{label}: {value}") for label, value in said.items() if value)
+    yield from (visible(f"{label}: {value}") for label, value in said.items() if value)
 
 
 def source(one: Source) -> str:
@@ -125,15 +132,16 @@ def source(one: Source) -> str:
 def of_option(number: int, option: Option, status: Status) -> Iterator[str]:
     record = next((record for record in status.options if record.name == option.name), None)
     so_far = f"  [{record.state}{': ' + record.message if record.message else ''}]" if record else ""
-    yield text(f"{number}. option {option.name}  risk {option.risk}, {approval(option)}{so_far}")
+    yield visible(f"{number}. option {option.name}  risk {option.risk}, {approval(option)}{so_far}")
     if option.when:
-        yield text(f"   when {option.when}")
+        yield visible(f"   when {option.when}")
     for step in option.steps:
         yield from of_step(step)
     for check in option.verify:
-        yield text(f"   check {check.name}: {of_check(check)}")
+        yield visible(f"   check {check.name}: {of_check(check)}")
+    back = "what can be taken back is, and " if option.revert_on_failure else ""
     after = "the next option is tried" if option.on_failure is OnFailure.Next else "people are called"
-    yield f"   at most {spell(option.timeout)}; when it does not help, {after}"
+    yield f"   at most {spell(option.timeout)}; when it does not help, {back}{after}"
 
 
 def approval(option: Option) -> str:
@@ -141,26 +149,6 @@ def approval(option: Option) -> str:
         return "needs no approval"
     roles = ", ".join(f"{count} as {role}" for role, count in sorted(option.approval.roles.items()))
     return f"needs approval: {roles}, within {spell(option.approval.timeout)}"
-
-
-def of_step(step: Step) -> Iterator[str]:
-    expected = f", expecting: {step.expect}" if step.expect else ""
-    yield text(f"   step {step.name}: {step.action} of {step.target}{expected}")
-    yield f"     {'proven: the server would admit it' if step.proven else 'Unproven: a dry run could not tell'}"
-    for line in step.preview.splitlines():
-        yield f"     {text(line)}".rstrip()
-
-
-def of_check(check: Check) -> str:
-    about = f" of {check.target}" if check.target else ""
-    params = ", ".join(f"{name} {value}" for name, value in sorted(check.params.items()) if value not in ("", [], {}))
-    hold = f", then for {spell(check.hold_for)}" if check.hold_for else ""
-    return f"{check.check}{about}{f' ({params})' if params else ''} within {spell(check.within)}{hold}"
-
-
-def text(line: str) -> str:
-    """`printable`, but with the spaces that a difference in YAML lives by."""
-    return " ".join(printable(word) for word in line.split(" "))
 
 
 def to_approve(found: Planned) -> Iterator[str]:

@@ -12,14 +12,11 @@ from stanch.cli.asking import ask
 from stanch.cli.ending import Code, Ending
 from stanch.cli.kubeconfig import Asked
 from stanch.cli.output import Format
+from stanch.cli.spoken import OPERATOR_NAMESPACE, manner, said_as, show_and_ask
 from stanch.domain.decision import Verb
-from stanch.runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from stanch.cli.decide import Manner, Said
     from stanch.cli.session import Session
-
-OPERATOR_NAMESPACE = Settings.operator_namespace
 
 
 def approve(
@@ -28,6 +25,7 @@ def approve(
     option: args.Option = "",
     reason: args.Reason = "",
     plan: args.Digest = "",
+    unseen: args.Unseen = False,
     yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
@@ -37,8 +35,8 @@ def approve(
     context: args.Context = "",
 ) -> None:
     """Approves an option of the plan, after showing it."""
-    said = _said(Verb.Approve, incident, reason, role, option, plan)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output), operator_namespace)
+    said = replace(said_as(Verb.Approve, incident, reason, role, option, plan), unseen=unseen)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output), operator_namespace)
 
 
 def reject(
@@ -61,8 +59,8 @@ def reject(
         raise Ending("--step is about what was done, --option and --plan about what is planned: give one of them", Code.Unusable)
     if not step and not role:
         raise Ending("as whom? Rejecting an option needs --role", Code.Unusable)
-    said = replace(_said(Verb.Reject, incident, reason, role, option, plan), step=step)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output), operator_namespace)
+    said = replace(said_as(Verb.Reject, incident, reason, role, option, plan), step=step)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output), operator_namespace)
 
 
 def break_glass(
@@ -72,6 +70,7 @@ def break_glass(
     role: args.Role = "",
     option: args.Option = "",
     plan: args.Digest = "",
+    unseen: args.Unseen = False,
     yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
@@ -81,60 +80,8 @@ def break_glass(
     context: args.Context = "",
 ) -> None:
     """In an emergency: lets an option run without its approvals. Everybody sees it, and a postmortem is required."""
-    said = replace(_said(Verb.BreakGlass, incident, reason, role, option, plan), ticket=ticket)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output), operator_namespace)
-
-
-def confirm(
-    incident: args.Incident,
-    step: args.Step,
-    reason: args.Reason,
-    role: args.Role = "",
-    yes: args.Yes = False,
-    wait: args.Wait = True,
-    namespace: args.Namespace = "",
-    output: args.Output = Format.text,
-    kubeconfig: args.Kubeconfig = "",
-    context: args.Context = "",
-) -> None:
-    """Says that something is so: what a step asks, that it happened, that its change was taken back by hand."""
-    said = replace(_said(Verb.Confirm, incident, reason, role), step=step)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
-
-
-def extend(
-    incident: args.Incident,
-    step: args.Step,
-    by: Annotated[str, typer.Option("--by", help="How much later, from 1m to 168h, e.g. 1h30m.")],
-    reason: args.Reason,
-    role: args.Role = "",
-    yes: args.Yes = False,
-    wait: args.Wait = True,
-    namespace: args.Namespace = "",
-    output: args.Output = Format.text,
-    kubeconfig: args.Kubeconfig = "",
-    context: args.Context = "",
-) -> None:
-    """Moves the time at which a change is taken back."""
-    said = replace(_said(Verb.Extend, incident, reason, role), step=step, extend_by=by)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
-
-
-def revert(
-    incident: args.Incident,
-    reason: args.Reason,
-    step: Annotated[str, typer.Argument(help="OPTION/STEP; left out: every change that is still to be taken back.")] = "",
-    role: args.Role = "",
-    yes: args.Yes = False,
-    wait: args.Wait = True,
-    namespace: args.Namespace = "",
-    output: args.Output = Format.text,
-    kubeconfig: args.Kubeconfig = "",
-    context: args.Context = "",
-) -> None:
-    """Takes back now what was changed for a time."""
-    said = replace(_said(Verb.Revert, incident, reason, role), step=step)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
+    said = replace(said_as(Verb.BreakGlass, incident, reason, role, option, plan), ticket=ticket, unseen=unseen)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output), operator_namespace)
 
 
 def note(
@@ -152,7 +99,7 @@ def note(
     async def question(session: Session) -> None:
         from stanch.cli.decide import decide
 
-        await decide(session, _said(Verb.Note, incident, text, role), _manner(wait, output))
+        await decide(session, said_as(Verb.Note, incident, text, role), manner(wait, output))
 
     ask(Asked(kubeconfig, context, namespace), question)
 
@@ -169,8 +116,8 @@ def ack(
     context: args.Context = "",
 ) -> None:
     """Takes an incident on: everybody sees that you have it, and since when."""
-    said = _said(Verb.Acknowledge, incident, reason, role)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
+    said = said_as(Verb.Acknowledge, incident, reason, role)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output))
 
 
 def classify(
@@ -186,8 +133,8 @@ def classify(
     context: args.Context = "",
 ) -> None:
     """Says how grave it is. Where that changes, what is not begun yet is planned and approved anew."""
-    said = replace(_said(Verb.Classify, incident, reason, role), severity=severity)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
+    said = replace(said_as(Verb.Classify, incident, reason, role), severity=severity)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output))
 
 
 def hold(
@@ -202,7 +149,7 @@ def hold(
     context: args.Context = "",
 ) -> None:
     """Nothing further is changed until `stanch resume`; what is owed at a time is taken back at its time."""
-    _speak(Asked(kubeconfig, context, namespace), _said(Verb.Hold, incident, reason, role), yes, _manner(wait, output))
+    show_and_ask(Asked(kubeconfig, context, namespace), said_as(Verb.Hold, incident, reason, role), yes, manner(wait, output))
 
 
 def assign(
@@ -218,8 +165,8 @@ def assign(
     context: args.Context = "",
 ) -> None:
     """Says who holds a role. It gives them no right: that is for RBAC."""
-    said = replace(_said(Verb.Assign, incident, reason, role), assignee=assignee)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
+    said = replace(said_as(Verb.Assign, incident, reason, role), assignee=assignee)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output))
 
 
 def abort(
@@ -229,12 +176,14 @@ def abort(
     yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
+    operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
     output: args.Output = Format.text,
     kubeconfig: args.Kubeconfig = "",
     context: args.Context = "",
 ) -> None:
     """Stops an incident before its next change."""
-    _speak(Asked(kubeconfig, context, namespace), _said(Verb.Abort, incident, reason, role), yes, _manner(wait, output))
+    said = said_as(Verb.Abort, incident, reason, role)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output), operator_namespace)
 
 
 def resume(
@@ -244,12 +193,14 @@ def resume(
     yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
+    operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
     output: args.Output = Format.text,
     kubeconfig: args.Kubeconfig = "",
     context: args.Context = "",
 ) -> None:
     """Lets an incident go on that is on hold; plans one anew that waits for people."""
-    _speak(Asked(kubeconfig, context, namespace), _said(Verb.Resume, incident, reason, role), yes, _manner(wait, output))
+    said = said_as(Verb.Resume, incident, reason, role)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output), operator_namespace)
 
 
 def close(
@@ -262,36 +213,14 @@ def close(
     yes: args.Yes = False,
     wait: args.Wait = True,
     namespace: args.Namespace = "",
+    operator_namespace: args.OperatorNamespace = OPERATOR_NAMESPACE,
     output: args.Output = Format.text,
     kubeconfig: args.Kubeconfig = "",
     context: args.Context = "",
 ) -> None:
     """Ends an incident that is resolved, or that people have taken over."""
-    said = replace(_said(Verb.Close, incident, reason, role), postmortem=postmortem)
-    _speak(Asked(kubeconfig, context, namespace), said, yes, _manner(wait, output))
+    said = replace(said_as(Verb.Close, incident, reason, role), postmortem=postmortem)
+    show_and_ask(Asked(kubeconfig, context, namespace), said, yes, manner(wait, output), operator_namespace)
 
 
-COMMANDS = (approve, reject, break_glass, confirm, extend, revert, note, ack, classify, hold, assign, abort, resume, close)
-
-
-def _said(verb: Verb, incident: str, reason: str, role: str, option: str = "", digest: str = "") -> Said:
-    from stanch.cli.decide import Said
-
-    return Said(verb, incident, reason, role, option, digest)
-
-
-def _manner(wait: bool, output: Format) -> Manner:
-    from stanch.cli.decide import Manner
-
-    return Manner(wait, output)
-
-
-def _speak(asked: Asked, said: Said, yes: bool, manner: Manner, operator_namespace: str = OPERATOR_NAMESPACE) -> None:
-    """Shows what follows, asks, says it."""
-
-    async def question(session: Session) -> None:
-        from stanch.cli.speaking import Asking, speak
-
-        await speak(session, said, Asking(yes, typer.confirm, operator_namespace), manner)
-
-    ask(asked, question)
+COMMANDS = (approve, reject, break_glass, note, ack, classify, hold, assign, abort, resume, close)

@@ -14,8 +14,8 @@ import yaml
 from stanch.cli import about_incident, about_messages, about_step, about_triage, judge
 from stanch.cli.decide import Manner, Said, agreed, decision, follows, mark, submit
 from stanch.cli.ending import Code, Ending
-from stanch.cli.looking import Look, Way, look, with_plan
-from stanch.cli.output import Format, say
+from stanch.cli.looking import Look, Way, believed, look, with_plan
+from stanch.cli.output import Format, say, say_line
 from stanch.cli.session import Session
 from stanch.domain.decision import Verb
 from stanch.engine.ports import Object
@@ -73,10 +73,10 @@ async def asked(session: Session, said: Said, asking: Asking, told: Told, made: 
 
 async def tell(session: Session, said: Said, asking: Asking, before: Look | None = None) -> Told:
     way, seen = way_of(said), await look(session, said.incident, before)
-    said = way.bind(said, seen)
     if way.of_plan:
         seen = await with_plan(session, seen, asking.operator_namespace)
-    return Told(said, seen, tuple(way.follows(said, seen)))
+    said = way.bind(said, seen)
+    return Told(said, seen, (*believed(seen.status), *way.follows(said, seen)))
 
 
 def way_of(said: Said) -> Way:
@@ -93,7 +93,7 @@ def plainly(said: Said, seen: Look) -> Iterator[str]:
 
 def show(told: Told) -> None:
     for line in (headline(told.seen), *(f"  {line}" for line in told.follows)):
-        say(line)
+        say_line(line)
 
 
 def headline(seen: Look) -> str:

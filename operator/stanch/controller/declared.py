@@ -36,8 +36,7 @@ log = structlog.get_logger()
 Key = tuple[str, str, str]
 
 PLAYBOOK = "Playbook"
-SHOWN = 3
-SAID = 600
+SAID = 3000
 # Requests beside the questions: the Playbook is read, and its status may be written.
 BESIDE = 2
 REASONS = {
@@ -207,6 +206,6 @@ def permitted(lacks: Sequence[Lack]) -> Judgement:
         return USABLE
     verdict = lacks[0].verdict
     grave = [lack for lack in lacks if lack.verdict is verdict]
-    said = clip("; ".join(lack.message for lack in grave[:SHOWN]), SAID)
-    more = f" (and {len(grave) - SHOWN} more)" if len(grave) > SHOWN else ""
-    return *REASONS[verdict], f"{said}{more}: {grave[0].hint}"
+    whole = "; ".join(lack.message for lack in grave)
+    more = "" if len(whole) <= SAID else f" ({len(grave)} in all: stanch lint --cluster)"
+    return *REASONS[verdict], f"{clip(whole, SAID)}{more}: {grave[0].hint}"

@@ -13,7 +13,7 @@ class Condition(Record):
     type: str = doc("Type, e.g. Ready.", max_length=63)
     status: str = doc("True, False or Unknown.", max_length=7)
     reason: str = doc("One CamelCase word.", max_length=63)
-    message: str = doc("One sentence.", default="", max_length=1024)
+    message: str = doc("One sentence; of a Playbook, each permission that it lacks.", default="", max_length=4096)
     observed_generation: int = doc("Generation of the spec that this is about.", default=0, ge=0)
     last_transition_time: datetime | None = doc("When status last changed.", default=None)
 

@@ -15,7 +15,9 @@ from stanch.domain.said import AckRecord, ApprovalRecord, ClassRecord, GlassReco
 from stanch.domain.severity import Assessment, Proposal
 from stanch.domain.timeline import Entry, Head
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+# As many as one attempt has steps, so that it names each object that it changes.
+CHANGES = 64
 
 
 class Phase(StrEnum):
@@ -134,6 +136,7 @@ class OptionRecord(Record):
     state: OptionState = doc("What became of it.")
     message: str = doc("Why.", default="", max_length=TEXT)
     started_at: datetime | None = doc("When it was chosen.", default=None)
+    asked_anew: int = doc("How often people were asked anew, as it would have changed something else.", default=0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ class RevertRecord(Record):
     follows: str = doc("Step whose taking back this one follows.", default="", max_length=63)
     last: bool = doc("Whether it comes after everything else: it gives back who would undo the rest.", default=False)
     asks: bool = doc("Whether a person says when: it would undo a change that stays.", default=False)
+    demanded: bool = doc("Whether it was asked for, whatever its time.", default=False)
     retry_at: datetime | None = doc("When it is tried again after a failure.", default=None)
     done_at: datetime | None = doc("When its end was recorded.", default=None)
 
@@ -184,9 +188,22 @@ class RevertRecord(Record):
 class ChangeRecord(Record):
     """A change, or its taking back, of any attempt: what the pace of further changes is judged by."""
 
-    token: str = doc("Marks the write.", max_length=SHORT)
-    target: str = doc("UID of the object; empty: it was about none.", default="", max_length=63)
+    token: str = doc("Marks the write.", default="", max_length=SHORT)
+    target: str = doc("UID of the object; empty: it was about none; *: of objects that are named no more.", default="",
+                      max_length=63)  # fmt: skip
     at: datetime | None = doc("When it was intended; once it is over, its end.", default=None)
+    kind: str = doc("Kind of the object.", default="", max_length=63)
+    name: str = doc("Name of the object.", default="", max_length=SHORT)
+    count: int = doc("How many changes it stands for: itself, and earlier ones that no longer have a place.", default=1, ge=1)
+
+
+@dataclass(frozen=True)
+class EndRecord(Record):
+    """How an attempt ended that changed something."""
+
+    playbook: Pin = doc("The playbook, as it was then.")
+    at: datetime = doc("When it changed something last.")
+    helped: bool = doc("Whether that helped.", default=False)
 
 
 @dataclass(frozen=True)
@@ -261,7 +278,8 @@ class Status(Record):
     steps: tuple[StepRecord, ...] = doc("What became of each step so far.", default=(), max_length=64)
     reverts: tuple[RevertRecord, ...] = doc("Changes to take back, and the latest that were.", default=(), max_length=64)
     open_reverts: int = doc("How many changes are still to be taken back.", default=0, ge=0)
-    changes: tuple[ChangeRecord, ...] = doc("The latest changes.", default=(), max_length=32)
+    changes: tuple[ChangeRecord, ...] = doc("The changes, the latest last.", default=(), max_length=CHANGES)
+    ended: EndRecord | None = doc("Of the attempts before this one, how the latest ended that changed something.", default=None)
     resumed: bool = doc("Whether a person's Resume began this attempt.", default=False)
     diagnosed: bool = doc("Whether the diagnosis of this attempt has ended.", default=False)
     recovery: RecoveryStage | None = doc("How far recovery has come.", default=None)

@@ -11,6 +11,9 @@ from typing import Any
 from stanch.domain.guards import Guards
 from stanch.domain.record import SHORT, TEXT, Record, doc
 
+# How the last line of a preview begins that is not whole.
+CUT = "… cut"
+
 
 class Risk(StrEnum):
     Low = "Low"
@@ -134,9 +137,16 @@ class Step(Record):
     role: str = doc("It does nothing but wait for a Confirm under this role.", default="", max_length=63)
     fact: str = doc("Name of the fact that its output becomes; empty: none.", default="", max_length=63)
     fact_type: FactType = doc("Type of that fact.", default=FactType.String)
-    preview: str = doc("What the dry run said it would change.", default="", max_length=4096)
+    preview: str = doc("What the dry run said it would change.", default="", max_length=65536)
     proven: bool = doc("Whether the server's dry run admitted the write.", default=False)
+    change: str = doc("Digest of the change that was shown; `none`: it would have been refused; empty: it is not known, or it "
+                      "changes nothing. An approval is for this change.", default="", max_length=71)  # fmt: skip
     unbound: tuple[str, ...] = doc("Where in `params` facts are still to be filled in: JSON pointers.", default=(), max_length=64)
+
+    @property
+    def cut(self) -> bool:
+        """Whether the preview is not whole: its last line says so, also in plans of versions before."""
+        return self.preview.rpartition("\n")[2].startswith(CUT)
 
 
 @dataclass(frozen=True)
@@ -231,6 +241,10 @@ class Plan(Record):
     parameters: tuple[Parameter, ...] = doc("Parameters and their values.", default=(), max_length=32)
     purpose: Purpose = doc("What the playbook says about itself.", factory=Purpose)
     allowed_origins: tuple[str, ...] = doc("Where HTTP checks may go beside the cluster, from the policy.", default=())
+
+    def token(self, option: str, step: str) -> str:
+        """Derived from incident, attempt, option and step, never from the clock: the same after a crash."""
+        return f"{self.incident_uid}/{self.attempt}/{option}/{step}"
 
     def option(self, name: str) -> Option:
         return next(option for option in self.options if option.name == name)

@@ -19,16 +19,20 @@ class ApprovalRecord(Record):
 
 @dataclass(frozen=True)
 class GlassRecord(Record):
-    """Somebody let an option run without its approvals. It stays on the Incident, whatever is planned later."""
+    """Somebody let an option run without its approvals, or a last resort before the others. It stays on the Incident, whatever is
+    planned later."""
 
     decision: str = doc("Name of the Decision.", max_length=SHORT)
     option: str = doc("Option that was let run.", max_length=63)
     plan_digest: str = doc("Plan that it was said of; of another one it says nothing.", max_length=71)
     by: str = doc("User name.", max_length=SHORT)
     ticket: str = doc("Ticket that it is answered for in.", max_length=SHORT)
-    without: str = doc("Approvals that were not there.", max_length=SHORT)
+    without: str = doc("What was not there: approvals, a try of other options.", max_length=SHORT)
     at: datetime = doc("When the Decision was created.")
     role: str = doc("Role under which; empty: none.", default="", max_length=63)
+
+    def __str__(self) -> str:
+        return f"{self.option} without {self.without}, by {self.by}, ticket {self.ticket}"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ Either is about one plan, by its digest. A no counts more than both: what was de
 
 from __future__ import annotations
 
-from stanch.domain.decision import Decision
-from stanch.domain.incident import Phase
+from stanch.domain.decision import Decision, Verb
+from stanch.domain.incident import Phase, Status, StepRecord, StepState
 from stanch.domain.plan import Option
 from stanch.domain.said import ApprovalRecord, GlassRecord
 from stanch.engine import choosing
@@ -43,7 +43,19 @@ def unfit(turn: Turn, decision: Decision) -> str:
     record = next((record for record in turn.status.options if record.name == option.name), None)
     if awaited(turn, decision):
         return expired(turn, decision)
-    return "" if record is None else f"option {option.name} is {record.state.lower()} already"
+    if record is None or (decision.verb is Verb.Reject and withdrawable(turn.status, option.name)):
+        return ""
+    return f"option {option.name} is {record.state.lower()} already"
+
+
+def withdrawable(status: Status, option: str) -> bool:
+    """Let run, and nothing of it is written, nor about to be: a no still comes in time."""
+    this = status.phase is Phase.Mitigating and status.option == option
+    return this and not any(record.option == option and begun(record) for record in status.steps)
+
+
+def begun(record: StepRecord) -> bool:
+    return record.written_at is not None or record.state in (StepState.Intended, StepState.Indeterminate)
 
 
 def early(turn: Turn, decision: Decision) -> str:
@@ -84,15 +96,16 @@ def ineligible(turn: Turn, decision: Decision) -> str:
 
 
 def break_glass(turn: Turn, decision: Decision) -> Taken:
-    """In an emergency one person stands in for all that are asked, whoever they are. Nothing else is let off: neither evidence nor
-    guards, no time at which something is taken back, and no word of the record. It is said of what waits now, not beforehand."""
+    """In an emergency one person stands in for all that are asked, whoever they are, and answers for a last resort that is run
+    before the others. Nothing else is let off: neither evidence nor other guards, no time at which something is taken back, and no
+    word of the record. It is said of what waits now, not beforehand."""
     if problem := unfit(turn, decision):
         return Taken(False, problem)
     if not awaited(turn, decision):
         return Taken(False, f"option {decision.option} waits for no approval now: say it again when it does")
     if glass := choosing.broken(turn.status):
         return Taken(False, f"{glass.by} broke the glass already")
-    without = choosing.missing(turn, turn.option)
+    without = choosing.lacking(turn)
     if not without:
         return Taken(False, f"option {decision.option} has its approvals already")
     record = GlassRecord(decision.name, decision.option, decision.plan_digest, decision.by, decision.ticket,

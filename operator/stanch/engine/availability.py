@@ -9,7 +9,7 @@ https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stanch.engine.ports import Object
@@ -19,9 +19,10 @@ Patch = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Unknown:
-    """A figure that could not be read, and why."""
+    """A figure that could not be read, and why; what would make it known, where that is not plain."""
 
     why: str
+    lifts: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,40 @@ class Pods:
 
 def pods_after(target: Object, patch: Patch) -> Pods | Unseen:
     """What `patch` leaves of the workload's pods. Nobody need know how many there are where it would take none of all."""
-    status, generation = target.get("status") or {}, target["metadata"].get("generation", 0)
-    daemons = target["kind"] == "DaemonSet"
-    available = status.get("numberAvailable" if daemons else "availableReplicas", 0)
-    wanted = status.get("desiredNumberScheduled", 0) if daemons else target["spec"].get("replicas", 1)
-    if status.get("observedGeneration", 0) < generation:
+    wanted, available = counted(target)
+    if not observed(target):
         whole = Pods(wanted, wanted, left_of(target, patch, wanted, wanted))
         return Unseen("its controller has not seen the latest spec", wanted) if whole.taken else whole
     return Pods(wanted, available, left_of(target, patch, wanted, available))
+
+
+def counted(workload: Object) -> tuple[int, int]:
+    """Pods that it wants, and those of them that are available."""
+    status, daemons = workload.get("status") or {}, workload["kind"] == "DaemonSet"
+    wanted = status.get("desiredNumberScheduled", 0) if daemons else workload["spec"].get("replicas", 1)
+    return wanted, status.get("numberAvailable" if daemons else "availableReplicas", 0)
+
+
+def observed(workload: Object) -> bool:
+    """Whether its controller has seen the latest spec."""
+    return (workload.get("status") or {}).get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+
+
+def to_go(workload: Object) -> int:
+    """With how many pods its controller is not done yet: they are to be replaced, to become available or to be taken away."""
+    (wanted, available), status = counted(workload), workload.get("status") or {}
+    if not observed(workload):
+        return max(wanted, 1)
+    updated = status.get("updatedNumberScheduled" if workload["kind"] == "DaemonSet" else "updatedReplicas", 0)
+    return max(0, renewed(workload["spec"], wanted) - updated, wanted - available, status.get("replicas", 0) - wanted)
+
+
+def renewed(spec: Object, wanted: int) -> int:
+    """How many of its pods get the latest template by themselves."""
+    strategy = spec.get("updateStrategy") or {}
+    if spec.get("paused") or strategy.get("type") == "OnDelete":
+        return 0
+    return max(0, wanted - ((strategy.get("rollingUpdate") or {}).get("partition") or 0))
 
 
 def left_of(target: Object, patch: Patch, wanted: int, available: int) -> int:

@@ -66,7 +66,7 @@ def end(turn: Turn, step: Step, record: StepRecord, outcome: Written | None = No
         turn.set(facts={**turn.status.facts, step.fact: spelled(outcome.output)})
     failed = outcome.failed if outcome else ""
     if step.writes:
-        turn.changed(record.token, turn.uid(step))
+        turn.changed(record.token, turn.ref(step))
     state = StepState.Failed if failed else StepState.Waiting if step.smoke else StepState.Done
     turn.put_step(replace(record, state=state, smoke_since=turn.now if state is StepState.Waiting else None,
                           written_at=turn.now if step.writes else None,

@@ -23,6 +23,7 @@ from stanch.engine.moves import (
     Write,
     Written,
 )
+from stanch.engine.summary import unexplained
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
@@ -115,8 +116,13 @@ def sealing(turn: Turn) -> Move | None:
 
 
 def collecting(turn: Turn) -> Move | None:
-    """After its retention the object goes, with its Decisions and Secrets. Its pack stays."""
-    if turn.status.phase not in TERMINAL or turn.status.retention is None:
+    """After its retention the object goes, with its Decisions, plans and before-images. Its pack stays. Not while it still has to
+    be explained: an abort is no way around that."""
+    if turn.status.phase not in TERMINAL:
+        return None
+    lacks = unexplained(turn.status, turn.status.postmortem)
+    turn.set(waits_for="Close with its postmortem" if lacks else "")
+    if lacks or turn.status.retention is None:
         return None
     if turn.status.delete_at is None:
         turn.set(delete_at=turn.now + turn.status.retention)

@@ -79,6 +79,13 @@ def walk(turn: Turn) -> Move:
         triage.heed(turn)
         if mark := decisions.take_one(turn):
             return turn.move(mark)
+    move = go(turn)
+    if move.effect is None and not unread(turn) and decisions.unheard(turn):
+        return replace(move, wake_at=turn.now)  # a Note that was not taken yet is, in the next tick
+    return move
+
+
+def go(turn: Turn) -> Move:
     # What is due to be taken back comes first, in any phase; an outcome that its phase waits for is taken in before.
     if (turn.effect is None or reverting.asked(turn)) and (move := reverting.act(turn)):
         return move

@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
-from stanch.domain.incident import OptionRecord, OptionState, Phase, RevertRecord, RevertState, StepRecord, StepState
+from stanch.domain.incident import TERMINAL, OptionRecord, OptionState, Phase, RevertRecord, RevertState, StepRecord, StepState
 from stanch.engine import awaiting, choosing, messages, mitigating, opening, pausing, reverting, staffing, triage
-from stanch.engine.approving import approve, break_glass, unfit
+from stanch.engine.approving import approve, break_glass, unfit, withdrawable
 from stanch.engine.moves import Mark
 from stanch.engine.summary import unexplained
 from stanch.engine.taken import Taken
@@ -22,25 +22,63 @@ from stanch.engine.turn import Turn, clip
 from stanch.engine.vouching import NotVouched, Vouched, counts_after
 
 REMEMBERED = 32
+# Notes that are taken in one tick, and of those that are remembered, how many may be unrecorded: who notes holds nothing up.
+NOTES = 8
 
 
 def take_one(turn: Turn) -> Mark | None:
-    """Folds the oldest Decision that is not recorded yet into the turn; returns how to mark it. None while nobody vouches."""
-    if isinstance(turn.trust, NotVouched):
+    """Folds the first Decision that can be taken now into the turn; returns how to mark it. None: there is none, or nobody vouches.
+
+    What directs the incident comes before everything else, in the order in which it was said. A Note directs nothing: it is
+    taken in as a tick begins, when nothing is due to be taken back.
+    """
+    decision = next((d for d in unheard(turn) if d.verb is not Verb.Note or quiet(turn)), None)
+    if decision is None:
         return None
-    waiting = sorted((d for d in turn.decisions if not d.recorded), key=lambda d: (d.created_at, d.name))
-    if not waiting:
-        return None
-    decision = waiting[0]
     if decision.uid in turn.status.decisions:
         # Whether it counted is not kept beside its UID: the timeline says it.
         return Mark(decision.name, "", "recorded in the timeline, which says what came of it")
     taken = misdirected(turn, decision) or older(turn, decision, turn.trust) or HANDLERS[decision.verb](turn, decision)
-    turn.set(decisions=(*turn.status.decisions, decision.uid)[-REMEMBERED:])
+    remember(turn, decision)
     about = decision.message or decision.option
     turn.say(turn.key("decision", decision.uid), f"{decision.verb} {about}".strip(), actor=decision.by, expectation=decision.reason,
              result=taken.message if taken.counted else f"no effect: {taken.message}")  # fmt: skip
     return Mark(decision.name, "Counted" if taken.counted else "NoEffect", taken.message)
+
+
+def unheard(turn: Turn) -> list[Decision]:
+    """Those that are not recorded and can be, in their order. One that could not be marked waits for the next tick; and while the
+    API server takes no marks, Notes do."""
+    if isinstance(turn.trust, NotVouched):
+        return []
+    tried, taken = turn.marks.marked | turn.marks.unmarked, len(unrecorded(turn))
+    able = [d for d in turn.decisions if not d.recorded and d.name not in tried and has_room(turn, d, taken)]
+    return sorted(able, key=lambda d: (d.verb is Verb.Note, d.created_at, d.uid))
+
+
+def has_room(turn: Turn, decision: Decision, taken: int) -> bool:
+    """Whether it can be remembered that it was taken, beside those that were `taken` and are not marked."""
+    note = decision.verb is Verb.Note
+    if note and turn.marks.failing:
+        return False
+    return decision.uid in turn.status.decisions or taken < (NOTES if note else REMEMBERED)
+
+
+def unrecorded(turn: Turn) -> set[str]:
+    """UIDs of those that were taken and are not marked yet: forgotten, they would be taken again."""
+    return {d.uid for d in turn.decisions if not d.recorded} & set(turn.status.decisions)
+
+
+def remember(turn: Turn, decision: Decision) -> None:
+    kept = unrecorded(turn)
+    recorded = [uid for uid in turn.status.decisions if uid not in kept]
+    dropped = recorded[: max(0, len(turn.status.decisions) + 1 - REMEMBERED)]
+    turn.set(decisions=(*(uid for uid in turn.status.decisions if uid not in dropped), decision.uid))
+
+
+def quiet(turn: Turn) -> bool:
+    """Whether a Note holds nothing up: no effect waits for its outcome to be looked at, nothing is due, and it is no flood."""
+    return turn.effect is None and reverting.next_one(turn) is None and len(turn.marks.marked) < NOTES
 
 
 def misdirected(turn: Turn, decision: Decision) -> Taken | None:
@@ -67,6 +105,8 @@ def reject(turn: Turn, decision: Decision) -> Taken:
     why = f"rejected by {decision.by}: {decision.reason}"
     if turn.in_phase(Phase.AwaitingApproval) and turn.status.option == decision.option:
         choosing.deny(turn, turn.option, why)
+    elif withdrawable(turn.status, decision.option):
+        mitigating.withdraw(turn, why)
     else:
         turn.close_option(OptionRecord(decision.option, OptionState.Denied, why))
     return Taken(True, f"option {decision.option} will not be run")
@@ -112,6 +152,8 @@ def close(turn: Turn, decision: Decision) -> Taken:
     if turn.in_phase(Phase.Mitigated) and role:
         turn.set(close_granted=True, waits_for="")
         return Taken(True, "released for resolution")
+    if turn.status.phase in TERMINAL and unexplained(turn.status, turn.status.postmortem):
+        return explain(turn, decision)
     if not legal(turn.status.phase, Event.CloseAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be closed")
     if owed := reverting.opened(turn):
@@ -121,6 +163,14 @@ def close(turn: Turn, decision: Decision) -> Taken:
     turn.go(Event.CloseAsked, "Closed", f"Closed by {decision.by}: {decision.reason}")
     turn.set(postmortem=decision.postmortem)
     return Taken(True, f"closed; postmortem {decision.postmortem}" if decision.postmortem else "closed")
+
+
+def explain(turn: Turn, decision: Decision) -> Taken:
+    """It is over, and stays as it ended; what the glass was broken for is to be explained all the same."""
+    if lacks := unexplained(turn.status, decision.postmortem):
+        return Taken(False, f"{lacks}: Close with spec.postmortem")
+    turn.set(postmortem=decision.postmortem)
+    return Taken(True, f"it stays {turn.status.phase}; postmortem {decision.postmortem}")
 
 
 def confirm(turn: Turn, decision: Decision) -> Taken:
@@ -169,7 +219,7 @@ def extend(turn: Turn, decision: Decision) -> Taken:
     record = revert_of(turn, decision, reverting.opened(turn))
     if record is None or record.due_at is None or decision.extend_by is None:
         return Taken(False, f"no change of {decision.option}/{decision.step} is to be taken back at a time")
-    if record.state is not RevertState.Owed or record.due_at <= turn.now:
+    if not reverting.may_stay(turn, record, decision.created_at):
         return Taken(False, f"{decision.option}/{decision.step} is being taken back already ({record.state})")
     due = record.due_at + decision.extend_by
     reverting.postpone(turn, record, due)

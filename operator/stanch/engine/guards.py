@@ -12,11 +12,12 @@ from zoneinfo import ZoneInfo
 
 from stanch.domain.guards import Budgets, FreezeWindow
 from stanch.engine.availability import Pods, Unknown, Unseen, share
-from stanch.engine.figures import Block, Budget, Input
+from stanch.engine.figures import Block, Budget, Input, Rollout
 from stanch.engine.pace import change_budget, consecutive_failures, cooldown, storm
 from stanch.engine.windows import closed_until
 
 Guard = Callable[[Input], Block | None]
+IGNORED = "guards.podDisruptionBudgets: Ignore for incidents planned from then on"
 
 
 def freeze_window(seen: Input) -> Block | None:
@@ -51,7 +52,8 @@ def concurrent_incidents(seen: Input) -> Block | None:
     limit = f"ResponsePolicy {seen.limits.policy} lets {most} be mitigated at a time"
     lifts = "the end of another one's mitigation, or a higher limits.concurrentIncidents for incidents planned from then on"
     if isinstance(underway, Unknown):
-        return Block("ConcurrentIncidents", f"how many are being mitigated is unknown: {underway.why}", limit, lifts)
+        figure = f"how many are being mitigated is unknown: {underway.why}"
+        return Block("ConcurrentIncidents", figure, limit, underway.lifts or lifts)
     if underway.mine or underway.others < most:
         return None
     # Not which ones: each change of that would be a write of every incident that waits.
@@ -95,10 +97,13 @@ def disruption_budgets(seen: Input) -> Block | None:
 
 
 def beyond(budget: Budget, pods: Pods | Unseen, target: str) -> Block | None:
+    if budget.beside:
+        return beside(budget, budget.beside)
     allowed = budget.allowed
-    lifts = "more available pods, another budget, or guards.podDisruptionBudgets: Ignore for incidents planned from then on"
+    lifts = f"more available pods, another budget, or {IGNORED}"
     if isinstance(allowed, Unknown):
-        return Block("DisruptionBudget", f"how many pods it lets go is unknown: {allowed.why}", named(budget), lifts)
+        figure = f"how many pods it lets go is unknown: {allowed.why}"
+        return Block("DisruptionBudget", figure, named(budget), allowed.lifts or lifts)
     if isinstance(pods, Unseen):
         return Block("DisruptionBudget", f"how many pods of {target} are taken is unknown: {pods.why}", named(budget), lifts)
     if pods.taken <= allowed:
@@ -107,24 +112,35 @@ def beyond(budget: Budget, pods: Pods | Unseen, target: str) -> Block | None:
     return Block("DisruptionBudget", figure, f"{named(budget)} lets {allowed} go", lifts)
 
 
+def beside(budget: Budget, other: Rollout) -> Block:
+    """What the budget allows is what its controller saw last: pods that a rollout is about to take are not counted out yet."""
+    limit = f"{named(budget)} is over pods of both, and one is changed at a time"
+    figure = f"{other.what}, which incident {other.by} changes, is not rolled out, pods to go: {other.to_go} of {other.wanted}"
+    return Block("DisruptionBudget", figure, limit, f"the end of that rollout, an hour after its change, or {IGNORED}")
+
+
 def named(budget: Budget) -> str:
     return f"PodDisruptionBudget {budget.name}"
 
 
-def last_resort(untried: list[str]) -> Block | None:
-    if not untried:
+def last_resort(seen: Input) -> Block | None:
+    """An approval does not lift it: who says yes to a restart does not say that the others cannot be had."""
+    if not seen.untried:
         return None
+    names = ", ".join(seen.untried)
     limit = "a last resort is run when each other option was tried or does not fit"
-    lifts = f"a try of {untried[0]} once people Resume it, or an approval of the last resort where it asks for one"
-    return Block("LastResort", f"options that were not tried: {', '.join(untried)}", limit, lifts, people=True)
+    lifts = f"a try of {names} after a Resume, or a BreakGlass while the last resort waits for an approval"
+    return Block("LastResort", f"options that were not tried: {names}", limit, lifts, people=True)
 
 
+# Of the option alone: asked before anything is looked at for its step, and before it begins.
+OF_OPTION: tuple[Guard, ...] = (last_resort,)
 # Those of the policy need nothing of the target: they are asked before it is locked.
 OF_POLICY: tuple[Guard, ...] = (freeze_window, storm, consecutive_failures, change_budget, cooldown, concurrent_incidents)
 OF_TARGET: tuple[Guard, ...] = (min_available, disruption_budgets)
-CHAIN = (*OF_POLICY, *OF_TARGET)
+CHAIN = (*OF_OPTION, *OF_POLICY, *OF_TARGET)
 # As they stand in `reason` of a status.
-NAMES = frozenset({"FreezeWindow", "Storm", "ConsecutiveFailures", "ChangeBudget", "Cooldown", "ConcurrentIncidents",
+NAMES = frozenset({"LastResort", "FreezeWindow", "Storm", "ConsecutiveFailures", "ChangeBudget", "Cooldown", "ConcurrentIncidents",
                    "MinAvailable", "DisruptionBudget"})  # fmt: skip
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
+from stanch.domain.incident import OptionState, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Step
 from stanch.engine import capturing, choosing, guards, pausing, reverting
 from stanch.engine.awaiting import await_end, begun, end
 from stanch.engine.conditions import holds
-from stanch.engine.figures import Block, Input
+from stanch.engine.figures import BY_GUARD, Input
 from stanch.engine.moves import (
     FROZEN,
     LOCKED,
     Denied,
+    Differs,
     Held,
     Later,
     Move,
@@ -118,6 +119,9 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
     if replaced := turn.take(Prepare, Replaced):
         ask_again(turn, step, replaced)
         return None
+    if differs := turn.take(Prepare, Differs):
+        choosing.ask_of_change(turn, turn.option, differs)
+        return None
     if held := turn.take(Prepare, Held):
         return hold(turn, step, held)
     if later := turn.take(Prepare, Later):
@@ -125,7 +129,7 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
     if record and record.attempts >= ATTEMPTS:
         fail(turn, OptionState.Failed, f"step {step.name} met {record.attempts} conflicts: {record.message}")
         return None
-    if block := last_resort(turn):
+    if block := choosing.held_back(turn):
         return hold(turn, step, Held(block, ASK_AGAIN))
     if step.reversible and reverting.full(turn):
         refuse(turn, step, Denied("TooManyReverts", "the incident owes as many reverts as its status can hold"))
@@ -150,14 +154,6 @@ def begin(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared) 
     return None
 
 
-def last_resort(turn: Turn) -> Block | None:
-    """Only after the others. Who approved it, or broke the glass for it, knows what was not tried."""
-    option = turn.option
-    if not option.last_resort or choosing.granted(turn, option) or choosing.broken(turn.status):
-        return None
-    return guards.last_resort(choosing.untried(turn))
-
-
 def go_on(turn: Turn) -> None:
     """What held the step up is over: evidence of now comes first, and a freeze has not used the option's time up."""
     if turn.status.reason == FROZEN:
@@ -173,8 +169,7 @@ def make_way(turn: Turn) -> Move | None:
 
 
 def token(turn: Turn, step: Step) -> str:
-    """Derived from incident, attempt, option and step, never from the clock: the same after a crash."""
-    return f"{turn.facts.uid}/{turn.status.attempt}/{turn.option.name}/{step.name}"
+    return turn.plan.token(turn.option.name, step.name)
 
 
 def intend(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared) -> None:
@@ -186,7 +181,7 @@ def intend(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared)
         message=clip(outcome.summary), intended_at=turn.now,
     )  # fmt: skip
     turn.put_step(intent)
-    turn.changed(intent.token, turn.uid(step))
+    turn.changed(intent.token, turn.ref(step))
     owed = reverting.owe(turn, step, intent, outcome)
     key = turn.key("step", turn.option.name, step.name, "intent", str(attempts))
     turn.say(key, f"{step.action} {turn.about(step)}", expectation=step.expect,
@@ -247,13 +242,13 @@ def hold(turn: Turn, step: Step, held: Held) -> Move | None:
     """A guard is against it: looked at again until the guard lets it pass or the option's time is over. Where only people lift it,
     or only time and that too late for this option, nobody is left to wait in vain."""
     block = held.block
-    why, deadline = f"step {step.name} held up by {block}", turn.status.deadline
+    why, deadline = f"step {step.name} {BY_GUARD} {block}", turn.status.deadline
     if block.people or (block.until and deadline and block.until >= deadline):
         fail(turn, OptionState.Failed, why)
         return None
     if turn.status.reason != block.guard:
         turn.say(turn.key("step", turn.option.name, step.name, "held"), f"{step.action} {turn.about(step)}",
-                 expectation=step.expect, result=f"held up by {block}", next="asked again until it lets the step pass")  # fmt: skip
+                 expectation=step.expect, result=f"{BY_GUARD} {block}", next="asked again until it lets the step pass")  # fmt: skip
     turn.set(reason=block.guard, message=clip(f"{why[0].upper()}{why[1:]}"), waits_for=clip(block.lifts, 253))
     # The limits are those of the plan: what only time lifts is not asked before its time.
     return turn.move(wake_in=block.until - turn.now if block.until else timedelta(seconds=held.after))
@@ -269,13 +264,23 @@ def pause(turn: Turn, later: Later) -> Move:
     return turn.move(wake_in=timedelta(seconds=later.after))
 
 
+def withdraw(turn: Turn, why: str) -> None:
+    """A no that comes before anything of it was written is as good as one from before it was let run."""
+    wait_no_more(turn)
+    choosing.deny(turn, turn.option, why)
+
+
+def wait_no_more(turn: Turn) -> None:
+    for step in turn.status.steps:
+        if step.option == turn.status.option and step.state is StepState.Waiting:
+            turn.put_step(replace(step, state=StepState.Failed, done_at=turn.now))
+
+
 def fail(turn: Turn, state: OptionState, why: str) -> None:
     """The option did not help: taken back or kept, then the next one, or people, as it says."""
     option = turn.option
     stop = option.on_failure is OnFailure.Stop
-    for step in turn.status.steps:
-        if step.option == option.name and step.state is StepState.Waiting:
-            turn.put_step(replace(step, state=StepState.Failed, done_at=turn.now))
+    wait_no_more(turn)
     turn.close_option(replace(turn.option_record, state=state, message=clip(why)))
     taken = reverting.after_failure(turn, option)
     then = "people decide: Resume, Close or Abort" if stop else "next option"
@@ -285,7 +290,3 @@ def fail(turn: Turn, state: OptionState, why: str) -> None:
         turn.go(Event.OptionStopped, "OptionFailed", f"Option {option.name}: {why}", waits_for="Resume, Close or Abort")
     else:
         turn.go(Event.OptionFailed, "OptionFailed", f"Option {option.name}: {why}")
-
-
-def in_mitigation(turn: Turn) -> bool:
-    return turn.in_phase(Phase.Mitigating) and bool(turn.status.option)

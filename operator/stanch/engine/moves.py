@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -51,8 +51,8 @@ class Capture:
 
 @dataclass(frozen=True)
 class Recognize:
-    """Look whether the targets of this option are still the objects that the plan is about. `approvals`: so many there were; what
-    was seen before another one says nothing about what that one is for."""
+    """Look whether the targets of this option are still the objects that the plan is about, and whether it would still change what
+    the plan shows. `approvals`: so many there were; what was seen before another one says nothing about what that one is for."""
 
     option: str
     approvals: int = 0
@@ -122,7 +122,7 @@ class WriteRevert:
 
 @dataclass(frozen=True)
 class Collect:
-    """Delete what the incident no longer needs beside its pack: its Secrets, then itself and its Decisions."""
+    """Delete what the incident no longer needs beside its pack: its plans and before-images, then itself and its Decisions."""
 
 
 @dataclass(frozen=True)
@@ -266,6 +266,15 @@ class Replaced:
 
 
 @dataclass(frozen=True)
+class Differs:
+    """An option that asks for approvals would change something else than its plan shows. `plan` shows what it would change now."""
+
+    plan: Plan
+    digest: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Readings:
     """Check name -> what it saw."""
 
@@ -323,16 +332,30 @@ class Stale:
 
 
 Outcome = (
-    Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Replaced | Readings
-    | Done | Sealed | Denied | Later | Held | Stale
+    Resolved | CameBack | Bound | Captured | Prepared | Written | Unknown | Unneeded | Contested | Gone | Replaced | Differs
+    | Readings | Done | Sealed | Denied | Later | Held | Stale
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What came of marking Decisions in this tick, by their names. `failing`: the API server took one of them not now."""
+
+    marked: frozenset[str] = frozenset()
+    unmarked: frozenset[str] = frozenset()
+    failing: bool = False
+
+    def after(self, mark: Mark, outcome: Outcome) -> Marks:
+        if isinstance(outcome, Done):
+            return replace(self, marked=self.marked | {mark.decision})
+        return replace(self, unmarked=self.unmarked | {mark.decision}, failing=self.failing or isinstance(outcome, Later))
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """All that one decision is made from. `outcome` is what came of `effect`, the effect of the move before.
     `store_error` says why the pack cannot be written; empty: it can. `trust`: whether the API server vouches for `decisions`;
-    `lapses`: what else it does not vouch for."""
+    `lapses`: what else it does not vouch for. `marks`: of `decisions`, what was marked since this tick began."""
 
     facts: Facts
     status: Status
@@ -344,6 +367,7 @@ class Snapshot:
     outcome: Outcome | None = None
     store_error: str = ""
     lapses: tuple[Lapse, ...] = ()
+    marks: Marks = Marks()
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ def cooldown(seen: Input) -> Block | None:
     touched = seen.past.touched
     if touched is None or touched.at + rest <= seen.now:
         return None
-    figure = f"incident {touched.by} changed {seen.target} at {touched.at:%Y-%m-%d %H:%M:%S} UTC"
+    what = seen.target if touched.named else f"more objects than its status names ({seen.target} may be one), the last"
+    figure = f"incident {touched.by} changed {what} at {touched.at:%Y-%m-%d %H:%M:%S} UTC"
     return timed("Cooldown", figure, limit, touched.at + rest)
 
 
@@ -81,4 +82,4 @@ def timed(guard: str, figure: str, limit: str, until: datetime) -> Block:
 
 
 def unknown(guard: str, past: Unknown, limit: str) -> Block:
-    return Block(guard, f"what incidents did until now is unknown: {past.why}", limit, PERSON)
+    return Block(guard, f"what incidents did until now is unknown: {past.why}", limit, past.lifts or PERSON)

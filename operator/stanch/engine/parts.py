@@ -110,6 +110,7 @@ class Action:
     `consumers`: name of the parameter that lists targets to restart afterwards (steps of their own); empty: it has none.
     `asks`: role whose Confirm the step waits for; `pauses`: how long it waits (class `none` only).
     `takes_pods`: it may end pods of its target, so that guards look at how many are available.
+    `reach`: what it may change that nobody can tell beforehand (who approves reads it); empty: its target, or what it creates.
     """
 
     name: str
@@ -131,6 +132,7 @@ class Action:
     asks: Callable[[Any], str] = lambda _: ""
     pauses: Callable[[Any], timedelta | None] = lambda _: None
     takes_pods: bool = False
+    reach: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ class CheckKind:
 
     `gives`: the type of what it measures; where it measures nothing, its verdict counts, a Boolean.
     `may_target`: it can have a target and need not (then it says itself what it looks at).
+    `reach`: what it may change although it should only read; empty: nothing.
     """
 
     name: str
@@ -173,6 +176,7 @@ class CheckKind:
     read: Callable[[CheckScope, Any], Awaitable[Reading]]
     may_target: bool = False
     gives: Callable[[Any], FactType] = lambda _: FactType.Boolean
+    reach: str = ""
 
 
 @dataclass

@@ -213,7 +213,7 @@ class Packs(Protocol):
 
 
 class Vault(Protocol):
-    """What must survive beside the operator and is too large or too secret for a status: plans, before-images."""
+    """What must survive beside the operator and is too large or too secret for a status: plans in one, before-images in another."""
 
     async def put(self, name: str, data: bytes, labels: Mapping[str, str] | None = None) -> str:
         """Creates, immutable; returns `sha256:…` of `data`. The same content being there is success, other content `Conflict`."""

@@ -13,6 +13,7 @@ from stanch.domain.incident import SETTLED, TERMINAL, OptionState, Phase, Recove
 from stanch.engine import pausing, reverting
 from stanch.engine.capturing import attempt, failure, record
 from stanch.engine.moves import Capture, Captured, Checks, Later, Move, Read, Readings
+from stanch.engine.summary import unexplained
 from stanch.engine.transitions import Event
 from stanch.engine.trial import Failed, Hold, Lost, Passed, Pending, Trial, judge, note, summary
 from stanch.engine.turn import Turn, clip
@@ -140,8 +141,8 @@ def watched(status: Status) -> bool:
 def rests(status: Status) -> bool:
     """Whether an incident needs nothing more from stanch by itself, until it is to be deleted."""
     under_way = watched(status) or status.locked or status.pack.sealed < status.pack.head.seq
-    undated = status.phase in TERMINAL and status.retention is not None and status.delete_at is None
-    return status.phase in SETTLED and not (under_way or undated)
+    goes = status.phase in TERMINAL and status.retention is not None and not unexplained(status, status.postmortem)
+    return status.phase in SETTLED and not (under_way or (goes and status.delete_at is None))
 
 
 def watching(turn: Turn) -> Move | None:

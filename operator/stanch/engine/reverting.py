@@ -96,6 +96,16 @@ def postpone(turn: Turn, record: RevertRecord, due: datetime) -> None:
             put(turn, replace(other, due_at=due))
 
 
+def may_stay(turn: Turn, record: RevertRecord, said_at: datetime) -> bool:
+    """Whether who said then that it stays comes before its time: also where nobody could hear it until now, and nothing was done
+    about it yet. Not where somebody wants it back."""
+    wanted = record.demanded or turn.in_phase(Phase.Aborting)
+    if record.state is not RevertState.Owed or record.due_at is None or wanted:
+        return False
+    begun = record.retry_at is not None or asked(turn)
+    return record.due_at > turn.now or (said_at < record.due_at.replace(microsecond=0) and not begun)
+
+
 def full(turn: Turn) -> bool:
     return len(opened(turn)) >= MOST
 
@@ -132,8 +142,8 @@ def names(records: tuple[RevertRecord, ...]) -> str:
 def demand(turn: Turn, records: tuple[RevertRecord, ...]) -> str:
     """Makes them due now. Returns their names."""
     for record in records:
-        if record.due_at is None or record.due_at > turn.now:
-            put(turn, replace(record, due_at=turn.now))
+        if record.due_at is None or record.due_at > turn.now or not record.demanded:
+            put(turn, replace(record, due_at=min(record.due_at or turn.now, turn.now), demanded=True))
     return names(records)
 
 
@@ -282,7 +292,7 @@ def evidence(turn: Turn) -> Move | None:
 
 def intend(turn: Turn, record: RevertRecord, outcome: Prepared) -> None:
     attempts = record.attempts + 1
-    turn.changed(f"{record.token}/revert", record.ref.uid)
+    turn.changed(f"{record.token}/revert", record.ref)
     put(turn, replace(record, state=RevertState.Intended, epoch=turn.epoch, attempts=attempts, retry_at=None,
                       resource_version=outcome.resource_version, message=clip(outcome.summary, MESSAGE)))  # fmt: skip
     turn.say(f"{key(turn, record)}/intent/{attempts}", f"Take back {record.step} on {record.ref}",
@@ -291,7 +301,7 @@ def intend(turn: Turn, record: RevertRecord, outcome: Prepared) -> None:
 
 def write(turn: Turn, record: RevertRecord) -> Move | None:
     if outcome := turn.take(WriteRevert, Written):
-        turn.changed(f"{record.token}/revert", record.ref.uid)
+        turn.changed(f"{record.token}/revert", record.ref)
         settle(turn, record, RevertState.Done, record.message if outcome.found else outcome.summary)
     elif gone := turn.take(WriteRevert, Gone):
         settle(turn, record, RevertState.Abandoned, gone.message)

@@ -28,12 +28,18 @@ class Shipped:
     # What is forged; empty: nothing can be, as of a deletion, which needs an object that is there.
     kind: str = ""
     spec: Object = field(default_factory=dict)
+    # In place of `spec`: forged is the status of one that is there, of a kind without which nothing is planned.
+    status: Object = field(default_factory=dict)
     # How its refusal begins.
     says: str = ""
 
     @property
     def denial(self) -> str:
         return f"ValidatingAdmissionPolicy '{self.name}' with binding '{self.name}' denied request: {self.says}"
+
+    @property
+    def forgery(self) -> str:
+        return f"status of a {self.kind}" if self.status else self.kind
 
     def probe(self, namespace: str) -> Object:
         """One that nobody has made, in the operator's own namespace, about nothing."""
@@ -43,7 +49,7 @@ class Shipped:
 
 DECISIONS = Shipped(
     name="decisions.stanch.dev",
-    policy="sha256:22f1787c6d644c21f2eba5ced841b31846a32fd9e22e1f3bec189d650d948905",
+    policy="sha256:17dd3c1489d9cd6df812c040de321c7fcb03433bfd93b48abab492fa29e0eed6",
     binding="sha256:677866c9529e073ad8335ac975a792e4cde5821b9c201c7158d18c35cdbedaa5",
     proves="who says a Decision",
     meanwhile="No Decision is accepted until then, an Abort neither; what was said waits. "
@@ -54,7 +60,7 @@ DECISIONS = Shipped(
 )
 INCIDENTS = Shipped(
     name="incidents.stanch.dev",
-    policy="sha256:02fd03ee6eb25553ff74f32b776ce9dc002ac711a6c8b3176616d6b013510133",
+    policy="sha256:2e2f4f6bde00b439fb72c1d4ba23c9f8d42612bdc4ae0fa89f3f55d22663e7ec",
     binding="sha256:5e49957d24ce26798624dcc5511c02db4fa5fd0d69c9bef2e543f60a84da6903",
     proves="who opens an Incident, and that they may",
     meanwhile=NOT_PLANNED,
@@ -86,6 +92,17 @@ PLAYBOOKS = Shipped(
     },
     says=f"no Playbook acts as {FORGED}, ",
 )
+STATUSES = Shipped(
+    name="statuses.stanch.dev",
+    policy="sha256:087a345c0ce52dd2e8bbdd9c447933b6d0d5603d8eb8b3113ac379854745c109",
+    binding="sha256:7d7e13ed26e163a55835d81d22014c6bdd21e285404f9c15ee91c3cec462775e",
+    proves="that nobody but stanch writes what people said with effect",
+    meanwhile=NOT_PLANNED,
+    bars=True,
+    kind="ResponsePolicy",
+    status={"conditions": [{"type": "Ready", "status": "False", "reason": FORGED}]},
+    says=f"no status says {FORGED}, ",
+)
 STAYING = Shipped(
     name="decisions-stay.stanch.dev",
     policy="sha256:479151b88694815998bd00413c926dd39307d8dc99b62ed7ca96148fc02bc40f",
@@ -94,4 +111,4 @@ STAYING = Shipped(
     meanwhile="Decisions are accepted all the same: one that somebody deletes before it is recorded was never heard",
 )
 # Those beside the one for Decisions, which is looked at for each of them.
-OTHERS = (INCIDENTS, PLAYBOOKS, STAYING)
+OTHERS = (INCIDENTS, PLAYBOOKS, STATUSES, STAYING)

@@ -86,7 +86,7 @@ def held(status: Status, condition) -> Condition:
 
 def glass(status: Status, condition) -> Condition:
     """GlassBroken stays True: that an option was let run without its approvals is to be seen as long as the Incident is there."""
-    told = "; ".join(f"{g.option} without {g.without} by {g.by}, ticket {g.ticket}" for g in reversed(status.broken_glass))
+    told = "; ".join(str(one) for one in reversed(status.broken_glass))
     return condition("GlassBroken", bool(told), "BreakGlass" if told else "None", clip(told))
 
 

@@ -24,6 +24,7 @@ class Event(StrEnum):
     Approved = "Approved"
     ApprovalDenied = "ApprovalDenied"
     TargetReplaced = "TargetReplaced"
+    ChangeDiffers = "ChangeDiffers"
     StepsDone = "StepsDone"
     OptionFailed = "OptionFailed"
     OptionStopped = "OptionStopped"
@@ -74,14 +75,17 @@ TABLE: Mapping[tuple[Phase, Event], Phase] = {
     (P.AwaitingApproval, E.Approved): P.Mitigating,
     (P.AwaitingApproval, E.ApprovalDenied): P.Diagnosing,
     (P.AwaitingApproval, E.TargetReplaced): P.Opened,
+    (P.AwaitingApproval, E.ChangeDiffers): P.AwaitingApproval,
     (P.AwaitingApproval, E.Reclassified): P.Opened,
     (P.AwaitingApproval, E.AbortAsked): P.Aborting,
     (P.AwaitingApproval, E.Broken): P.Failed,
     (P.Mitigating, E.StepsDone): P.Verifying,
+    (P.Mitigating, E.ApprovalDenied): P.Diagnosing,
     (P.Mitigating, E.OptionFailed): P.Diagnosing,
     (P.Mitigating, E.OptionStopped): P.Escalated,
     (P.Mitigating, E.EvidenceBlocked): P.Escalated,
     (P.Mitigating, E.TargetReplaced): P.Opened,
+    (P.Mitigating, E.ChangeDiffers): P.AwaitingApproval,
     (P.Mitigating, E.Reclassified): P.Opened,
     (P.Mitigating, E.AbortAsked): P.Aborting,
     (P.Mitigating, E.Broken): P.Failed,

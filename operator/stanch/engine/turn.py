@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from stanch.domain.incident import ChangeRecord, OptionRecord, Phase, StepRecord
-from stanch.domain.plan import Option, Plan, Step
+from stanch.domain.plan import Option, Plan, Ref, Step
 from stanch.domain.timeline import Entry, File, Line
 from stanch.engine.chain import link
+from stanch.engine.changes import end_of, noted
 from stanch.engine.moves import Denied, Effect, Later, Move, Snapshot
 from stanch.engine.parts import Value
 from stanch.engine.transitions import Event, after
@@ -20,7 +21,6 @@ from stanch.engine.vouching import bars
 
 T = TypeVar("T")
 MESSAGE = 1024
-CHANGES = 32
 
 
 def clip(text: str, limit: int = MESSAGE) -> str:
@@ -41,6 +41,7 @@ class Turn:
         self.decisions = snapshot.decisions
         self.epoch = snapshot.epoch
         self.trust = snapshot.trust
+        self.marks = snapshot.marks
         # Why nothing may be planned.
         self.barred = bars(snapshot.lapses)
         self.now = now
@@ -123,8 +124,8 @@ class Turn:
         """What a step is about, for a person: its target, where it has one."""
         return str(self.plan.target(step.target)) if step.target else self.facts.namespace
 
-    def uid(self, step: Step) -> str:
-        return self.plan.target(step.target).uid if step.target else ""
+    def ref(self, step: Step) -> Ref | None:
+        return self.plan.target(step.target) if step.target else None
 
     @property
     def option_record(self) -> OptionRecord:
@@ -148,15 +149,16 @@ class Turn:
         """A timeline key of this attempt."""
         return "/".join((str(self.status.attempt), *parts))
 
-    def changed(self, token: str, target: str) -> None:
+    def changed(self, token: str, ref: Ref | None) -> None:
         """Something was changed until now, or is about to be."""
-        others = tuple(other for other in self.status.changes if other.token != token)
-        self.set(changes=(*others, ChangeRecord(token, target, self.now))[-CHANGES:])
+        record = ChangeRecord(token, ref.uid, self.now, ref.kind, ref.name) if ref else ChangeRecord(token, at=self.now)
+        self.set(changes=noted(self.status.changes, record, self.now))
 
     def anew(self, *, resumed: bool = False) -> None:
-        """Another attempt: planned from the beginning, on what there is then. What is owed stays owed."""
-        self.set(attempt=self.status.attempt + 1, resumed=resumed, plan_digest="", diagnosed=False, recovery=None,
-                 recovery_since=None, watch_until=None, close_granted=False)  # fmt: skip
+        """Another attempt: planned from the beginning, on what there is then. What is owed stays owed, and how it ended before
+        (its phase is another one by now) is known for as long as this one changes nothing."""
+        self.set(attempt=self.status.attempt + 1, ended=end_of(self.before), resumed=resumed, plan_digest="", diagnosed=False,
+                 recovery=None, recovery_since=None, watch_until=None, close_granted=False)  # fmt: skip
 
     def in_phase(self, *phases: Phase) -> bool:
         return self.status.phase in phases

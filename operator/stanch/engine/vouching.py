@@ -88,12 +88,12 @@ def altered(shipped: Shipped, policy: Object, binding: Object) -> NotVouched | N
 def unproven(policy: Shipped, refusal: Failure | None) -> NotVouched | None:
     """What it means that a forged object was refused so; None: the policy did it, in its own words."""
     if refusal is None:
-        what = f"the API server takes a forged {policy.kind}, although {policy.name} is there"
+        what = f"the API server takes a forged {policy.forgery}, although {policy.name} is there"
         return distrust(policy, Distrust.ProbeAccepted, what, "see whether its admission plugin ValidatingAdmissionPolicy is on")
     if policy.denial in refusal.message:
         return None
     said = refusal.message[:WORDS]
-    what = f"a forged {policy.kind} is refused, but not by {policy.name}, so whether that would is not known ({said})"
+    what = f"a forged {policy.forgery} is refused, but not by {policy.name}, so whether that would is not known ({said})"
     return distrust(policy, Distrust.ProbeUnproven, what, f"let that reach {policy.name}")
 
 

@@ -68,7 +68,8 @@ class Terms(Protocol):
 
     @property
     def annotations(self) -> Mapping[str, str]:
-        """What a leader writes on the Lease, in the write that makes it the leader."""
+        """What a leader writes on the Lease, in the write that makes it the leader, or once it is known. A leader whose Lease says
+        something else ends: who begins is judged by it."""
 
     async def admits(self, lease: Object, *, held: bool) -> None:
         """`Refused` for who must not lead after, or (`held`) wait beside, the leader whose Lease this is."""
@@ -153,12 +154,16 @@ class Election:
         try:
             lease = await self._own.get(self._ref)
         except NotFound:
-            made = lease_object(self._ref, self._next(), dict(self._terms.annotations))
-            return await self._own.create(made) if self._is_over() else None
+            return await self._made() if self._is_over() else None
         self._look(lease)
         over = self._is_over()
         await self._terms.admits(lease, held=not over)
         return await self._written(lease, self._next(), self._terms.annotations) if over else None
+
+    async def _made(self) -> Object:
+        made = lease_object(self._ref, self._next(), dict(self._terms.annotations))
+        await self._terms.admits(made, held=False)
+        return await self._own.create(made)
 
     def _look(self, lease: Object) -> None:
         version, spec = lease["metadata"]["resourceVersion"], lease.get("spec", {})
@@ -184,17 +189,22 @@ class Election:
     async def _renew(self, lease: Object, term: Term) -> None:
         while True:
             await self._ticks.sleep(min(self._pace.retry, term.left))
-            if not term.holds():
+            if not term.holds() or self._belied(lease):
                 break
             lease = await self._renewed(lease, term)
         term.lost.set()
+
+    def _belied(self, lease: Object) -> bool:
+        """Whether terms that were not known when it was taken are others than it says."""
+        said = lease["metadata"].get("annotations") or {}
+        return any(said.get(key, value) != value for key, value in self._terms.annotations.items())
 
     async def _renewed(self, lease: Object, term: Term) -> Object:
         """One renewal. Another holder is a loss at once; whatever may pass is tried again, until the deadline."""
         started = self._ticks.monotonic()
         try:
             async with asyncio.timeout(self._pace.retry):
-                renewed = await self._written(lease, {"renewTime": self._time()})
+                renewed = await self._written(lease, {"renewTime": self._time()}, self._terms.annotations)
         except (Conflict, NotFound):
             return await self._reread(lease, term)
         except (Failure, TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,10 @@ from stanch.kube.client import read_at_most
 from stanch.kube.errors import translated
 
 Network = IPv4Network | IPv6Network
+
+# What libraries read as an IPv4 address, each in its own way: 127.1, 0, 0x7f.1, 2130706433.
+# https://url.spec.whatwg.org/#ends-in-a-number-checker
+_NUMBER = re.compile(r"(^|\.)([0-9]+|0x[0-9a-f]*)\.?$", re.ASCII | re.IGNORECASE)
 
 # Where clouds keep credentials (link-local; Alibaba's, Azure's, AWS's and Google's that are not), and this pod itself. No allowed
 # *name* may lead there; an address that the list itself spells out is meant.
@@ -62,6 +67,8 @@ class Origin:
             url = URL(text)
             bare = url.path in {"", "/"} and not (url.raw_query_string or url.raw_fragment or url.user)
             if url.scheme in {"http", "https"} and url.raw_host and url.port and bare:
+                if problem := _problem(url.raw_host):
+                    raise Refused("BadConfiguration", f"{text!r}: {problem}")
                 return cls(url.scheme, url.raw_host, url.port)
         raise Refused("BadConfiguration", f"{text!r} is no origin: expected http(s)://host or http(s)://host:port")
 
@@ -101,6 +108,8 @@ class AllowedWeb:
             raise Refused("Invalid", f"{text!r} is no URL: {error}") from error
         if url.user or url.password:
             raise Refused("Invalid", f"a URL for {host} carries credentials, which would end up in logs and evidence")
+        if problem := _problem(host):
+            raise Refused("Invalid", problem)
         covering = [origin.host for origin in self._origins if origin.covers(url)]
         if not covering:
             raise Refused("NotAllowed", f"{url.scheme}://{host}:{url.port} is not among the places that the operator may ask")
@@ -124,6 +133,16 @@ class _Resolver(AbstractResolver):
 
     async def close(self) -> None:
         await self._inner.close()
+
+
+def _problem(host: str) -> str:
+    """With a number that is no address as everybody writes it; empty: it is one, a name, or an IPv6 address."""
+    if ":" in host or not _NUMBER.search(host):
+        return ""
+    with suppress(ValueError):
+        IPv4Address(host)
+        return ""
+    return f"{host!r} is a number and no canonical address: expected a name, or four decimal parts as in 192.0.2.1"
 
 
 def _judge(host: str, address: str, denied: Sequence[Network]) -> None:

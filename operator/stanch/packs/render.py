@@ -17,10 +17,21 @@ _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
 _STEERING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
+_ENDS = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
 def printable(text: str) -> str:
     """`text` on one line, without characters that a terminal or a reader would obey."""
-    flat = " ".join(text.split())
-    return "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) in _STEERING else c for c in flat)
+    return visible(" ".join(text.split()))
+
+
+def visible(text: str) -> str:
+    """The same, with every space kept, and each line feed and tab shown as what it is."""
+    return "".join(_shown(c) if unicodedata.category(c) in _STEERING else c for c in text)
+
+
+def _shown(char: str) -> str:
+    return _ENDS.get(char, f"\\u{ord(char):04x}")
 
 
 def escaped(text: str) -> str:

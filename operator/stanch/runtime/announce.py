@@ -92,8 +92,9 @@ def moved(before: Status, after: Status) -> bool:
 
 
 def newly_waits(before: Status, after: Status) -> bool:
-    """Whether somebody else is waited for than before, in the same phase: the second of two who must approve, who must close."""
-    return bool(after.waits_for) and before.waits_for != after.waits_for
+    """Whether somebody else is waited for than before, in the same phase: the second of two who must approve, who must close;
+    or the same, about another plan."""
+    return bool(after.waits_for) and (before.waits_for, before.plan_digest) != (after.waits_for, after.plan_digest)
 
 
 def newsworthy(before: Status, after: Status) -> bool:

@@ -15,10 +15,9 @@ from stanch.engine.templates import Scope
 from stanch.engine.templates import bind as fill
 from stanch.runtime.case import Case
 from stanch.runtime.keeping import keep
-from stanch.runtime.prove import prove_plan
+from stanch.runtime.prove import prove_plan, stage_of
 from stanch.runtime.rendering import checked, scope_of
 from stanch.runtime.world import World
-from stanch.runtime.write import stage_of
 
 P = TypeVar("P", Step, Check)
 
@@ -30,7 +29,7 @@ async def bind(world: World, case: Case, effect: Bind) -> Outcome:
     said = replace(case.facts, type=plan.occasion.type, severity=plan.occasion.severity, component=plan.occasion.component,
                    labels=plan.occasion.labels)  # fmt: skip
     binder = Binder(world, scope_of(said, declared_by(plan), plan.parameters, effect.facts))
-    bound = await prove_plan(world, stage_of(world, case, plan, ""), binder.plan(plan))
+    bound, _ = await prove_plan(world, stage_of(world, case, plan, ""), binder.plan(plan))
     digest = await keep(world, case, bound)
     case.plans[digest] = bound
     return Bound(bound, digest)

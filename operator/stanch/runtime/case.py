@@ -11,12 +11,15 @@ from stanch.api.base import API_VERSION
 from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Plan, Ref
 from stanch.engine.mergepatch import difference
+from stanch.engine.moves import Marks
 from stanch.engine.parts import Before, Change
 from stanch.engine.ports import Cluster, Object, Pack
 
+INCIDENT_LABEL = "stanch.dev/incident-uid"
+
 
 def plan_name(incident_uid: str, digest: str) -> str:
-    """Name of the Secret that holds a plan: from its content, so that a plan made anew never meets an old one."""
+    """Name of the ConfigMap that holds a plan: from its content, so that a plan made anew never meets an old one."""
     return f"stanch-plan-{incident_uid}-{digest.removeprefix('sha256:')[:12]}"
 
 
@@ -38,7 +41,7 @@ class Case:
     plans: dict[str, Plan] = field(default_factory=dict)
     prepared: Prepared | None = None
     flushed: int = 0
-    unmarkable: set[str] = field(default_factory=set)
+    marks: Marks = field(default_factory=Marks)
     # What was decided since the status was last stored; None: nothing.
     held: Status | None = None
     # Why the pack could not be written; empty: it could.

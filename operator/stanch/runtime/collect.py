@@ -8,9 +8,8 @@ from stanch.api.base import API_VERSION
 from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound
 from stanch.engine.moves import Collect, Done, Outcome
-from stanch.runtime.case import Case
+from stanch.runtime.case import INCIDENT_LABEL, Case
 from stanch.runtime.world import World
-from stanch.runtime.write import INCIDENT_LABEL
 
 
 async def collect(world: World, case: Case, effect: Collect) -> Outcome:
@@ -22,7 +21,8 @@ async def collect(world: World, case: Case, effect: Collect) -> Outcome:
     for ref in await decisions_about(world, case):
         with suppress(NotFound):
             await world.clusters.own.patch(ref, {"metadata": {"ownerReferences": [owner]}})
-    await world.vault.forget({INCIDENT_LABEL: case.facts.uid})
+    for store in (world.plans, world.vault):
+        await store.forget({INCIDENT_LABEL: case.facts.uid})
     with suppress(NotFound):
         await world.clusters.own.delete(case.ref)
     return Done()

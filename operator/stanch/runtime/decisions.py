@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,6 +14,9 @@ from stanch.runtime.queue import Key
 
 log = structlog.get_logger()
 
+# UIDs of those recorded last that are remembered: more than a list or a watch is ever behind.
+RECORDED = 4096
+
 
 @dataclass
 class DecisionIndex:
@@ -22,12 +24,16 @@ class DecisionIndex:
     namespace, and there it ends. Whether the UID is this incident's is judged, and told, by `engine.decisions`."""
 
     _open: dict[Key, dict[str, Decision]] = field(default_factory=dict)
+    _recorded: dict[str, None] = field(default_factory=dict)
 
     def put(self, decision: Decision) -> None:
-        """Takes in a Decision as it is now; a recorded one is forgotten."""
+        """Takes in a Decision as it is now; a recorded one is forgotten. What shows it as it was before comes late."""
         if decision.recorded:
             self.drop(decision)
-        else:
+            self._recorded[decision.uid] = None
+            if len(self._recorded) > RECORDED:
+                del self._recorded[next(iter(self._recorded))]
+        elif decision.uid not in self._recorded:
             self._open.setdefault(about(decision), {})[decision.uid] = decision
 
     def knows(self, decision: Decision) -> bool:
@@ -39,10 +45,9 @@ class DecisionIndex:
         if not waiting:
             self._open.pop(about(decision), None)
 
-    def of(self, incident: Key, *, without: Iterable[str] = ()) -> tuple[Decision, ...]:
-        """Unrecorded Decisions that name this incident, except those named by Decision name in `without`."""
-        left_out = set(without)
-        return tuple(d for d in self._open.get(incident, {}).values() if d.name not in left_out)
+    def of(self, incident: Key) -> tuple[Decision, ...]:
+        """Unrecorded Decisions that name this incident."""
+        return tuple(self._open.get(incident, {}).values())
 
 
 def about(decision: Decision) -> Key:

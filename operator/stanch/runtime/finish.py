@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from stanch.api import codec
 from stanch.api.base import API_VERSION
+from stanch.domain.decision import Decision
 from stanch.domain.incident import StepRecord
 from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Ref
+from stanch.engine.errors import NotFound, Refused
 from stanch.engine.moves import Done, Mark, Outcome, Release, Seal, Sealed
 from stanch.kube.locks import target_lease
 from stanch.packs.manifest import ATTEMPTS_BEGUN, CAPTURES_BEGUN
@@ -16,6 +20,8 @@ from stanch.runtime.case import Case
 from stanch.runtime.revert import owed_refs
 from stanch.runtime.world import World
 from stanch.runtime.write import FINALIZER
+
+log = structlog.get_logger()
 
 
 async def release(world: World, case: Case, effect: Release) -> Outcome:
@@ -41,12 +47,28 @@ async def seal(world: World, case: Case, effect: Seal) -> Outcome:
 
 
 async def mark(world: World, case: Case, effect: Mark) -> Outcome:
-    ref = Ref(API_VERSION, "Decision", case.ref.namespace, effect.decision)
+    await record(world, case.ref.namespace, effect)
+    return Done()
+
+
+async def disregard(world: World, decision: Decision) -> None:
+    """Marks one about an incident that is not there. It names that by its UID: none that comes later is meant."""
+    where = decision.namespace
+    why = f"there is no incident {decision.incident} in namespace {where} (kubectl -n {where} get inc): look for its name"
+    try:
+        await record(world, where, Mark(decision.name, "NoEffect", why))
+    except NotFound:
+        world.decisions.drop(decision)
+    except Refused as failure:
+        log.warning("decision.unmarked", decision=decision.name, reason=failure.reason, message=failure.message)
+
+
+async def record(world: World, namespace: str, effect: Mark) -> None:
+    ref = Ref(API_VERSION, "Decision", namespace, effect.decision)
     status = DecisionStatus(world.clock.now(), Standing(effect.effect) if effect.effect else None, effect.message)
     patch = {"status": codec.decision_status_to_json(status)}
     written = await world.clusters.own.patch(ref, patch, subresource="status")
     world.decisions.put(codec.decision_of(written))
-    return Done()
 
 
 def pack_facts(case: Case) -> dict[str, Any]:

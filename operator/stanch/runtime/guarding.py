@@ -1,12 +1,11 @@
 """Gathers what guards judge by, when an incident is planned and right before each step's intent.
 
 What the policy limits costs no request. Of the target no more is read than the step has read anyway, but for the
-PodDisruptionBudgets, and these only where available pods would be taken.
+PodDisruptionBudgets, and these only where available pods would be taken; where one is over them, workloads that incidents changed.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from stanch.actions.budgets import read_budgets
@@ -18,12 +17,14 @@ from stanch.domain.guards import Budgets, FreezeWindow
 from stanch.domain.guards import Guards as Held
 from stanch.domain.incident import Facts, Status
 from stanch.domain.plan import Plan, Ref
-from stanch.engine.availability import Pods, pods_after
+from stanch.engine.availability import Pods, Unknown, pods_after
 from stanch.engine.choosing import broken
-from stanch.engine.figures import Block, Input
+from stanch.engine.figures import Block, Budget, Input
 from stanch.engine.guards import OF_POLICY, OF_TARGET, judge
 from stanch.engine.parts import Action, Before, Change, Stage
+from stanch.engine.ports import Object
 from stanch.runtime.case import Case
+from stanch.runtime.lately import all_unknown, beside
 from stanch.runtime.past import recipe_of
 from stanch.runtime.world import World
 
@@ -57,9 +58,13 @@ def window_of(window: policies.FreezeWindow) -> FreezeWindow:
 def of_policy(world: World, case: Case, plan: Plan, *targets: Ref) -> Block | None:
     """What speaks against a change of any of these objects."""
     key, policy = (case.facts.namespace, case.facts.name), plan.guards.policy
-    past = world.past.of(key, policy, recipe_of(plan.namespace, plan.playbook), frozenset(target.uid for target in targets))
+    lacks, beside = world.sight.lacks(), world.underway.beside(key, policy)
+    uids, now = frozenset(target.uid for target in targets), world.clock.now()
+    past = world.past.of(key, policy, recipe_of(plan.namespace, plan.playbook), uids, now)
     names, begun = ", ".join(map(str, targets)), attended(case.status)
-    seen = Input(plan.guards, world.clock.now(), names, world.underway.beside(key, policy), past, begun)
+    # Who began goes on, however many others there are.
+    underway = beside if beside.mine else lacks or beside
+    seen = Input(plan.guards, now, names, underway, lacks or past, begun)
     return judge(seen, OF_POLICY)
 
 
@@ -82,10 +87,31 @@ def admit(world: World, case: Case, plan: Plan, *targets: Ref) -> Block | None:
     return block
 
 
-async def of_target(stage: Stage, limits: Held, action: Action, before: Before, change: Change, now: datetime) -> Block | None:
+async def of_target(world: World, stage: Stage, limits: Held, action: Action, before: Before, change: Change) -> Block | None:
     if not action.takes_pods:
         return None
     pods = pods_after(before.target, change.patch)
     asked = limits.budgets is Budgets.Respect and not (isinstance(pods, Pods) and not pods.taken)
-    budgets = await read_budgets(stage.cluster, before.target) if asked else ()
-    return judge(Input(limits, now, str(change.ref), pods=pods, budgets=budgets), OF_TARGET)
+    budgets = await budgets_over(world, stage, before.target, change.ref) if asked else ()
+    return judge(Input(limits, world.clock.now(), str(change.ref), pods=pods, budgets=budgets), OF_TARGET)
+
+
+async def budgets_over(world: World, stage: Stage, target: Object, ref: Ref) -> tuple[Budget, ...] | Unknown:
+    """Those of the target's pods, and who else is about to take some of these."""
+    budgets = await read_budgets(stage.cluster, target)
+    if isinstance(budgets, Unknown) or not budgets:
+        return budgets
+    if lacks := world.sight.lacks():
+        return all_unknown(budgets, lacks)
+    return await beside(world.clusters, world.lately, ref, budgets, world.clock.now())
+
+
+async def admit_to_target(
+    world: World, case: Case, plan: Plan, stage: Stage, action: Action, before: Before, change: Change
+) -> Block | None:
+    """As `of_target`; who is let through is known to the others from now on. What this one did is not always stored by now."""
+    world.lately.told(case.facts, case.status)
+    block = await of_target(world, stage, plan.guards, action, before, change)
+    if block is None and action.takes_pods:
+        world.lately.begin(case.facts, change.ref, plan.service_account, world.clock.now())
+    return block

@@ -8,18 +8,17 @@ from stanch.api import codec
 from stanch.domain.incident import Status
 from stanch.domain.plan import Plan
 from stanch.engine.errors import Refused
-from stanch.runtime.case import Case, plan_name
+from stanch.runtime.case import INCIDENT_LABEL, Case, plan_name
 from stanch.runtime.world import World
-from stanch.runtime.write import INCIDENT_LABEL
 
-# A Secret holds 1 MiB in base64, with room for what else stands in it.
+# An object of the cluster holds 1 MiB, with room for what else stands in it.
 LARGEST = 700_000
 # at, age, target, revision and changedBy of lastDeploy.
 OWN_FACTS = 5
 
 
 async def keep(world: World, case: Case, plan: Plan) -> str:
-    """In the vault, where it survives the pack and is out of reach; in the pack, for the auditor.
+    """Beside the operator, where it survives the pack, and people may read it; in the pack, for the auditor.
 
     Raises `Refused` (PlanTooLarge).
     """
@@ -29,7 +28,7 @@ async def keep(world: World, case: Case, plan: Plan) -> str:
             "PlanTooLarge", f"the plan of {plan.playbook.name} takes {len(data)} bytes, expected {LARGEST} or fewer: split it"
         )
     await case.pack.put(f"plans/{plan.attempt}-{codec.digest(data)[7:19]}.json", data)
-    return await world.vault.put(plan_name(case.facts.uid, codec.digest(data)), data, {INCIDENT_LABEL: case.facts.uid})
+    return await world.plans.put(plan_name(case.facts.uid, codec.digest(data)), data, {INCIDENT_LABEL: case.facts.uid})
 
 
 def fits(plan: Plan) -> None:

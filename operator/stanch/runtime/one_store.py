@@ -2,17 +2,18 @@
 
 What a leader writes to says its Lease, by the store's id (`packs.identity`), not by its path, which a volume of each pod's own
 has too. Beside a leader with another store nobody waits. After one, somebody may begin with another store while no open Incident
-has its evidence in the old one.
+has its evidence in the old one. A store that does not answer when a process starts is asked again: from then on it counts as well,
+and before that nothing is written to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stanch.api.base import API_VERSION
 from stanch.domain.incident import TERMINAL
-from stanch.engine.errors import Refused
+from stanch.engine.errors import Refused, Retryable
 from stanch.engine.ports import Cluster, Object
 from stanch.runtime.sweeper import key_of, wants_tick
 
@@ -21,15 +22,16 @@ ANNOTATION = "stanch.dev/packs"
 NAMED = 3
 
 
-@dataclass(frozen=True)
+@dataclass
 class OneStore:
-    """`Terms` of the election. `url` and `store` are this process's own; `store` empty: it could not be asked for its id, which
+    """`Terms` of the election. `url` and `store` are this process's own; `store` empty: it could not be asked for its id yet, which
     keeps nobody from leading, for what is owed is taken back without a pack, too."""
 
     own: Cluster
     namespaces: tuple[str, ...]
     url: str
     store: str
+    _said: str = field(default="", init=False)
 
     @property
     def annotations(self) -> Mapping[str, str]:
@@ -37,13 +39,23 @@ class OneStore:
 
     async def admits(self, lease: Object, *, held: bool) -> None:
         metadata = lease["metadata"]
-        other = (metadata.get("annotations") or {}).get(ANNOTATION, "")
+        self._said = other = (metadata.get("annotations") or {}).get(ANNOTATION, "")
         if not (self.store and other) or other == self.store:
             return
         if held:
             raise Refused("PacksNotShared", self._beside(lease["spec"].get("holderIdentity", "")))
         if left := [key async for key in self._left()]:
             raise Refused("PacksElsewhere", self._after(left, f"lease -n {metadata['namespace']} {metadata['name']}"))
+        # As it says from the write on with which this process takes it.
+        self._said = self.store
+
+    def fits(self) -> None:
+        """Raises `Retryable` for who leads and does not know that it has the store of those before: the pack that it goes on with
+        would miss an entry."""
+        if not self.store:
+            raise Retryable("PacksUnknown", f"{self.url} has not said yet which store it is: nothing is written there before")
+        if self._said not in ("", self.store):
+            raise Retryable("PacksElsewhere", f"{self.url} is not the store that the Lease names: nothing is written there")
 
     def _beside(self, leader: str) -> str:
         return (

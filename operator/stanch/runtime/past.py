@@ -12,27 +12,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from stanch.domain.incident import SETTLED, Facts, Mode, OptionState, Phase, Status
+from stanch.domain.incident import ChangeRecord, Facts, Mode, Status
 from stanch.domain.plan import Pin
-from stanch.engine.availability import Unknown
+from stanch.engine.changes import ANY, LONGEST, end_of
 from stanch.engine.figures import Past, Touched
 from stanch.engine.ports import Object
 from stanch.runtime.queue import Key
 from stanch.runtime.sweeper import key_of
 from stanch.runtime.times import Times
 
-ENDED = SETTLED | {Phase.Mitigated, Phase.Escalated}
-UNHELPFUL = frozenset({OptionState.Failed, OptionState.Denied, OptionState.Inconclusive})
-# The furthest that a policy lets a guard look back.
-LONGEST = timedelta(days=1)
 # Namespace, name, generation: one that people edited begins anew.
 Recipe = tuple[str, str, int]
-
-
-@dataclass(frozen=True)
-class Ended:
-    at: datetime
-    helped: bool
+# A leader's clock may be behind that of the one before.
+SKEW = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -56,9 +48,6 @@ NOTHING = Told("", None, frozenset())
 
 @dataclass
 class PastIndex:
-    """`complete`: every Incident was looked at; before that, nobody can say what they did."""
-
-    complete: bool = False
     _told: dict[Key, Told] = field(default_factory=dict)
     # By policy; by UID of the object; by playbook.
     _opened: dict[str, Times] = field(default_factory=dict)
@@ -77,13 +66,14 @@ class PastIndex:
         if facts.mode is Mode.DryRun:
             self._told[key] = NOTHING
             return
-        policy, recipe = status.policy.name if status.policy else "", recipe_of(facts.namespace, status.playbook)
+        policy, ended = status.policy.name if status.policy else "", end_of(status)
+        recipe = recipe_of(facts.namespace, ended.playbook if ended else None)
         put(self._opened, policy, key, facts.created_at)
-        put(self._changes, policy, key, *(change.at for change in status.changes if change.at))
-        latest = {change.target: change.at for change in status.changes if change.at and change.target}
+        put(self._changes, policy, key, *(change.at for change in status.changes if change.at for _ in range(change.count)))
+        latest = latest_of(status.changes)
         for target, at in latest.items():
             put(self._touched, target, key, at)
-        if recipe and (ended := end_of(status)):
+        if ended:
             put(self._helped if ended.helped else self._failed, recipe, key, ended.at)
         self._told[key] = Told(policy, recipe, frozenset(latest))
 
@@ -99,8 +89,7 @@ class PastIndex:
 
     def gone(self, incident: Key, now: datetime) -> None:
         """Who deletes an Incident does not undo what it did: until the next start it counts for as long as any guard looks back."""
-        while self._gone and self._gone[0][0] < now - LONGEST:
-            self.forget(self._gone.popleft()[1])
+        self._evict(now)
         was = self._told.pop(incident, None)
         if was is None:
             return
@@ -111,41 +100,42 @@ class PastIndex:
         self._told[kept] = was
         self._gone.append((now, kept))
 
+    def _evict(self, now: datetime) -> None:
+        while self._gone and self._gone[0][0] < now - LONGEST:
+            self.forget(self._gone.popleft()[1])
+
     def forget(self, incident: Key) -> None:
         was = self._told.pop(incident, None)
         for index, name in was.places(self) if was else ():
             drop(index, name, incident)
 
-    def of(self, incident: Key, policy: str, recipe: Recipe | None, targets: frozenset[str]) -> Past | Unknown:
-        if not self.complete:
-            return Unknown("not every incident was looked at since the operator's start")
+    def of(self, incident: Key, policy: str, recipe: Recipe | None, targets: frozenset[str], now: datetime) -> Past:
+        self._evict(now)
         known, heard = (ordered(self._opened, name) for name in (policy, ""))
         opened = tuple(sorted((*known, *heard))) if policy and heard else known
-        return Past(self._latest(incident, targets), opened, ordered(self._changes, policy), self._failures(recipe))
+        return Past(self._latest(incident, targets), opened, ordered(self._changes, policy), self._failures(recipe, now))
 
     def _latest(self, incident: Key, targets: frozenset[str]) -> Touched | None:
-        """By another incident: one does not wait for itself."""
-        found = [one for target in targets if target in self._touched for one in self._touched[target].but(incident)]
-        return Touched("/".join(max(found)[1]), max(found)[0]) if found else None
+        """By another incident: one does not wait for itself. Of what is named no more it may have been one of these."""
+        among = (target for target in (*targets, ANY) if targets and target in self._touched)
+        found = (Touched("/".join(by), at, target != ANY) for target in among for at, by in self._touched[target].but(incident))
+        return max(found, key=lambda one: (one.at, one.named, one.by), default=None)
 
-    def _failures(self, recipe: Recipe | None) -> int:
-        """In a row, until now."""
+    def _failures(self, recipe: Recipe | None, now: datetime) -> int:
+        """In a row, until now. What helped at a time that has not come yet (the clock was set back) may have done so before."""
         helped, failed = (ordered(index, recipe) for index in (self._helped, self._failed))
-        return len(failed) - (bisect_right(failed, helped[-1]) if helped else 0)
+        known = bisect_right(helped, now + SKEW)
+        return len(failed) - (bisect_right(failed, helped[known - 1]) if known else 0)
+
+
+def latest_of(changes: tuple[ChangeRecord, ...]) -> dict[str, datetime]:
+    """By object."""
+    times = sorted((change.at, change.target) for change in changes if change.at and change.target)
+    return {target: at for at, target in times}
 
 
 def recipe_of(namespace: str, playbook: Pin | None) -> Recipe | None:
     return (namespace, playbook.name, playbook.generation) if playbook else None
-
-
-def end_of(status: Status) -> Ended | None:
-    """None: it goes on, or nothing was changed of which one could say whether it helped."""
-    at = max((record.written_at for record in status.steps if record.written_at), default=None)
-    tried = [record.state for record in status.options if record.state is not OptionState.Skipped]
-    if at is None or not tried or status.phase not in ENDED:
-        return None
-    helped = tried[-1] is OptionState.Confirmed
-    return Ended(at, helped) if helped or tried[-1] in UNHELPFUL else None
 
 
 def put(index: dict[Any, Times], name: object, incident: Key, *times: datetime) -> None:

@@ -14,10 +14,12 @@ log = structlog.get_logger()
 
 
 async def prime(world: World, namespaces: tuple[str, ...]) -> None:
+    world.sight.illegible.clear()
     for namespace in namespaces or ("",):
         async for obj in world.clusters.own.list(API_VERSION, "Incident", namespace):
             try:
                 world.told(codec.facts_of(obj), codec.status_of(obj))
             except Refused as failure:
+                world.illegible(key_of(obj), failure)
                 log.error("incident.illegible", incident=key_of(obj), reason=failure.reason, message=failure.message)
-    world.underway.complete = world.past.complete = True
+    world.sight.complete = True

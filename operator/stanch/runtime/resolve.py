@@ -30,11 +30,10 @@ from stanch.runtime.guarding import limits_of, of_policy
 from stanch.runtime.keeping import fits, keep
 from stanch.runtime.matching import find_playbook, find_policy
 from stanch.runtime.owners import resolve_owners
-from stanch.runtime.prove import prove_plan
+from stanch.runtime.prove import prove_plan, stage_of
 from stanch.runtime.rendering import Brief, filled, scope_of
 from stanch.runtime.targets import resolve_targets
 from stanch.runtime.world import World
-from stanch.runtime.write import stage_of
 
 
 async def resolve(world: World, case: Case, effect: Resolve) -> Outcome:
@@ -73,11 +72,13 @@ async def planned(
     plan = asked(filled(bare, brief, playbook), facts, playbook, policy)
     fits(plan)
     async with beside(diagnose(cluster, targets)) as deploys:
-        plan = await prove_plan(world, stage_of(world, case, plan, ""), plan)
+        # In the order in which they are asked before a write.
+        held_up = of_policy(world, case, plan, *(target.ref for target in targets))
+        plan, block = await prove_plan(world, stage_of(world, case, plan, ""), plan)
+        blocked = str(held_up or block or "")
         digest = await keep(world, case, plan)
         case.plans[digest] = plan
         close_role, kept = policy.close_role or "", retention_of(policy)
-        blocked = str(of_policy(world, case, plan, *(target.ref for target in targets)) or "")
         suggested = propose(ladder_of(policy), facts.assessment)
         messages, files = await drafts(case, policy)
         levels = {level.name: level.respond_within for level in policy.levels}

@@ -74,7 +74,8 @@ async def selected(cluster: Cluster, facts: Facts, spec: Any) -> list[Object]:
     async for obj in cluster.list(spec.group_version, spec.kind, facts.namespace, labels=labels):
         found.append(obj)
         if len(found) > spec.max_count:
-            raise Refused("TooManyTargets", f"target {spec.name}: {labels} selects more than maxCount {spec.max_count}")
+            lifts = "narrow the selector in the playbook, or raise maxCount"
+            raise Refused("TooManyTargets", f"target {spec.name}: {labels} selects more than maxCount {spec.max_count}; {lifts}")
     if not found:
         raise Refused("TargetNotFound", f"target {spec.name}: {labels} selects no {spec.kind} in {facts.namespace}")
     return sorted(found, key=lambda obj: obj["metadata"]["name"])

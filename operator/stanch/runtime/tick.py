@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars
 
 from stanch.api import codec
 from stanch.api.base import API_VERSION
+from stanch.domain.decision import Decision
 from stanch.domain.incident import SETTLED, Status
 from stanch.domain.plan import Plan, Ref
 from stanch.engine.decide import decide
@@ -33,9 +34,11 @@ from stanch.engine.moves import (
     WriteRevert,
 )
 from stanch.engine.parts import EffectClass
+from stanch.engine.ports import Object
 from stanch.engine.recovering import watched
 from stanch.runtime.announce import newsworthy
 from stanch.runtime.case import Case, plan_name
+from stanch.runtime.finish import disregard
 from stanch.runtime.queue import Key
 from stanch.runtime.world import World
 
@@ -71,24 +74,46 @@ class Ticker:
 
         Raises `Conflict` (look again at once), `Retryable`, `Refused`: the incident is left as it stands in the cluster.
         """
+        said = self.world.decisions.of(key)
         try:
             raw = await self.world.clusters.own.get(Ref(API_VERSION, "Incident", *key))
         except NotFound:
             self.forget(key)
-            return None
-        facts = codec.facts_of(raw)
-        case = Case(raw, self.world.packs.of(facts.namespace, facts.name, facts.uid))
+            return await self.disregard(key, said)
+        case = self.case(key, raw)
         self._written[key] = case.written
         # What is said in chats and tickets instead of names of people: it leads to the incident and to each of its log lines.
-        bind_contextvars(correlation_id=facts.uid)
+        bind_contextvars(correlation_id=case.facts.uid)
         try:
             return await self.walk(case)
         except NotFound:
             self.forget(key)  # deleted meanwhile: nobody asks for anything any more
-            return None
+            return self.unmarked(key)
         finally:
             if not case.written:
                 self._written.pop(key, None)
+
+    async def disregard(self, key: Key, said: tuple[Decision, ...]) -> datetime | None:
+        """What was said before it was seen that there is no such Incident."""
+        for decision in said:
+            self.world.epoch()
+            await disregard(self.world, decision)
+        return self.unmarked(key)
+
+    def unmarked(self, key: Key) -> datetime | None:
+        """When to look again for Decisions that could not be marked."""
+        return self.world.clock.now() + MARK_RETRY if self.world.decisions.of(key) else None
+
+    def case(self, key: Key, raw: Object) -> Case:
+        """Raises `Refused` where this version cannot read it; then guards know that they do not know what it does."""
+        try:
+            facts = codec.facts_of(raw)
+            case = Case(raw, self.world.packs.of(facts.namespace, facts.name, facts.uid))
+            self.world.told(facts, case.stored)
+        except Refused as failure:
+            self.world.illegible(key, failure)
+            raise
+        return case
 
     def forget(self, key: Key) -> None:
         """The Incident is gone: the watch tells of none of its versions any more."""
@@ -106,7 +131,6 @@ class Ticker:
     async def walk(self, case: Case) -> datetime | None:
         effect: Effect | None = None
         outcome: Outcome | None = None
-        self.world.told(case.facts, case.stored)
         await self.flush(case)
         for _ in range(EFFECTS):
             await self.recall(case)
@@ -128,8 +152,7 @@ class Ticker:
             self.world.epoch()  # raises when another process leads by now: nothing more is done in its place
             if isinstance(move.effect, Mark):
                 # What came of the effect before was not looked at yet, and still is when the Decision is marked.
-                case.unmarkable.add(move.effect.decision)
-                await self.perform(case, move.effect)
+                case.marks = case.marks.after(move.effect, await self.perform(case, move.effect))
             else:
                 effect, outcome = move.effect, await self.performed(case, move.effect)
         await self.store(case, case.status, outcome)
@@ -178,15 +201,15 @@ class Ticker:
 
     def again(self, case: Case, move: Move) -> datetime | None:
         """When to look again: at the move's wake time, and soon where a Decision could not be marked."""
-        unmarked = self.world.decisions.of((case.facts.namespace, case.facts.name))
-        marking = self.world.clock.now() + MARK_RETRY if unmarked else None
+        marking = self.unmarked((case.facts.namespace, case.facts.name))
         return min((at for at in (move.wake_at, marking) if at), default=None)
 
     def snapshot(self, case: Case, effect: Effect | None, outcome: Outcome | None) -> Snapshot:
         about = case.facts.namespace, case.facts.name
-        decisions = self.world.decisions.of(about, without=case.unmarkable)
+        decisions = self.world.decisions.of(about)
         epoch, trust, lapses = self.world.epoch(), self.world.trust(), self.world.lapses()
-        return Snapshot(case.facts, case.status, case.plan, decisions, epoch, trust, effect, outcome, case.problem, lapses)
+        return Snapshot(case.facts, case.status, case.plan, decisions, epoch, trust, effect, outcome, case.problem, lapses,
+                        case.marks)  # fmt: skip
 
     async def store(self, case: Case, status: Status, outcome: Outcome | None) -> bool:
         """Status first, who wins it owns the chain; then the entries that it owes to the pack. False: while an effect was
@@ -238,7 +261,7 @@ class Ticker:
     async def read_plan(self, uid: str, status: Status) -> Plan | None:
         """None: it is gone, was changed, or is none that this version can read. Not being let to read it says none of these."""
         try:
-            return codec.plan_of(await self.world.vault.get(plan_name(uid, status.plan_digest), status.plan_digest))
+            return codec.plan_of(await self.world.plans.get(plan_name(uid, status.plan_digest), status.plan_digest))
         except Refused as failure:
             if failure.reason == "Forbidden":
                 raise

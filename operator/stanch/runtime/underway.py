@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stanch.domain.incident import Phase, Status
-from stanch.engine.availability import Unknown
 from stanch.engine.figures import Underway
 from stanch.runtime.queue import Key
 
@@ -18,9 +17,6 @@ MITIGATED = frozenset({Phase.Mitigating, Phase.Verifying, Phase.Holding})
 
 @dataclass
 class UnderwayIndex:
-    """`complete`: every open incident was looked at; before that, nobody can say how many there are."""
-
-    complete: bool = False
     _policies: dict[Key, str] = field(default_factory=dict)
 
     def told(self, incident: Key, status: Status) -> None:
@@ -37,9 +33,7 @@ class UnderwayIndex:
     def forget(self, incident: Key) -> None:
         self._policies.pop(incident, None)
 
-    def beside(self, incident: Key, policy: str) -> Underway | Unknown:
-        if not self.complete:
-            return Unknown("not every incident was looked at since the operator's start")
+    def beside(self, incident: Key, policy: str) -> Underway:
         mine = self._policies.get(incident) == policy
         return Underway(sum(name == policy for name in self._policies.values()) - mine, mine)
 

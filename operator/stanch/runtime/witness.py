@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from random import SystemRandom
 
 import structlog
 
+from stanch.api.base import API_VERSION
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, Refused
 from stanch.engine.ports import Clock, Cluster, Object
@@ -29,6 +31,7 @@ from stanch.engine.vouching import (
 log = structlog.get_logger()
 
 API = "admissionregistration.k8s.io/v1"
+Forge = Callable[[], Awaitable[Object]]
 # Seconds: between looks, while all is well and while not; for how long the last answer holds where none is to be had.
 PERIOD, SOON, KEPT = 60.0, 5.0, 180.0
 TAKEN = "AlreadyExists"
@@ -41,6 +44,22 @@ def policy_ref(name: str) -> Ref:
 
 def binding_ref(name: str) -> Ref:
     return Ref(API, "ValidatingAdmissionPolicyBinding", "", name)
+
+
+async def refusal(forge: Forge) -> Failure | None:
+    """How a forgery is refused, of which nothing is kept. Raises `Failure` where that is not known: a conflict is about what is
+    stored, and says nothing about admission, but where the name is taken: that is found out after admission. Nor does it say
+    anything that what it was forged upon is gone."""
+    try:
+        await forge()
+    except NotFound:
+        raise
+    except Refused as failure:
+        return failure
+    except Conflict as failure:
+        if failure.reason != TAKEN:
+            raise
+    return None
 
 
 def until_next(well: bool) -> float:
@@ -102,19 +121,21 @@ class Witness:
 
     async def _tried(self) -> NotVouched | None:
         """Why the policy does not refuse a forgery; None: it does, or nothing can be forged."""
-        return unproven(self.policy, await self._refusal()) if self.policy.kind else None
+        forge = await self._forger()
+        return unproven(self.policy, await refusal(forge)) if forge else None
 
-    async def _refusal(self) -> Failure | None:
-        """How a forgery is refused, of which nothing is kept. Raises `Failure` where that is not known: a conflict is about
-        what is stored, and says nothing about admission, but where the name is taken: that is found out after admission."""
-        try:
-            await self.own.create(self.policy.probe(self.namespace), dry_run=True)
-        except Refused as failure:
-            return failure
-        except Conflict as failure:
-            if failure.reason != TAKEN:
-                raise
-        return None
+    async def _forger(self) -> Forge | None:
+        """How it is tried; None: nothing can be forged, or nothing is there whose status could be."""
+        if not self.policy.kind:
+            return None
+        if not self.policy.status:
+            return partial(self.own.create, self.policy.probe(self.namespace), dry_run=True)
+        there = await anext(self.own.list(API_VERSION, self.policy.kind, "", metadata_only=True), None)
+        return there and partial(self._forge_status, there["metadata"]["name"])
+
+    async def _forge_status(self, name: str) -> Object:
+        ref = Ref(API_VERSION, self.policy.kind, "", name)
+        return await self.own.patch(ref, {"status": self.policy.status}, subresource="status", dry_run=True)
 
     def _bad(self, why: NotVouched) -> NotVouched:
         self._good, self._broken = None, True

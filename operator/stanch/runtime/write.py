@@ -10,7 +10,7 @@ from typing import Any
 from stanch.api import codec
 from stanch.api.base import API_VERSION
 from stanch.domain.incident import TERMINAL, Status
-from stanch.domain.plan import Plan, Ref, Step
+from stanch.domain.plan import Ref, Step
 from stanch.engine.chain import canonical
 from stanch.engine.errors import Conflict, NotFound, Refused
 from stanch.engine.mitigating import ASK_AGAIN, ITS_TURN
@@ -34,14 +34,13 @@ from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.locks import target_lease
 from stanch.runtime import case as cases
 from stanch.runtime.beside import both
-from stanch.runtime.case import Case
-from stanch.runtime.guarding import admit, of_target
-from stanch.runtime.prove import dry_delete
-from stanch.runtime.recognize import replaced
+from stanch.runtime.case import INCIDENT_LABEL, Case
+from stanch.runtime.guarding import admit, admit_to_target
+from stanch.runtime.prove import dry_delete, stage_of
+from stanch.runtime.recognize import as_shown, replaced
 from stanch.runtime.world import World
 
 FINALIZER = "stanch.dev/incident"
-INCIDENT_LABEL = "stanch.dev/incident-uid"
 BUSY_RETRY = 5.0
 SETTLE_POLL = 2.0
 FREEZE_POLL = 5.0
@@ -79,11 +78,6 @@ def intended_at(status: Status, option: str, step: str) -> datetime | None:
     return next((record.intended_at for record in status.steps if (record.option, record.name) == (option, step)), None)
 
 
-def stage_of(world: World, case: Case, plan: Plan, folder: str) -> Stage:
-    cluster = world.clusters.acting_as(plan.namespace, plan.service_account)
-    return Stage(cluster, world.web(plan.allowed_origins), case.pack, plan.namespace, folder, plan.service_account.name)
-
-
 async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
     """Finalizer, guards, locks, before-image: all idempotent, all before the intent. The target itself is only read."""
     assert case.plan is not None
@@ -103,7 +97,9 @@ async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
             return Replaced(what)
         raise
     change = this.action.plan(before, this.params, effect.token)
-    if block := await of_target(this.stage, case.plan.guards, this.action, before, change, world.clock.now()):
+    if differs := await as_shown(world, case, effect.option, this.step, before, change):
+        return differs
+    if block := await admit_to_target(world, case, case.plan, this.stage, this.action, before, change):
         return Held(block, ASK_AGAIN)
     if this.action.effect_class is EffectClass.uid_precondition:
         await dry_delete(this.stage.cluster, change)
@@ -116,14 +112,16 @@ async def prepare(world: World, case: Case, effect: Prepare) -> Outcome:
 
 
 async def freeze(world: World, case: Case) -> Later | None:
-    """The kill switch of the policy. Asked before each step; what is owed is taken back all the same."""
+    """The kill switch of the policy. Asked before each step; what is owed is taken back all the same. Of a policy that is gone
+    nobody knows whether it would be suspended."""
     pin = case.status.policy
     if pin is None:
         return None
     try:
         policy = await world.clusters.own.get(Ref(API_VERSION, "ResponsePolicy", "", pin.name))
     except NotFound:
-        return None
+        gone = f"ResponsePolicy {pin.name} is gone, so nobody knows whether it is suspended: nothing is changed until it is there"
+        return Later(FROZEN, f"{gone} again (kubectl apply), or the incident is aborted (stanch abort)", FREEZE_POLL)
     if not policy["spec"].get("suspended"):
         return None
     return Later(FROZEN, f"ResponsePolicy {pin.name} is suspended: nothing is changed until `stanch unfreeze`", FREEZE_POLL)

@@ -29,8 +29,9 @@ class Assets:
 
     name = "KUBEBUILDER_ASSETS"
 
-    def __init__(self, cluster: str, folder: Path) -> None:
-        self.cluster, self.folder = checked_name(cluster), folder
+    def __init__(self, cluster: str, folder: Path, without: tuple[str, ...] = ()) -> None:
+        """`without`: admission plugins that are turned off."""
+        self.cluster, self.folder, self.without = checked_name(cluster), folder, ("ServiceAccount", *without)
         self.state = paths.state_dir(cluster)
 
     @classmethod
@@ -123,7 +124,7 @@ class Assets:
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--token-auth-file={self.state / 'tokens.csv'}",
             "--authorization-mode=RBAC",
-            "--disable-admission-plugins=ServiceAccount",
+            f"--disable-admission-plugins={','.join(self.without)}",
             "--service-cluster-ip-range=10.0.0.0/24",
             "--allow-privileged=true",
         ]

@@ -39,8 +39,9 @@ class Kind:
 
     name = "kind"
 
-    def __init__(self, cluster: str) -> None:
-        self.cluster = checked_name(cluster)
+    def __init__(self, cluster: str, without: tuple[str, ...] = ()) -> None:
+        """`without`: admission plugins that are turned off."""
+        self.cluster, self.without = checked_name(cluster), without
 
     def up(self, fake_nodes: int = 0) -> Cluster:
         """Create the cluster unless it is there, and give it our images; raises ClusterError."""
@@ -85,8 +86,9 @@ class Kind:
         # Made by us: the API server's own would be for root alone, and it keeps owner and mode when it begins another.
         (self._audit / "audit.log").touch(0o600)
         paths = {"audit-log-path": f"{AUDIT}/audit.log", "audit-policy-file": f"{AUDIT}/policy.json"}
+        off = {"disable-admission-plugins": ",".join(self.without)} if self.without else {}
         volume = {"name": "audit", "hostPath": AUDIT, "mountPath": AUDIT, "pathType": "Directory"}
-        patch = {"kind": "ClusterConfiguration", "apiServer": {"extraArgs": paths, "extraVolumes": [volume]}}
+        patch = {"kind": "ClusterConfiguration", "apiServer": {"extraArgs": {**paths, **off}, "extraVolumes": [volume]}}
         mount = {"hostPath": str(self._audit), "containerPath": AUDIT}
         node = {"role": "control-plane", "kubeadmConfigPatches": [json.dumps(patch)], "extraMounts": [mount]}
         config = {"kind": "Cluster", "apiVersion": "kind.x-k8s.io/v1alpha4", "nodes": [node]}

@@ -1,8 +1,8 @@
 """An API server in memory: what it stores, and the rules by which it changes it.
 
 It models: resourceVersion as compare-and-swap, UIDs, JSON merge patch, generation, the status subresource, finalizers
-and deletionTimestamp, label and field selectors, dry-run, immutable Secrets, permissions of each identity. It runs no
-controllers: tests play them (`after_write` hooks, `add`, `set_status`). It validates no schema and sets no defaults.
+and deletionTimestamp, label and field selectors, dry-run, immutable Secrets and ConfigMaps, permissions of each identity. It
+runs no controllers: tests play them (`after_write` hooks, `add`, `set_status`). It validates no schema and sets no defaults.
 What else it does not model raises `NotModelled`.
 """
 

@@ -1,0 +1,1 @@
+"""Kinds of other projects, as these ship them: `python -m tests.others` fetches their CRDs."""
