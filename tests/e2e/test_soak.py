@@ -21,6 +21,7 @@ import pytest
 
 from tests.stage.audit.judge import judge
 from tests.stage.audit.log import AuditLog
+from tests.stage.audit.tell import tell
 from tests.stage.audit.terms import Finding, Kind
 from tests.stage.kubectl import Kubectl
 from tests.stage.soak import Lane, lane
@@ -51,7 +52,9 @@ def test_whatever_goes_wrong_each_effect_is_there_once_and_in_time(
             ]
             stuck = live(lived, log)
         log.read()
-        told(lived, judged(lived, log), stuck)
+        found = judged(lived, log)
+        explained(lived, log, found)
+        told(lived, found, stuck)
 
 
 def live(lived: Sequence[Lane], log: AuditLog) -> list[BaseException]:
@@ -91,6 +94,14 @@ def counts(lived: Sequence[Lane]) -> str:
 def judged(lived: Sequence[Lane], log: AuditLog) -> list[Finding]:
     promises = [promise for one in lived for promise in one.promises]
     return judge(log.events, promises, {one.scene.namespace: one.outages() for one in lived})
+
+
+def explained(lived: Sequence[Lane], log: AuditLog, found: list[Finding]) -> None:
+    """Which of the machine's times made it so will not come again: what the log says of an incident that is not as promised."""
+    for promise in (promise for one in lived for promise in one.promises):
+        if any(finding.what.startswith(f"{promise.namespace}/{promise.name}:") for finding in found):
+            print(f"  what the audit log says of {promise.namespace}/{promise.name}:")
+            print("\n".join(f"    {line}" for line in tell(log.events, promise)))
 
 
 def told(lived: Sequence[Lane], found: list[Finding], stuck: list[BaseException]) -> None:

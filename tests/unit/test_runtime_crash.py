@@ -16,6 +16,7 @@ import pytest
 
 from stanch.domain.incident import Phase
 from stanch.domain.timeline import Line
+from stanch.engine.errors import Conflict
 from tests.unit.memory import Crash, settle
 from tests.unit.world import Life, Site, lean
 from tests.unit.world_gates import Gate, Op
@@ -153,3 +154,30 @@ async def test_crash_at_every_write() -> None:
     crashes = Counter((when, op.kind) for when, op, _ in moments.of)
     print(f"crashes: {dict(crashes)}; doubled 0, lost 0, broken chains 0")
     assert crashes["before", "write"] > 30 and crashes["after", "write"] > 30 and crashes["after", "store"] > 30
+
+
+class Contended(Gate):
+    """The fence of the next life meets a conflict, once: the API server gives up a patch that others overtake again and again."""
+
+    met = ""
+
+    async def before(self, op: Op) -> None:
+        if op.what == "patch deployment/frontend metadata" and not self.met:
+            self.met = op.what
+            raise Conflict("Conflict", "somebody else wrote first")
+
+
+@pytest.mark.requirement("E-04", "E-05")
+async def test_a_conflict_of_the_fence_does_not_say_that_a_write_was_not_made() -> None:
+    site = Site(lean)
+    moments = Moments(site)
+    await Life(site, 1, moments).live()
+    written = [at for when, op, at in moments.of if when == "after" and op.what == "patch deployment/frontend metadata spec"]
+    assert len(written) == len(TOKENS)
+    for crashed in written:
+        crashed.passes(LEASE)
+        gate = Contended()
+        await Life(crashed, 2, gate).live()
+        assert gate.met
+        end_is_the_same(crashed)
+        assert story(crashed.lines) == story(site.lines)

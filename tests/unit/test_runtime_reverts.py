@@ -11,7 +11,7 @@ import pytest
 from stanch.api.base import API_VERSION
 from stanch.domain.incident import Phase, RevertState
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Retryable
+from stanch.engine.errors import Conflict, Retryable
 from stanch.engine.ports import Object
 from tests.unit.memory import MemoryClusters, Write
 from tests.unit.world import OPERATOR, Edit, Life, Site, lean
@@ -75,6 +75,33 @@ async def test_a_due_revert_does_not_hide_a_step_whose_answer_was_lost() -> None
     assert {record.step: record.state for record in site.status.reverts}["more"] is RevertState.Owed
     await life.live()
     assert site.status.phase is Phase.Resolved and scaled == [3, 1], "taken back once, to what there was"
+
+
+class TakenBackUnheard(Gate):
+    """The answer to what takes the flag back is lost, and the fence after it meets a conflict, once."""
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.lost, self.met = site, False, False
+
+    async def after(self, op: Op) -> None:
+        broken = self.site.frontend.environment.get("RELEASE_BROKEN")
+        if op.what == "patch deployment/frontend metadata spec" and broken == "true" and not self.lost:
+            self.lost = True
+            raise Retryable("Timeout", "no answer in time; whether it took effect is unknown", 1)
+
+    async def before(self, op: Op) -> None:
+        if op.what == "patch deployment/frontend metadata" and self.lost and not self.met:
+            self.met = True
+            raise Conflict("Conflict", "somebody else wrote first")
+
+
+async def test_a_conflict_of_the_fence_does_not_say_that_nothing_was_taken_back() -> None:
+    site = made(steps(BROKEN | SHORT))
+    gate = TakenBackUnheard(site)
+    await Life(site, gate=gate).live()
+    (paid,) = site.status.reverts
+    assert gate.met and paid.state is RevertState.Done and not paid.message.startswith("nothing of it"), paid
+    assert site.frontend.environment["RELEASE_BROKEN"] == "true" and site.status.phase is Phase.Resolved
 
 
 def suspend(site: Site, yes: bool) -> None:

@@ -12,7 +12,7 @@ from stanch.api.base import API_VERSION
 from stanch.domain.incident import TERMINAL, Status
 from stanch.domain.plan import Ref, Step
 from stanch.engine.chain import canonical
-from stanch.engine.errors import Conflict, NotFound, Refused
+from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
 from stanch.engine.mitigating import ASK_AGAIN, ITS_TURN
 from stanch.engine.moves import (
     FROZEN,
@@ -44,6 +44,7 @@ FINALIZER = "stanch.dev/incident"
 BUSY_RETRY = 5.0
 SETTLE_POLL = 2.0
 FREEZE_POLL = 5.0
+FENCE_AGAIN = 0.2
 
 
 @dataclass(frozen=True)
@@ -285,5 +286,11 @@ async def fence(cluster: Cluster, ref: Ref, epoch: int, prepared_on: str) -> dic
 
     Named after the version that the write was prepared on too: a second fence of one epoch would otherwise change nothing,
     and a version that did not move would let that write in after it was observed not to be there.
+
+    Raises `Retryable` where it meets a conflict itself, which the API server answers when others overtake a patch again and again:
+    that says nothing about the write.
     """
-    return await cluster.patch(ref, {"metadata": {"annotations": {EPOCH: f"{epoch}-{prepared_on}"}}})
+    try:
+        return await cluster.patch(ref, {"metadata": {"annotations": {EPOCH: f"{epoch}-{prepared_on}"}}})
+    except Conflict as failure:
+        raise Retryable(failure.reason, f"{ref} could not be fenced: {failure.message}", FENCE_AGAIN) from failure
