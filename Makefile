@@ -25,8 +25,9 @@ UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),$(OWN_UV))
 BIN := .venv/bin
 SYNCED := .venv/.synced
 PYTEST := $(BIN)/pytest $(ARGS)
-# On every core; what waits for a cluster waits beside the others.
+# On every core; of what waits for a cluster most of the time, two for each core.
 PARALLEL := -n auto --dist worksteal
+WAITING := -n $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN)))) --dist worksteal
 # Its progress is shown before the tests begin: of what one of several processes says nothing is seen.
 ON_CLUSTER := $(BIN)/python -m tests.cluster with --name "$(or $(STANCH_TEST_CLUSTER),stanch-test)" --
 
@@ -55,7 +56,7 @@ test: lint ## Lint, audit, then all tests below bench, on a real cluster that co
 	@$(BIN)/python -m tests.chart --helm >/dev/null
 	@$(BIN)/python -m tests.s3 >/dev/null
 	@$(BIN)/python -m tests.others >/dev/null
-	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench --requirements $(PARALLEL)
+	@STANCH_MUTATIONS=all $(ON_CLUSTER) $(PYTEST) tests --ignore=tests/bench --requirements $(WAITING)
 
 test-unit: venv ## Tests without a cluster but the long ones, searching less far, on every core; changes nothing on the machine
 	@$(PYTEST) tests/unit -m "not long" --hypothesis-profile=quick $(PARALLEL)
@@ -70,7 +71,7 @@ test-e2e: venv ## Tests on real pods
 	@$(BIN)/python -m tests.chart --helm >/dev/null
 	@$(BIN)/python -m tests.s3 >/dev/null
 	@$(BIN)/python -m tests.others >/dev/null
-	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(PARALLEL)
+	@$(ON_CLUSTER) $(PYTEST) tests/e2e $(WAITING)
 
 crash: venv ## Kill the operator after every single API write of an incident's life, in each of four stories (an hour or two)
 	@STANCH_CRASH_POINTS=all $(PYTEST) tests/e2e/test_crash.py -s -o faulthandler_timeout=0
