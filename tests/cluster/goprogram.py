@@ -16,12 +16,14 @@ from .run import locked, run
 
 @dataclass(frozen=True)
 class GoProgram:
-    """Its name, the folder of its module, its package there; `what` it is, for the person who waits."""
+    """Its name, the folder of its module, its package there; `what` it is, for the person who waits; the `system` that it is for,
+    empty: this machine's."""
 
     name: str
     source: Path
     package: str
     what: str
+    system: str = ""
 
     def path(self) -> Path:
         """The program; built where it is missing. Raises ClusterError where Go is missing or the build fails."""
@@ -44,6 +46,7 @@ class GoProgram:
         part = program.with_suffix(".part")
         # cgo off: no C compiler needed.
         environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
+        environment |= {"GOOS": self.system} if self.system else {}
         built = ["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", str(part), self.package]
         run(built, env=environment, cwd=self.source, timeout=3600)
         part.replace(program)

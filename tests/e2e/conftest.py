@@ -8,6 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.providers import existing
+from tests.cluster.providers.context import NamedContext
+from tests.cluster.providers.kind import Kind
+from tests.image import docker
+from tests.image.build import NAME, build, version
 from tests.others.kinds import RECONCILERS, serve
 from tests.stage.account import Account, installed_operator
 from tests.stage.install import install_operator, install_types, uninstall_operator
@@ -31,6 +36,21 @@ def installed(cluster: Any) -> Kubectl:
 def reconcilers(cluster: Any, installed: Kubectl) -> None:
     """The kinds of Argo CD and Flux."""
     serve(cluster, *RECONCILERS)
+
+
+@pytest.fixture(scope="session")
+def archive(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The image as it is built, with its bill of materials beside it."""
+    folder = tmp_path_factory.mktemp("image")
+    return docker.build(folder) if cluster.cluster.provider == Kind.name else build(folder).archive
+
+
+@pytest.fixture(scope="session")
+def image(request: pytest.FixtureRequest, cluster: Any) -> str:
+    """Known to the node; a context that somebody named has it already."""
+    if cluster.cluster.provider != NamedContext.name:
+        existing(cluster.name).load_image(request.getfixturevalue("archive"))
+    return f"{NAME}:{version()}"
 
 
 @pytest.fixture

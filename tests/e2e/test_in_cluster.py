@@ -17,13 +17,9 @@ import pytest
 
 from stanch.packs.verify import verify
 from tests.cluster.model import ClusterError
-from tests.cluster.providers import existing
-from tests.cluster.providers.context import NamedContext
-from tests.cluster.providers.kind import Kind
 from tests.e2e.test_frontend_down import options, quick, sealed
 from tests.e2e.test_reverts import BEFORE, RAISED, raised, revert_of
-from tests.image import contents, debian, docker
-from tests.image.build import NAME, build, version
+from tests.image import contents, debian
 from tests.stage.command import CommandError, Stanch
 from tests.stage.install import SHIPPED, moved
 from tests.stage.kubectl import ROOT, Kubectl, documents
@@ -35,21 +31,6 @@ from tests.stage.scene import Scene
 PACKS = "/var/lib/stanch"
 ROLES = ROOT / "manifests" / "roles"
 APPROVER = "dora"
-
-
-@pytest.fixture(scope="session")
-def archive(cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The image as it is built, with its bill of materials beside it."""
-    folder = tmp_path_factory.mktemp("image")
-    return docker.build(folder) if cluster.cluster.provider == Kind.name else build(folder).archive
-
-
-@pytest.fixture(scope="session")
-def image(request: pytest.FixtureRequest, cluster: Any) -> str:
-    """Known to the node; a context that somebody named has it already."""
-    if cluster.cluster.provider != NamedContext.name:
-        existing(cluster.name).load_image(request.getfixturevalue("archive"))
-    return f"{NAME}:{version()}"
 
 
 def test_the_bill_of_materials_names_all_that_is_in_the_image_and_nothing_else(archive: Path) -> None:

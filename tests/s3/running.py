@@ -85,10 +85,10 @@ def serving(folder: Path, *, tls: bool = True) -> Iterator[S3Server]:
         server.stop()
 
 
-def certify(folder: Path) -> None:
-    """`ca.crt`, and `server.crt` with its key for the loopback's address."""
+def certify(folder: Path, name: str = f"IP:{HERE}") -> None:
+    """`ca.crt`, and `server.crt` with its key for this address (the loopback's), as openssl writes it."""
     new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     ca = [*new, "-subj", "/CN=tests", "-keyout", "ca.key", "-out", "ca.crt"]
     run(ca, cwd=folder)
-    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-addext", f"subjectAltName=IP:{HERE}", "-addext", "basicConstraints=CA:FALSE"]
+    signed = ["-CA", "ca.crt", "-CAkey", "ca.key", "-addext", f"subjectAltName={name}", "-addext", "basicConstraints=CA:FALSE"]
     run([*new, *signed, "-subj", "/CN=s3", "-keyout", "server.key", "-out", "server.crt"], cwd=folder)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,16 @@ STAYS = ("Namespace", "PersistentVolumeClaim")
 
 @dataclass(frozen=True)
 class Overlay:
-    """In `folder`; watches the namespace `watched`, and nothing else. CRDs and admission policies are every test's."""
+    """In `folder`; watches the namespace `watched`, and nothing else. CRDs and admission policies are every test's.
+
+    With these `components` too, what they ask for in the operator's namespace `beside` it, and these variables.
+    """
 
     folder: Path
     watched: str
+    components: tuple[str, ...] = ()
+    beside: tuple[dict[str, Any], ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def namespace(self) -> str:
@@ -68,8 +75,12 @@ class Overlay:
 
     def write(self) -> Path:
         """The folder, for `kubectl apply -k`."""
-        self._kustomization(self.folder / "moved", {
-            "resources": [_from(self.folder / "moved", MANIFESTS / "operator")],
+        moved = self.folder / "moved"
+        moved.mkdir(parents=True)
+        (moved / "beside.yaml").write_text(yaml.safe_dump_all(self.beside))
+        self._kustomization(moved, {
+            "resources": [_from(moved, MANIFESTS / "operator"), *(["beside.yaml"] if self.beside else [])],
+            "components": [_from(moved, MANIFESTS / "components" / name) for name in self.components],
             "namespace": self.namespace,
             "transformers": [yaml.safe_dump(self._names_of_its_own())],
         })  # fmt: skip
@@ -93,13 +104,13 @@ class Overlay:
         return {"target": {"kind": "RoleBinding", "namespace": EXAMPLE}, "patch": json.dumps(patch)}
 
     def _watching(self) -> dict[str, Any]:
-        container = {"name": "stanch", "env": [{"name": "STANCH_NAMESPACES", "value": self.watched}]}
+        told = {"STANCH_NAMESPACES": self.watched, **self.variables}
+        container = {"name": "stanch", "env": [{"name": name, "value": value} for name, value in told.items()]}
         spec = {"template": {"spec": {"containers": [container]}}}
         patch = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "stanch"}, "spec": spec}
         return {"target": {"kind": "Deployment"}, "patch": json.dumps(patch)}
 
     def _kustomization(self, folder: Path, said: dict[str, Any]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
         (folder / "kustomization.yaml").write_text(yaml.safe_dump({**head, **said}, sort_keys=False))
 
