@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import cache
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from stanch.controller.http import serve
 from stanch.controller.ingest import Sinks, watch
 from stanch.domain.decision import Decision
 from stanch.domain.plan import Ref
-from stanch.engine.errors import Failure, Refused, Retryable
+from stanch.engine.errors import Failure, Retryable
 from stanch.engine.ports import Object, Web
 from stanch.engine.shipped import DECISIONS, OTHERS, Shipped
 from stanch.engine.vouching import NotVouched
@@ -35,7 +35,6 @@ from stanch.kube.lease import Election, Term
 from stanch.kube.locks import TargetLocks
 from stanch.kube.records import before_images, plans
 from stanch.kube.web import AllowedWeb
-from stanch.packs.identity import store_id
 from stanch.packs.objects import Store
 from stanch.packs.store import StoredPacks, open_store
 from stanch.runtime import sight
@@ -64,8 +63,6 @@ T = TypeVar("T")
 LEASE_API = "coordination.k8s.io/v1"
 # A tick that has not ended after this many seconds is a worker that hangs.
 HANGS_AFTER = 900.0
-# Until a store that did not answer at the start is asked for its id again.
-ASKED_AGAIN = 5.0
 
 
 def run(settings: Settings) -> int:
@@ -141,32 +138,16 @@ class Operator:
         lease = Ref(LEASE_API, "Lease", self.settings.operator_namespace, LEADER)
         self.store = open_store(self.settings.packs, self.settings.reach)
         self.terms = terms = OneStore(clusters.own, self.settings.namespaces, self.settings.packs, "")
-        terms.store = await self.known(self.store)
+        await self.unless(terms.ask(self.store), self.stop)
         election = Election(clusters.own, lease, self.identity, api.clock, told=self.follows, terms=terms)
         async with AsyncExitStack() as stack:
-            stack.callback(asyncio.ensure_future(self.learn(terms, self.store)).cancel)
+            stack.callback(asyncio.ensure_future(terms.learn(self.store)).cancel)
             self.term = await self.unless(stack.enter_async_context(election.lead()), self.stop)
             if self.term is None:
                 return 0
             self.metrics.leader.set(1)
             log.info("operator.leading", epoch=self.term.epoch)
             return await self.work(api, clusters, self.term, terms)
-
-    async def known(self, store: Store) -> str:
-        """The id of the store; empty where it does not answer."""
-        try:
-            return await self.unless(store_id(store), self.stop) or ""
-        except Retryable as failure:
-            log.warning("packs.unknown", reason=failure.reason, message=failure.message)
-            return ""
-
-    async def learn(self, terms: OneStore, store: Store, pause: float = ASKED_AGAIN) -> None:
-        """Until its id is known, which is then held against the Lease."""
-        while not terms.store:
-            await asyncio.sleep(pause)
-            # Why it is refused is said at the next start.
-            with suppress(Refused):
-                terms.store = await self.known(store)
 
     def follows(self, why: str) -> None:
         log.info("operator.following", waits_for=why)

@@ -19,10 +19,6 @@ from stanch.app import HANGS_AFTER, Operator, legible
 from stanch.engine.errors import Refused, Retryable
 from stanch.kube.clock import SystemTicks
 from stanch.kube.lease import Term
-from stanch.packs.identity import store_id
-from stanch.packs.objects import Store
-from stanch.packs.reach import Reach
-from stanch.packs.store import open_store
 from stanch.runtime.one_store import ANNOTATION, OneStore
 from stanch.runtime.overdue import Overdue
 from stanch.runtime.settings import Settings
@@ -129,29 +125,6 @@ async def test_who_has_other_packs_than_the_leader_ends(tmp_path: Path) -> None:
             await asyncio.wait_for(operator.run(), 20)
 
 
-async def test_packs_that_cannot_be_asked_for_their_id_keep_nobody_from_leading(tmp_path: Path) -> None:
-    operator = Operator(settings(tmp_path, "http://127.0.0.1:1"))
-    reach = Reach(endpoint="http://127.0.0.1:1", region="eu")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_SKIP_SIGNATURE", "true")
-        assert await operator.known(open_store("s3://bucket/packs", reach)) == ""
-    assert await operator.known(open_store(str(tmp_path / "packs"))) != ""
-
-
-class Late:
-    """A store that does not answer the first times."""
-
-    def __init__(self, store: Store, times: int) -> None:
-        self.store = store
-        self.times = times
-
-    async def create(self, key: str, data: bytes) -> bool:
-        if self.times:
-            self.times -= 1
-            raise Retryable("StoreFailed", "the store does not answer")
-        return await self.store.create(key, data)
-
-
 async def test_who_waits_to_lead_without_its_evidence_store_is_not_ready(tmp_path: Path) -> None:
     """Or a rollout with a wrong bucket takes the ones that work away. Who leads goes on without: what is owed is taken back."""
     operator = Operator(settings(tmp_path, "http://127.0.0.1:1"))
@@ -162,13 +135,6 @@ async def test_who_waits_to_lead_without_its_evidence_store_is_not_ready(tmp_pat
     assert operator.ready() == ""
     operator.term, operator.terms.store = None, "s1"
     assert operator.ready() == ""
-
-
-async def test_packs_that_do_not_answer_at_the_start_are_asked_again_until_they_do(tmp_path: Path) -> None:
-    operator, store = Operator(settings(tmp_path, "http://127.0.0.1:1")), open_store(str(tmp_path / "packs"))
-    late, terms = Late(store, 2), OneStore(MemoryClusters(MemoryServer()).own, (), "packs", "")
-    await asyncio.wait_for(operator.learn(terms, late, 0), 20)
-    assert not late.times and terms.store == await store_id(store)
 
 
 async def test_who_loses_the_lease_before_the_decisions_were_read_ends(tmp_path: Path) -> None:

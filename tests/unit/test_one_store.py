@@ -15,6 +15,8 @@ from stanch.domain.plan import Ref
 from stanch.engine.errors import Refused, Retryable
 from stanch.kube.lease import Election, Term
 from stanch.packs.identity import store_id
+from stanch.packs.objects import Store
+from stanch.packs.reach import Reach
 from stanch.packs.store import StoredPacks, open_store
 from stanch.runtime.one_store import ANNOTATION, OneStore
 from tests.unit.memory import MemoryClusters, MemoryServer, MemoryTime, settle
@@ -261,3 +263,39 @@ async def test_a_folder_that_cannot_be_written_has_no_id(tmp_path: Path) -> None
     (tmp_path / "packs" / "_store").write_text("a file where a folder is needed")
     with pytest.raises((Refused, Retryable)):
         await store_id(store)
+
+
+class Late:
+    """A store that does not answer the first times."""
+
+    def __init__(self, store: Store, times: int) -> None:
+        self.store = store
+        self.times = times
+
+    async def create(self, key: str, data: bytes) -> bool:
+        if self.times:
+            self.times -= 1
+            raise Retryable("StoreFailed", "the store does not answer")
+        return await self.store.create(key, data)
+
+
+def unknown() -> OneStore:
+    return OneStore(MemoryClusters(MemoryServer()).own, (), PATH, "")
+
+
+async def test_packs_that_cannot_be_asked_for_their_id_keep_nobody_from_leading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    terms = unknown()
+    await terms.ask(open_store("s3://bucket/packs", Reach(endpoint="http://127.0.0.1:1", region="eu")))
+    assert terms.store == "" and terms.annotations == {}
+    await terms.ask(open_store(str(tmp_path / "packs")))
+    assert terms.store
+
+
+async def test_packs_that_do_not_answer_at_the_start_are_asked_again_until_they_do(tmp_path: Path) -> None:
+    store, terms = open_store(str(tmp_path / "packs")), unknown()
+    late = Late(store, 2)
+    await asyncio.wait_for(terms.learn(late, 0), 20)
+    assert not late.times and terms.store == await store_id(store)

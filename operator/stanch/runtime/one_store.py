@@ -8,18 +8,28 @@ and before that nothing is written to it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import structlog
 
 from stanch.api.base import API_VERSION
 from stanch.domain.incident import TERMINAL
 from stanch.engine.errors import Refused, Retryable
 from stanch.engine.ports import Cluster, Object
+from stanch.packs.identity import store_id
+from stanch.packs.objects import Store
 from stanch.runtime.sweeper import key_of, wants_tick
+
+log = structlog.get_logger()
 
 ANNOTATION = "stanch.dev/packs"
 # Of the incidents, in what a person is told.
 NAMED = 3
+# Seconds until a store that did not answer at the start is asked for its id again.
+ASKED_AGAIN = 5.0
 
 
 @dataclass
@@ -48,6 +58,21 @@ class OneStore:
             raise Refused("PacksElsewhere", self._after(left, f"lease -n {metadata['namespace']} {metadata['name']}"))
         # As it says from the write on with which this process takes it.
         self._said = self.store
+
+    async def ask(self, store: Store) -> None:
+        """For its id; where it does not answer none is known. Raises `Refused` for what no other try mends."""
+        try:
+            self.store = await store_id(store)
+        except Retryable as failure:
+            log.warning("packs.unknown", reason=failure.reason, message=failure.message)
+
+    async def learn(self, store: Store, pause: float = ASKED_AGAIN) -> None:
+        """Asks until its id is known, which is then held against the Lease."""
+        while not self.store:
+            await asyncio.sleep(pause)
+            # Why it is refused is said at the next start.
+            with suppress(Refused):
+                await self.ask(store)
 
     def fits(self) -> None:
         """Raises `Retryable` for who leads and does not know that it has the store of those before: the pack that it goes on with
