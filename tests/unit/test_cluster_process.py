@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_process_hears_that_it_is_asked_to_stop(tmp_path: Path) -> None:
         started.kill()
 
 
+@pytest.fixture
+def on_a_terminal() -> Iterator[None]:
+    """Whoever is started in the background by a shell ignores Ctrl-C, and so does all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("on_a_terminal")
 def test_ctrl_c_waits_until_what_was_started_is_recorded() -> None:
     passed = []
     with pytest.raises(KeyboardInterrupt), process._undisturbed():
