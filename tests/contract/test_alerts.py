@@ -23,7 +23,8 @@ WELL = {
     **{f'stanch_leader{{namespace="{namespace}", pod="{pod}"}}': f"{leads}x80" for namespace in (HERE, ELSEWHERE)
        for pod, leads in (("a", 1), ("b", 0))},
     **{f'stanch_{gauge}{{namespace="{namespace}", pod="{pod}"}}': "0x80" for namespace in (HERE, ELSEWHERE) for pod in ("a", "b")
-       for gauge in ("reverts_overdue", "watch_silent", "deadlines_missed", "acknowledgements_overdue")},
+       for gauge in ("reverts_overdue", "watch_silent", "deadlines_missed", "acknowledgements_overdue",
+                     "restorations_overdue")},
     # Who does not lead does not look, and never says that all is well.
     **{f'stanch_decisions_trusted{{namespace="{namespace}", pod="{pod}"}}': f"{leads}x80" for namespace in (HERE, ELSEWHERE)
        for pod, leads in (("a", 1), ("b", 0))},
@@ -119,6 +120,14 @@ def test_who_has_taken_nothing_on_in_time_is_called_until_somebody_has(alerting:
     told = WELL | {pod("acknowledgements_overdue"): "0x8 2x20 0x60"}
     alerting(told, "2m45s", {})
     alerting(told, "4m", {"StanchUnacknowledged": "2"})
+    alerting(told, "8m", {})
+
+
+@pytest.mark.requirement("B-02")
+def test_what_is_not_mitigated_in_time_is_told_until_it_is(alerting: Any) -> None:
+    told = WELL | {pod("restorations_overdue"): "0x8 1x20 0x60"}
+    alerting(told, "2m45s", {})
+    alerting(told, "4m", {"StanchNotRestored": "1"})
     alerting(told, "8m", {})
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.cluster.model import ClusterError
+from tests.e2e.test_in_cluster import only_undo
 from tests.stage.kubectl import documents
 from tests.stage.pack import lines
 from tests.stage.people import COMMANDER, ON_CALL, SECURITY, also, may
 from tests.stage.scene import AUREUS, Scene, calm
 
 ACKNOWLEDGED = ".conditions[?(@.type=='Acknowledged')].reason"
+RESTORED = ".conditions[?(@.type=='Restored')].reason"
 
 
 def one_person(document: dict[str, Any]) -> None:
@@ -30,16 +32,16 @@ def waiting(scene: Scene, **spec: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def within(scene: Scene) -> Iterator[Callable[[str], str]]:
-    """The shipped policy under a name of its own, by which a P0 is to be taken on within this time."""
+def within(scene: Scene) -> Iterator[Callable[..., str]]:
+    """The shipped policy under a name of its own, by which a P0 is to be taken on, and mitigated, within this time."""
     name = f"within-{scene.namespace}"
 
-    def made(time: str) -> str:
+    def made(time: str, restored: str | None = None) -> str:
         def own(document: dict[str, Any]) -> None:
             calm(document)
             document["metadata"]["name"] = name
             document["spec"]["default"] = False
-            document["spec"]["levels"][0]["respondWithin"] = time
+            document["spec"]["levels"][0] |= {"respondWithin": time} | ({"restoreWithin": restored} if restored else {})
 
         scene.kubectl.apply(documents(AUREUS / "policy.yaml", own))
         return name
@@ -49,7 +51,7 @@ def within(scene: Scene) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.mark.requirement("B-02", "E-30")
-def test_who_takes_it_on_in_time_stands_on_it_and_nobody_else_is_called(scene: Scene, within: Callable[[str], str]) -> None:
+def test_who_takes_it_on_in_time_stands_on_it_and_nobody_else_is_called(scene: Scene, within: Callable[..., str]) -> None:
     incident = waiting(scene, policyRef={"name": within("90s")})
     name = incident["metadata"]["name"]
     scene.until_status(name, ACKNOWLEDGED, "Awaited")
@@ -67,13 +69,13 @@ def test_who_takes_it_on_in_time_stands_on_it_and_nobody_else_is_called(scene: S
 
 
 @pytest.mark.requirement("B-02", "E-30")
-def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scene: Scene, within: Callable[[str], str]) -> None:
+def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scene: Scene, within: Callable[..., str]) -> None:
     incident = waiting(scene, policyRef={"name": within("1s")})
     name = incident["metadata"]["name"]
     before = scene.until_status(name, ACKNOWLEDGED, "Overdue")["status"]
     assert before["unheeded"] and "acknowledged" not in before
     scene.until_true("people are warned", lambda: len(unacknowledged(scene)) == 1)
-    assert f"nobody took it on by {before['acknowledgeBy'].replace('T', ' ').rstrip('Z')} UTC" in unacknowledged(scene)[0]
+    assert f"nobody took it on by {spelled(before['acknowledgeBy'])} UTC" in unacknowledged(scene)[0]
     # Objects bear the time of their creation in whole seconds.
     scene.until_time(datetime.fromisoformat(before["acknowledgeBy"]) + timedelta(seconds=1))
     said = scene.decide(scene.on_call, "Acknowledge", incident, role="on-call", reason=None)
@@ -91,8 +93,62 @@ def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scen
     assert "nobody has" in told(scene, name) and any(line.endswith(" s late") for line in told(scene, name))
 
 
+@pytest.mark.requirement("B-01", "B-02")
+def test_the_clocks_begin_when_it_was_noticed_and_who_takes_it_on_late_does_not_hide_that_it_is_mitigated_late(
+    scene: Scene, within: Callable[..., str]
+) -> None:
+    scene.set(playbook=only_undo)
+    scene.break_release()
+    noticed = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
+    policy = {"name": within("5m", "10m45s")}
+    name = scene.open(policyRef=policy, startedAt=noticed.isoformat())
+    status = scene.until_status(name, ACKNOWLEDGED, "Overdue")["status"]
+    due = datetime.fromisoformat(status["restoreBy"])
+    assert datetime.fromisoformat(status["acknowledgeBy"]) == noticed + timedelta(minutes=5), "late before it was opened"
+    assert due == noticed + timedelta(minutes=10, seconds=45)
+    incident = scene.until(name, "AwaitingApproval")
+    scene.decide(scene.on_call, "Acknowledge", incident, role="on-call", reason=None)
+    assert scene.until_status(name, ACKNOWLEDGED, "Late")["status"]["restoreBy"] == status["restoreBy"]
+    scene.until_status(name, RESTORED, "Overdue")
+    scene.until_true("people are warned", lambda: warned(scene, "NotRestored") != [])
+    assert warned(scene, "NotRestored") == [f"Incident {name}: not mitigated by {spelled(status['restoreBy'])} UTC (RTO)"]
+    assert "it is not" in told(scene, name)
+    approve(scene, incident)
+    status = scene.until(name, "Resolved")["status"]
+    assert datetime.fromisoformat(status["restoredAt"]) > due and status["unrestored"]
+    scene.until_status(name, RESTORED, "Late")
+
+
+@pytest.mark.requirement("B-02")
+def test_mitigated_in_time_it_is_in_time_and_nobody_is_warned(scene: Scene, within: Callable[..., str]) -> None:
+    scene.set(playbook=only_undo)
+    scene.break_release()
+    name = scene.open(policyRef={"name": within("5m", "30m")})
+    incident = scene.until(name, "AwaitingApproval")
+    assert incident["status"]["restoreBy"] == after(incident, minutes=30)
+    scene.until_status(name, RESTORED, "Awaited")
+    approve(scene, incident)
+    status = scene.until(name, "Resolved")["status"]
+    assert status["restoredAt"] < status["restoreBy"] and "unrestored" not in status
+    scene.until_status(name, RESTORED, "InTime")
+    assert warned(scene, "NotRestored") == []
+
+
+def approve(scene: Scene, incident: dict[str, Any]) -> None:
+    bound = {name: incident["status"][name] for name in ("option", "planDigest")}
+    scene.decide(scene.commander, "Approve", incident, role="incident-commander", **bound)
+
+
 def unacknowledged(scene: Scene) -> list[str]:
-    selected = "involvedObject.kind=Incident,type=Warning,reason=Unacknowledged"
+    return warned(scene, "Unacknowledged")
+
+
+def spelled(at: str) -> str:
+    return at.replace("T", " ").rstrip("Z")
+
+
+def warned(scene: Scene, reason: str) -> list[str]:
+    selected = f"involvedObject.kind=Incident,type=Warning,reason={reason}"
     return [event["message"] for event in scene.kubectl.get("events", "--field-selector", selected)["items"]]
 
 

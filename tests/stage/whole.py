@@ -279,11 +279,15 @@ def evidence_first(keys: list[str]) -> bool:
     return bool(evidence and intents) and evidence[0] < intents[0]
 
 
+# How the keys of what is each life's own end.
+PASSING = ("stale", "waits", "unheeded", "unrestored")
+
+
 def steady(key: str, line: Document) -> bool:
     """Whether every life tells it. How often a step was intended, that an intent was found unwritten, which captures there
-    were, that nobody took it on in time, and that a hold was not watched to its end (a new leader lets it begin anew) is each
-    life's own."""
-    if any(part in key for part in ("/intent/", "/evidence/")) or key.rpartition("/")[2] in ("stale", "waits", "unheeded"):
+    were, that nobody took it on or that it was not mitigated in time, and that a hold was not watched to its end (a new leader lets
+    it begin anew) is each life's own."""
+    if any(part in key for part in ("/intent/", "/evidence/")) or key.rpartition("/")[2] in PASSING:
         return False
     return line.get("result") != f"unknown: {UNWATCHED}"
 

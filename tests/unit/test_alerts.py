@@ -37,8 +37,8 @@ def test_an_alert_asks_for_what_is_told_and_says_what_to_do(alert: dict[str, dic
 
 def test_what_must_wake_somebody_does() -> None:
     assert [alert["alert"] for alert in ALERTS] == [
-        "StanchNoLeader", "StanchRevertOverdue", "StanchUnacknowledged", "StanchDecisionsNotTrusted", "StanchAdmissionNotTrusted",
-        "StanchWatchSilent", "StanchDeadlineMissed", "StanchGlassBroken",
+        "StanchNoLeader", "StanchRevertOverdue", "StanchUnacknowledged", "StanchNotRestored", "StanchDecisionsNotTrusted",
+        "StanchAdmissionNotTrusted", "StanchWatchSilent", "StanchDeadlineMissed", "StanchGlassBroken",
     ]  # fmt: skip
 
 

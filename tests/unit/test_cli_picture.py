@@ -98,7 +98,13 @@ def recovering() -> Play:
 def taken_on() -> Play:
     """Somebody came late, said that it is worse, and broke the glass."""
     play = awaiting()
-    late = replace(play.status, acknowledge_by=T0 + timedelta(seconds=10), unheeded=True, levels=("P0", "P1"))
+    late = replace(
+        play.status,
+        acknowledge_by=T0 + timedelta(seconds=10),
+        unheeded=True,
+        restore_by=T0 + timedelta(hours=1),
+        levels=("P0", "P1"),
+    )
     play.status, play.now = late, play.now + timedelta(minutes=2)
     play.say(Verb.Acknowledge, by="carol")
     play.say(Verb.Classify, by="carol", severity="P0")

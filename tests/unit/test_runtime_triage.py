@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from stanch.api import codec
+from stanch.api.base import API_VERSION
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.runtime.metrics import Metrics
@@ -44,6 +45,40 @@ async def test_that_nobody_takes_it_on_is_told_once_and_counted() -> None:
     await life.tick()
     assert counted() == 0 and len(told) == 1
     assert next(c.reason for c in site.status.conditions if c.type == "Acknowledged") == "Late"
+
+
+@pytest.mark.requirement("B-02")
+async def test_that_it_is_not_mitigated_in_time_is_told_once_and_counted_until_it_is() -> None:
+    site, told = Site(needs_commander), list[str]()
+    (policy,) = site.server.select(API_VERSION, "ResponsePolicy", "", "", "")
+    levels = [{**level, "restoreWithin": "2m"} for level in policy["spec"]["levels"]]
+    site.server.patch(site.server.ref(policy), {"spec": {"levels": levels}}, "", "", dry_run=False)
+
+    def hear(write: Write) -> None:
+        if write.ref.kind == "Event" and write.body["reason"] == "NotRestored":
+            told.append(write.body["message"])
+
+    site.server.after_write.append(hear)
+    life, metrics = Life(site), Metrics()
+    overdue = Overdue(site.server.time, metrics)
+
+    def counted() -> float | None:
+        overdue.told(site.incident)
+        return metrics.registry.get_sample_value("stanch_restorations_overdue")
+
+    await life.live(Phase.AwaitingApproval)
+    due = site.status.restore_by
+    assert due == life_began(site) + timedelta(minutes=2) and not told and counted() == 0
+    site.passes((due - site.server.time.now()).total_seconds() + 1)
+    assert counted() == 1, "nobody ticked it: that its time is over needs no news"
+    site.decide(Verb.Acknowledge, life)
+    await life.tick()
+    await life.tick()
+    assert told == [f"Incident frontend-502: not mitigated by {due:%Y-%m-%d %H:%M:%S} UTC (RTO)"] and counted() == 1
+    site.decide(Verb.Approve, life, option="undo", role="incident-commander", planDigest=site.status.plan_digest)
+    await life.live()
+    assert site.status.phase is Phase.Resolved and counted() == 0 and len(told) == 1
+    assert next(c.reason for c in site.status.conditions if c.type == "Restored") == "Late"
 
 
 def life_began(site: Site) -> datetime:

@@ -76,6 +76,7 @@ def facts_of(obj: Object) -> Facts:
         labels=metadata.get("labels") or {},
         deleted="deletionTimestamp" in metadata,
         assessment=Assessment(**spec.assessment.model_dump()) if spec.assessment else Assessment(),
+        started_at=spec.started_at,
     )
 
 

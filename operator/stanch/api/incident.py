@@ -87,7 +87,9 @@ class Incident(Spec):
         default=None, description="What is known about how grave it is; by it the policy's criteria propose a severity."
     )
     started_at: datetime | None = Field(
-        default=None, description="When it began, as far as is known; left out: when the Incident was created."
+        default=None,
+        description="When it began, or was noticed, as far as is known: from then on the policy's times count; left out, or later: "
+        "when the Incident was created.",
     )
     links: list[Link] = Field(
         default=[], max_length=16, description="Places to look at; kept in the pack.", json_schema_extra=NAMED_LIST

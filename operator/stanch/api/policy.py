@@ -72,7 +72,14 @@ class Level(Spec):
         description="Any one of them proposes this severity, unless one of a graver severity holds. A Classify confirms it.",
     )
     respond_within: between("1s", "168h") | None = Field(  # type: ignore[valid-type]
-        default=None, description="How long after it was opened it must be acknowledged; left out: it may be at any time."
+        default=None,
+        description="How long after it was noticed (startedAt, or when it was opened) it must be acknowledged; left out: it may be "
+        "at any time.",
+    )
+    restore_within: between("1s", "26280h") | None = Field(  # type: ignore[valid-type]
+        default=None,
+        description="How long after it was noticed it must be mitigated (RTO), however late it was acknowledged; left out: it may "
+        "be at any time.",
     )
 
 

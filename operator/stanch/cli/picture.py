@@ -30,6 +30,7 @@ from stanch.domain.incident import (
     StepRecord,
     StepState,
 )
+from stanch.engine import restoring
 from stanch.engine.triage import how_late
 from stanch.packs.render import printable
 
@@ -97,6 +98,8 @@ def rows(facts: Facts, status: Status, now: datetime) -> Iterator[tuple[str, Tex
         yield "Roles", shown(", ".join(f"{record.role} {record.assignee}" for record in status.roles))
     if acknowledged := taken_on(status, now):
         yield "Taken on", acknowledged
+    if mitigated := restored(status, now):
+        yield "Mitigated", mitigated
     if (said := status.classified) is not None:
         was = f"was {said.was}" if said.was != said.severity else "confirmed"
         yield "Severity", shown(f"{said.severity}, {was}, says {said.by}")
@@ -120,6 +123,17 @@ def taken_on(status: Status, now: datetime) -> Text | None:
         return None
     over = now > due
     return shown(f"by nobody, due {ago(abs(now - due))} {'ago' if over else 'from now'}", "bold red" if over else "yellow")
+
+
+def restored(status: Status, now: datetime) -> Text | None:
+    """Since when it is mitigated; else until when it must be. None: nothing is to be said."""
+    at, by = status.restored_at, status.restore_by
+    if by is None or (at is None and status.phase in SETTLED):
+        return None
+    if at:
+        return shown(f"{ago(now - at)} ago{restoring.how_late(status)}")
+    over = now > by
+    return shown(f"not yet, due {ago(abs(now - by))} {'ago' if over else 'from now'}", "bold red" if over else "yellow")
 
 
 def pack_rows(status: Status) -> Iterator[tuple[str, Text]]:

@@ -128,6 +128,12 @@ class Facts:
     labels: Mapping[str, str]
     deleted: bool = False
     assessment: Assessment = field(default_factory=Assessment)
+    started_at: datetime | None = None
+
+    @property
+    def detected_at(self) -> datetime:
+        """From when the policy's times count: whoever opens an incident late, or says that it begins later, gains nothing."""
+        return min(self.started_at or self.created_at, self.created_at)
 
 
 @dataclass(frozen=True)
@@ -293,6 +299,9 @@ class Status(Record):
     acknowledged: AckRecord | None = doc("Who took it on first.", default=None)
     acknowledge_by: datetime | None = doc("Until when somebody should have; absent: at any time.", default=None)
     unheeded: bool = doc("Whether nobody had taken it on by then.", default=False)
+    restore_by: datetime | None = doc("Until when it should have been mitigated (RTO); absent: at any time.", default=None)
+    restored_at: datetime | None = doc("Since when it is mitigated; absent: it is not.", default=None)
+    unrestored: bool = doc("Whether it was not mitigated by then.", default=False)
     levels: tuple[str, ...] = doc("Severities that the policy knows, the gravest first.", default=(), max_length=10)
     classified: ClassRecord | None = doc("How grave a person said last that it is.", default=None)
     held: HoldRecord | None = doc("Who holds it up; absent: nobody.", default=None)

@@ -20,6 +20,7 @@ from stanch.engine import (
     mitigating,
     opening,
     patience,
+    restoring,
     reverting,
     summary,
     triage,
@@ -77,6 +78,7 @@ def walk(turn: Turn) -> Move:
         if turn.facts.deleted:
             decisions.deleted(turn)
         triage.heed(turn)
+        restoring.heed(turn)
         if mark := decisions.take_one(turn):
             return turn.move(mark)
     move = go(turn)
@@ -127,13 +129,14 @@ def broken(turn: Turn) -> None:
 
 def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     generation = snapshot.facts.generation
-    counted = replace(move.status, open_reverts=len(reverting.open_in(move.status)), rests=rests(move.status))
+    standing = restoring.marked(move.status, now)
+    counted = replace(standing, open_reverts=len(reverting.open_in(standing)), rests=rests(standing))
     known = known_by(snapshot.trust, snapshot.status.vouched)
     waits_until = patience.until(counted, snapshot.plan)
     status = named(replace(counted, observed_generation=generation, vouched=known, waits_until=waits_until))
     wake_at = move.wake_at
     if not move.effect and not snapshot.store_error:
-        wake_at = earliest(wake_at, reverting.next_at(status), triage.next_at(status))
+        wake_at = earliest(wake_at, reverting.next_at(status), triage.next_at(status), restoring.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)
     conditions = summary.conditions(status, generation, now, snapshot.trust, snapshot.store_error, snapshot.lapses)

@@ -167,9 +167,10 @@ class Resolved:
     # What would hold its first write up now; empty: nothing.
     blocked: str = ""
     proposal: Proposal | None = None
-    # What the policy's ladder says: its severities, and of this one how soon somebody must take it on.
+    # What the policy's ladder says: its severities, and of this one how soon somebody must take it on, and it must be mitigated.
     levels: tuple[str, ...] = ()
     respond_within: timedelta | None = None
+    restore_within: timedelta | None = None
     # The policy's messages as they would be told, and the files of the pack that they are in.
     messages: tuple[MessageRecord, ...] = ()
     drafts: tuple[File, ...] = ()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from stanch.domain.incident import Mode, Phase
-from stanch.engine import messages, reverting
+from stanch.engine import messages, restoring, reverting, triage
 from stanch.engine.moves import CameBack, Denied, Done, Later, Move, Release, Resolve, Resolved
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
@@ -96,14 +96,6 @@ def give_back(turn: Turn) -> Move | None:
     return turn.move(Release(owed))
 
 
-def due(turn: Turn, within: timedelta | None) -> datetime | None:
-    """When it must have been taken on. Once it was, or that time is over, no other severity moves it: late stays late."""
-    was = turn.status.acknowledge_by
-    if was and (turn.status.unheeded or turn.status.acknowledged):
-        return was
-    return turn.facts.created_at + within if within is not None else None
-
-
 def refuse(turn: Turn, denied: Denied) -> None:
     turn.say(turn.key("refused", denied.reason), "Plan", expectation="a playbook that can be run", result=denied.message,
              next=f"{turn.facts.opened_by} mends it; looked at again every {REPLAN_EVERY.seconds} s")  # fmt: skip
@@ -117,7 +109,8 @@ def fix(turn: Turn, resolved: Resolved) -> None:
         playbook=plan.playbook, policy=resolved.policy, service_account=plan.service_account, plan_digest=resolved.digest,
         targets=plan.touched, close_role=resolved.close_role, facts=dict(resolved.facts), option="", at="",
         options=(), steps=(), checks=(), approvals=(), diagnosed=False, retention=resolved.retention, proposal=resolved.proposal,
-        levels=resolved.levels, acknowledge_by=due(turn, resolved.respond_within),
+        levels=resolved.levels, acknowledge_by=triage.due(turn, resolved.respond_within),
+        restore_by=restoring.due(turn, resolved.restore_within),
         pack=replace(turn.status.pack, uri=resolved.pack_uri),
     )  # fmt: skip
     suggest(turn)

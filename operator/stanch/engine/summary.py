@@ -6,6 +6,7 @@ from datetime import datetime
 
 from stanch.domain.conditions import Condition, merge
 from stanch.domain.incident import SETTLED, Phase, RevertState, Status
+from stanch.engine import restoring
 from stanch.engine.guards import NAMES
 from stanch.engine.triage import how_late
 from stanch.engine.turn import MESSAGE, clip
@@ -15,7 +16,6 @@ TRUSTED = "DecisionsTrusted"
 ADMISSION = "AdmissionTrusted"
 PACK_UNAVAILABLE = "PackUnavailable"
 STALLED = frozenset({Phase.Waiting, Phase.Escalated, Phase.Failed})
-HELPED = frozenset({Phase.Mitigated, Phase.Resolved})
 
 
 def conditions(
@@ -40,10 +40,11 @@ def conditions(
         admission(lapses, condition),
         blocked(status, condition),
         acknowledged(status, condition),
+        restored(status, condition),
         held(status, condition),
         glass(status, condition),
         postmortem(status, condition),
-        condition("Mitigated", status.phase in HELPED, str(status.phase), status.option),
+        condition("Mitigated", status.phase in restoring.HELPED, str(status.phase), status.option),
     )
     return merge(status.conditions, new, now)
 
@@ -76,6 +77,17 @@ def acknowledged(status: Status, condition) -> Condition:
         return condition("Acknowledged", False, "Overdue" if status.unheeded else "Awaited", f"Somebody must take it on {until}")
     late = how_late(status)
     return condition("Acknowledged", True, "Late" if late else "InTime", f"{taken.by} took it on{late}; due {until}")
+
+
+def restored(status: Status, condition) -> Condition:
+    """Whether it is mitigated, and whether in time (RTO)."""
+    by = f"by {status.restore_by:%Y-%m-%d %H:%M:%S} UTC" if status.restore_by else "at any time"
+    if status.restored_at is None:
+        reason = "Overdue" if status.unrestored else "NotRestored" if status.phase in SETTLED else "Awaited"
+        return condition("Restored", False, reason, f"It must be mitigated {by}")
+    late = restoring.how_late(status)
+    since = f"Mitigated since {status.restored_at:%Y-%m-%d %H:%M:%S} UTC"
+    return condition("Restored", True, "Late" if late else "InTime", f"{since}{late}; due {by}")
 
 
 def held(status: Status, condition) -> Condition:

@@ -1,12 +1,12 @@
 """Who takes an incident on, and how grave it is.
 
-The time to take it on counts from its opening. That nobody had it by then is told when it is over, and stays visible whoever comes
-later.
+The time to take it on counts from when it was noticed. That nobody had it by then is told when it is over, and stays visible
+whoever comes later.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from stanch.domain.decision import Decision
 from stanch.domain.incident import SETTLED, Phase, Status
@@ -15,6 +15,14 @@ from stanch.engine import messages, opening
 from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal
 from stanch.engine.turn import Turn
+
+
+def due(turn: Turn, within: timedelta | None) -> datetime | None:
+    """When it must have been taken on. Once it was, or that time is over, no other severity moves it: late stays late."""
+    was = turn.status.acknowledge_by
+    if was and (turn.status.unheeded or turn.status.acknowledged):
+        return was
+    return turn.facts.detected_at + within if within is not None else None
 
 
 def acknowledge(turn: Turn, decision: Decision) -> Taken:

@@ -42,6 +42,8 @@ class Announcer:
             await self.emit(event(case.ref, case, after, self.instance, self.world.clock.now()))
         if newly_unheeded(before, after):
             await self.emit(self.unheeded(case, after))
+        if newly_unrestored(before, after):
+            await self.emit(self.unrestored(case, after))
         for glass in newly_broken(before, after):
             await self.alarm(case, after, glass)
         for message in newly_released(before, after):
@@ -63,6 +65,11 @@ class Announcer:
     def unheeded(self, case: Case, after: Status) -> Object:
         message = f"Incident {case.ref.name}: nobody took it on by {after.acknowledge_by:%Y-%m-%d %H:%M:%S} UTC"
         why = {"reason": "Unacknowledged", "type": "Warning", "message": message}
+        return event(case.ref, case, after, self.instance, self.world.clock.now()) | why
+
+    def unrestored(self, case: Case, after: Status) -> Object:
+        message = f"Incident {case.ref.name}: not mitigated by {after.restore_by:%Y-%m-%d %H:%M:%S} UTC (RTO)"
+        why = {"reason": "NotRestored", "type": "Warning", "message": message}
         return event(case.ref, case, after, self.instance, self.world.clock.now()) | why
 
     def released(self, case: Case, after: Status, record: MessageRecord) -> Object:
@@ -100,12 +107,16 @@ def newly_waits(before: Status, after: Status) -> bool:
 def newsworthy(before: Status, after: Status) -> bool:
     waits = newly_waits(before, after)
     said = bool(newly_broken(before, after) or newly_released(before, after))
-    told = waits or newly_unheeded(before, after) or said or bool(newly_distrusted(before, after))
-    return moved(before, after) or told
+    late = newly_unheeded(before, after) or newly_unrestored(before, after)
+    return moved(before, after) or waits or late or said or bool(newly_distrusted(before, after))
 
 
 def newly_unheeded(before: Status, after: Status) -> bool:
     return after.unheeded and not before.unheeded
+
+
+def newly_unrestored(before: Status, after: Status) -> bool:
+    return after.unrestored and not before.unrestored
 
 
 def newly_broken(before: Status, after: Status) -> tuple[GlassRecord, ...]:

@@ -28,6 +28,9 @@ class Metrics:
         self.unheeded = Gauge(
             "stanch_acknowledgements_overdue", "Incidents that nobody has taken on in time.", registry=self.registry
         )
+        self.unrestored = Gauge(
+            "stanch_restorations_overdue", "Incidents that are not mitigated in time (RTO).", registry=self.registry
+        )
         self.missed_deadlines = Gauge(
             "stanch_deadlines_missed", "Approvals and options that go on after their time.", registry=self.registry
         )

@@ -1,5 +1,5 @@
-"""What is late: changes that should have been taken back by now, incidents that nobody has taken on, and approvals and options that
-go on after their deadline.
+"""What is late: changes that should have been taken back by now, incidents that nobody has taken on or that are not mitigated, and
+approvals and options that go on after their deadline.
 
 Counted from what the watch tells, when somebody asks: a tick that hangs or fails keeps none of it from being seen.
 """
@@ -24,10 +24,12 @@ class Overdue:
     _reverts: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
     _deadlines: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
     _unheeded: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
+    _unrestored: dict[Key, tuple[datetime, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.metrics.overdue_reverts.set_function(lambda: self._over(self._reverts))
         self.metrics.unheeded.set_function(lambda: self._over(self._unheeded))
+        self.metrics.unrestored.set_function(lambda: self._over(self._unrestored))
         self.metrics.missed_deadlines.set_function(lambda: self._over(self._deadlines))
 
     def told(self, obj: Object, *, gone: bool = False) -> None:
@@ -35,6 +37,7 @@ class Overdue:
         status = {} if gone else obj.get("status") or {}
         note(self._reverts, key_of(obj), reverts(status))
         note(self._unheeded, key_of(obj), unheeded(status))
+        note(self._unrestored, key_of(obj), unrestored(status))
         note(self._deadlines, key_of(obj), deadlines(status))
 
     def _over(self, known: dict[Key, tuple[datetime, ...]]) -> int:
@@ -62,6 +65,12 @@ def unheeded(status: Object) -> tuple[datetime, ...]:
     """By when somebody should have taken it on, while nobody has."""
     over = "acknowledged" in status or "acknowledgeBy" not in status or status["phase"] in SETTLED
     return () if over else (datetime.fromisoformat(status["acknowledgeBy"]),)
+
+
+def unrestored(status: Object) -> tuple[datetime, ...]:
+    """By when it should have been mitigated, while it is not."""
+    over = "restoredAt" in status or "restoreBy" not in status or status["phase"] in SETTLED
+    return () if over else (datetime.fromisoformat(status["restoreBy"]),)
 
 
 def deadlines(status: Object) -> tuple[datetime, ...]:

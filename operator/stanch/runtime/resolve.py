@@ -81,9 +81,10 @@ async def planned(
         close_role, kept = policy.close_role or "", retention_of(policy)
         suggested = propose(ladder_of(policy), facts.assessment)
         messages, files = await drafts(case, policy)
-        levels = {level.name: level.respond_within for level in policy.levels}
+        levels = {level.name: level for level in policy.levels}
+        level = levels[facts.severity]
         return Resolved(plan, digest, policy_pin, close_role, await deploys, case.pack.uri, kept, blocked, suggested, tuple(levels),
-                        levels[facts.severity], messages, files)  # fmt: skip
+                        level.respond_within, level.restore_within, messages, files)  # fmt: skip
 
 
 def ladder_of(policy: ResponsePolicy) -> tuple[Rung, ...]:
