@@ -93,7 +93,7 @@ def test_late_is_told_before_anybody_comes_and_stays_late_whatever_they_say(scen
     assert "nobody has" in told(scene, name) and any(line.endswith(" s late") for line in told(scene, name))
 
 
-@pytest.mark.requirement("B-01", "B-02")
+@pytest.mark.requirement("B-02")
 def test_the_clocks_begin_when_it_was_noticed_and_who_takes_it_on_late_does_not_hide_that_it_is_mitigated_late(
     scene: Scene, within: Callable[..., str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,22 +17,34 @@ from tests.unit.memory import Write
 from tests.unit.world import Life, Site, needs_commander
 
 
-@pytest.mark.requirement("B-02", "E-01", "E-30")
-async def test_that_nobody_takes_it_on_is_told_once_and_counted() -> None:
-    site, told = Site(needs_commander), list[str]()
+def warnings(site: Site, reason: str) -> list[str]:
+    """What Events of this reason say, as they come."""
+    told: list[str] = []
 
     def hear(write: Write) -> None:
-        if write.ref.kind == "Event" and write.body["reason"] == "Unacknowledged":
+        if write.ref.kind == "Event" and write.body["reason"] == reason:
             told.append(write.body["message"])
 
     site.server.after_write.append(hear)
-    life, metrics = Life(site), Metrics()
+    return told
+
+
+def counting(site: Site, gauge: str) -> Callable[[], float | None]:
+    """What Prometheus reads of an operator whose watch tells of the site's Incident."""
+    metrics = Metrics()
     overdue = Overdue(site.server.time, metrics)
 
     def counted() -> float | None:
         overdue.told(site.incident)
-        return metrics.registry.get_sample_value("stanch_acknowledgements_overdue")
+        return metrics.registry.get_sample_value(gauge)
 
+    return counted
+
+
+@pytest.mark.requirement("B-02", "E-01", "E-30")
+async def test_that_nobody_takes_it_on_is_told_once_and_counted() -> None:
+    site = Site(needs_commander)
+    life, told, counted = Life(site), warnings(site, "Unacknowledged"), counting(site, "stanch_acknowledgements_overdue")
     await life.live(Phase.AwaitingApproval)
     due = site.status.acknowledge_by
     assert due is not None and due - life_began(site) == timedelta(minutes=5), "a P0, as the policy says"
@@ -49,23 +62,11 @@ async def test_that_nobody_takes_it_on_is_told_once_and_counted() -> None:
 
 @pytest.mark.requirement("B-02")
 async def test_that_it_is_not_mitigated_in_time_is_told_once_and_counted_until_it_is() -> None:
-    site, told = Site(needs_commander), list[str]()
+    site = Site(needs_commander)
     (policy,) = site.server.select(API_VERSION, "ResponsePolicy", "", "", "")
     levels = [{**level, "restoreWithin": "2m"} for level in policy["spec"]["levels"]]
     site.server.patch(site.server.ref(policy), {"spec": {"levels": levels}}, "", "", dry_run=False)
-
-    def hear(write: Write) -> None:
-        if write.ref.kind == "Event" and write.body["reason"] == "NotRestored":
-            told.append(write.body["message"])
-
-    site.server.after_write.append(hear)
-    life, metrics = Life(site), Metrics()
-    overdue = Overdue(site.server.time, metrics)
-
-    def counted() -> float | None:
-        overdue.told(site.incident)
-        return metrics.registry.get_sample_value("stanch_restorations_overdue")
-
+    life, told, counted = Life(site), warnings(site, "NotRestored"), counting(site, "stanch_restorations_overdue")
     await life.live(Phase.AwaitingApproval)
     due = site.status.restore_by
     assert due == life_began(site) + timedelta(minutes=2) and not told and counted() == 0
