@@ -330,6 +330,8 @@ def test_what_an_incident_opened_with_stays(cluster: Any, namespace: str, me: st
         ({"title": ""}, r"spec\.title"),
         ({"links": [{"name": "a", "url": "javascript:x"}]}, r"spec\.links\[0\]\.url"),
         ({"tittle": "x"}, 'unknown field "spec.tittle"'),
+        ({"startedAt": "2026-11-21T08:00:00"}, r"spec\.startedAt"),
+        ({"startedAt": "2016-12-31T23:59:60Z"}, r"spec\.startedAt"),
     ],
 )
 def test_a_bad_incident_is_refused(cluster: Any, namespace: str, me: str, change: Object, says: str) -> None:

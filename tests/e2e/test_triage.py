@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -99,7 +99,7 @@ def test_the_clocks_begin_when_it_was_noticed_and_who_takes_it_on_late_does_not_
 ) -> None:
     scene.set(playbook=only_undo)
     scene.break_release()
-    noticed = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
+    noticed = datetime.now(timezone(timedelta(hours=2))).replace(microsecond=0) - timedelta(minutes=10)
     policy = {"name": within("5m", "10m45s")}
     name = scene.open(policyRef=policy, startedAt=noticed.isoformat())
     status = scene.until_status(name, ACKNOWLEDGED, "Overdue")["status"]

@@ -79,6 +79,28 @@ def test_facts_are_what_the_incident_opened_with() -> None:
     assert not facts.deleted
 
 
+@pytest.mark.requirement("B-02")
+@pytest.mark.parametrize(("said", "read"), [
+    ("2026-11-21T09:30:00+02:00", datetime(2026, 11, 21, 7, 30, tzinfo=UTC)),
+    ("2026-11-21T09:30:00+00:00", datetime(2026, 11, 21, 9, tzinfo=UTC)),
+    ("0001-01-01T00:00:00+14:00", datetime(1, 1, 1, tzinfo=UTC)),
+    ("9999-12-31T23:59:59-14:00", datetime(2026, 11, 21, 9, tzinfo=UTC)),
+], ids=["elsewhere", "later", "before all", "after all"])  # fmt: skip
+def test_when_it_was_noticed_is_told_in_utc_and_no_moment_is_too_odd(said: str, read: datetime) -> None:
+    """What it says of it counts on: the time is told to people as UTC."""
+    noticed = incident()
+    noticed["spec"]["startedAt"] = said
+    found = codec.facts_of(noticed).detected_at
+    assert found == read and found.utcoffset() == timedelta() and found + timedelta(minutes=5)
+
+
+def test_a_moment_without_a_zone_is_none() -> None:
+    noticed = incident()
+    noticed["spec"]["startedAt"] = "2026-11-21T09:30:00"
+    with pytest.raises(Refused, match=r"spec\.startedAt: Input should have timezone info"):
+        codec.facts_of(noticed)
+
+
 def test_a_status_reads_back_through_json() -> None:
     body = json.loads(json.dumps(codec.status_to_json(status())))
     assert codec.status_of(incident() | {"status": body}) == status()

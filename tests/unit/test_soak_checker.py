@@ -15,6 +15,7 @@ import pytest
 
 from tests.stage.audit.judge import judge
 from tests.stage.audit.log import Event, parse
+from tests.stage.audit.tell import tell
 from tests.stage.audit.terms import EPOCH, TOKEN, Kind, Outage, Promise, annotation, covered
 
 LOG = Path(__file__).parent / "goldens" / "audit" / "soak.jsonl"
@@ -91,6 +92,16 @@ def kinds(log: list[Event]) -> Judge:
 
 def test_a_clean_log_passes(log: list[Event], kinds: Judge) -> None:
     assert kinds(log) == set()
+
+
+def test_what_the_log_says_of_an_incident_is_told_in_order(log: list[Event]) -> None:
+    first, second = promises(log)
+    told = list(tell(reversed(log), first))
+    places = [next(n for n, line in enumerate(told) if line.endswith(f"/{token}")) for token in (SWITCH, f"{SWITCH}/revert", UNDO)]
+    assert places == sorted(places) and all("patch" in told[place] for place in places)
+    before = "\n".join(told[: places[0]])
+    assert "phase Mitigating" in before and "steps name=switch state=Intended" in before and "get pods/log" in before
+    assert not [line for line in told if f"incidents/status {second.namespace}/{second.name} " in line]
 
 
 def test_the_clean_log_holds_what_the_faults_are_put_into(log: list[Event]) -> None:

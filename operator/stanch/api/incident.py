@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from stanch.api.base import (
     IMMUTABLE_MESSAGE,
@@ -52,6 +52,15 @@ class Assessment(Spec):
     workaround: bool | None = Field(default=None, description="Whether the users have a workaround.")
 
 
+def in_utc(at: datetime) -> datetime:
+    """What is counted from it is told in UTC, whatever zone somebody wrote it in. The API server takes moments that lie beyond the
+    first and the last year of UTC: the nearest that can be told, for an Incident that cannot be read would hold others up."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if at.year == datetime.min.year else datetime.max).replace(tzinfo=UTC)
+
+
 class Incident(Spec):
     """What is wrong, since when, and who says so. A change of it counts when the Incident is planned the next time."""
 
@@ -86,7 +95,7 @@ class Incident(Spec):
     assessment: Assessment | None = Field(
         default=None, description="What is known about how grave it is; by it the policy's criteria propose a severity."
     )
-    started_at: datetime | None = Field(
+    started_at: Annotated[AwareDatetime, AfterValidator(in_utc)] | None = Field(
         default=None,
         description="When it began, or was noticed, as far as is known: from then on the policy's times count; left out, or later: "
         "when the Incident was created.",
