@@ -24,7 +24,10 @@ SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "limits",
 TOKEN = "token-of-the-shop"
 SECRET = {
     "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "api", "namespace": "shop"},
-    "data": {"token": base64.b64encode(f"{TOKEN}\n".encode()).decode(), "bad": base64.b64encode(b"a\r\nHost: b").decode()},
+    "data": {
+        "token": base64.b64encode(f"{TOKEN}\n".encode()).decode(), "bad": base64.b64encode(b"a\r\nHost: b").decode(),
+        "quoted": base64.b64encode('sésame", "admin": "yes'.encode()).decode(), "binary": base64.b64encode(b"\xff\xfe").decode(),
+    },
 }  # fmt: skip
 PLACE = "https://shop.example.com"
 BEARER = {"name": "Authorization", "prefix": "Bearer ", "secretRef": {"name": "api", "key": "token"}}
@@ -107,6 +110,40 @@ async def test_a_secret_that_is_missing_or_unfit_sends_nothing(server: MemorySer
     assert web.calls == [] and "Host: b" not in str(caught.value)
 
 
+def field(key: str, name: str = "routing_key") -> dict[str, Any]:
+    return {"name": name, "secretRef": {"name": "api", "key": key}}
+
+
+@pytest.mark.requirement("B-02")
+async def test_a_secret_reaches_its_field_and_nothing_else(server: MemoryServer) -> None:
+    web, packs = to_place(HttpReply(202, f'{{"heard": "{TOKEN}"}}'.encode(), 0.0)), MemoryPacks()
+    stage = on(MemoryCluster(server), web, packs=packs)
+    said = outside(json={"event_action": "trigger"}, secretFields=[field("token")], output={"fact": "answer"})
+    change = await planned(stage, said)
+    done = await HTTP.apply(stage, change, "")
+    assert json.loads(web.calls[0].body) == {"event_action": "trigger", "routing_key": TOKEN}
+    assert TOKEN not in repr((change, done, web.calls[0]))
+    assert done.output == '{"heard": "(secret)"}'
+    assert len(packs.objects) == 1 and all(TOKEN.encode() not in data for data in packs.objects.values())
+
+
+@pytest.mark.parametrize("spelled", [True, False], ids=["in ASCII", "in UTF-8"])
+async def test_a_secret_stays_one_text_of_the_body_and_is_masked_as_json_spells_it(server: MemoryServer, spelled: bool) -> None:
+    secret = 'sésame", "admin": "yes'
+    echo = json.dumps({"heard": secret}, ensure_ascii=spelled).encode()
+    web = to_place(HttpReply(200, echo, 0.0))
+    done = await sent(on(MemoryCluster(server), web), outside(json={}, secretFields=[field("quoted")], output={"fact": "answer"}))
+    assert json.loads(web.calls[0].body) == {"routing_key": secret}
+    assert done.output == '{"heard": "(secret)"}'
+
+
+async def test_a_secret_that_is_no_text_sends_nothing(server: MemoryServer) -> None:
+    web = to_place(HttpReply(200, b"", 0.0))
+    with pytest.raises(Refused, match="SecretUnfit"):
+        await sent(on(MemoryCluster(server), web), outside(json={}, secretFields=[field("binary")]))
+    assert web.calls == []
+
+
 async def test_another_status_is_a_failure_without_the_body(server: MemoryServer) -> None:
     done = await sent(on(MemoryCluster(server), to_place(HttpReply(500, b"stack trace", 0.0))), outside())
     assert "answered 500" in done.failed and "expected 200" in done.failed
@@ -114,8 +151,9 @@ async def test_another_status_is_a_failure_without_the_body(server: MemoryServer
 
 
 async def test_no_answer_leaves_it_unknown(server: MemoryServer) -> None:
-    done = await sent(on(MemoryCluster(server), to_place(Retryable("Timeout", "no answer in time"))), outside())
-    assert "no answer in time" in done.unknown
+    failure = Retryable("Timeout", f"POST {PLACE}/limits: no answer in time")
+    done = await sent(on(MemoryCluster(server), to_place(failure)), outside())
+    assert done.unknown == f"POST {PLACE}/limits: no answer in time", "told once where"
 
 
 async def test_an_answer_that_does_not_come_in_time_leaves_it_unknown(server: MemoryServer) -> None:
@@ -159,10 +197,13 @@ async def test_the_answer_becomes_a_fact(server: MemoryServer, body: bytes, outp
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 async def test_it_needs_no_more_than_the_declared_rules(server: MemoryServer, method: str) -> None:
-    said = inside(method=method, secretHeaders=[{"name": "X-Token", "secretRef": {"name": "api", "key": "token"}}])
+    secret = {"name": "X-Token", "secretRef": {"name": "api", "key": "token"}}
+    routing_key = {"name": "routing_key", "secretRef": {"name": "pagerduty", "key": "token"}}
+    said = inside(method=method, secretHeaders=[secret], json={}, secretFields=[routing_key])
     rules = HTTP.rules(said, "shop", None)
     # As the API server names it; the memory authorizes the Service's name alone.
     assert rules[0].names == ("http:limits:80",)
+    server.add({**SECRET, "metadata": {"name": "pagerduty", "namespace": "shop"}})
     server.grant("shop", "fixer", *rules, type(rules[0])(rules[0].verbs, "", "services/proxy", ("limits",)))
     account = server.add({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "fixer", "namespace": "shop"}})
     server.backends["shop", "limits", "80"] = lambda _: HttpReply(200, b"", 0.0)
@@ -188,6 +229,10 @@ async def test_it_needs_no_more_than_the_declared_rules(server: MemoryServer, me
         {"expect": [99]},
         {"path": "/limits/../admin"},
         {"secretHeaders": [{"name": "X-A"}]},
+        {"secretFields": [field("token")]},
+        {"secretFields": [field("token")], "body": "a"},
+        {"secretFields": [field("token")], "json": {"routing_key": "mine"}},
+        {"secretFields": [field("token"), field("bad")], "json": {}},
         {"output": {"fact": "a", "pointer": "left"}},
     ],
 )

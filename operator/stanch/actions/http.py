@@ -23,7 +23,7 @@ from stanch.domain.record import camel
 from stanch.engine.errors import Conflict, NotSent, Refused, Retryable
 from stanch.engine.judging import Code
 from stanch.engine.parts import Action, Before, Change, EffectClass, Effected, Stage
-from stanch.engine.places import BODY_LIMIT, Place, Status, place_rules, send
+from stanch.engine.places import BODY_LIMIT, ONE_PLACE_RULE, Place, Status, place_rules, send
 from stanch.engine.ports import HttpCall, HttpReply
 
 # https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2 ; printable ASCII only, so that no value ends its line.
@@ -34,6 +34,7 @@ FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"
 # The API server takes these for itself: they do not reach a Service.
 TAKEN = ("authorization", "proxy-authorization", "x-remote-", "impersonate-")
 ONE_BODY = "an http action has body or json, not both"
+FIELDS_OF_JSON = "secretFields are fields of json: say json, be it {}"
 
 HeaderName = Annotated[str, Field(min_length=1, max_length=63, pattern=HEADER_NAME)]
 HeaderValue = Annotated[str, Field(max_length=1024, pattern=HEADER_VALUE)]
@@ -61,8 +62,27 @@ class SecretHeader(BaseModel):
     secret_ref: SecretRef = Field(description="Where the secret is; a line end after it is left out.")
 
 
+class SecretField(BaseModel):
+    """A field of the JSON body whose value is a secret, as `routing_key` in what PagerDuty is sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=camel, validate_by_name=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=63)] = Field(description="Name of the field, at the top of json.")
+    secret_ref: SecretRef = Field(description="Where the secret is, a text in UTF-8; a line end after it is left out.")
+
+
 class HttpParams(Place):
     """Sends one call and expects an answer."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                ONE_PLACE_RULE,
+                {"rule": "!has(self.body) || !has(self.json)", "message": ONE_BODY},
+                {"rule": "!has(self.secretFields) || has(self.json)", "message": FIELDS_OF_JSON},
+            ]
+        }
+    )
 
     method: Method = Field(description="Method of the call.")
     query: dict[Annotated[str, Field(min_length=1, max_length=63)], Annotated[str, Field(max_length=1024)]] = Field(
@@ -79,6 +99,9 @@ class HttpParams(Place):
         description="Body as an object, sent as JSON. Its texts may be templates: what they fill in stays a text.",
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
+    secret_fields: list[SecretField] = Field(
+        default=[], max_length=4, description="Fields at the top of json whose values are secrets; json itself has none of them."
+    )
     expect: list[Status] = Field(
         default=[200, 201, 202, 204], min_length=1, max_length=16, description="Statuses of which the answer must have one."
     )
@@ -91,6 +114,10 @@ class HttpParams(Place):
     def _can_be_sent(self) -> HttpParams:
         if self.body is not None and self.body_json is not None:
             raise ValueError(ONE_BODY)
+        if self.secret_fields and self.body_json is None:
+            raise ValueError(FIELDS_OF_JSON)
+        if twice := repeated([*(self.body_json or {}), *(field.name for field in self.secret_fields)]):
+            raise ValueError(f"field {twice}: is said twice")
         if len(json.dumps(self.body_json)) > BODY_LIMIT:
             raise ValueError(f"json: longer than {BODY_LIMIT} characters")
         for name in self._names():
@@ -102,9 +129,14 @@ class HttpParams(Place):
 
     def _names(self) -> list[str]:
         names = [*self.headers, *(header.name for header in self.secret_headers), self.idempotency_key_header]
-        if twice := {name for name in names if [other.lower() for other in names].count(name.lower()) > 1}:
-            raise ValueError(f"header {min(twice)}: is said twice")
+        if twice := repeated([name.lower() for name in names]):
+            raise ValueError(f"header {twice}: is said twice")
         return names
+
+
+def repeated(names: list[str]) -> str:
+    """One of those that stand there more than once; "" for none."""
+    return min((name for name in names if names.count(name) > 1), default="")
 
 
 async def read(stage: Stage, _: Ref | None, params: HttpParams) -> Before:
@@ -118,43 +150,59 @@ def plan(before: Before, params: HttpParams, token: str) -> Change:
     key = hashlib.sha256(token.encode()).hexdigest()
     namespace = before.related[0]["metadata"]["name"]
     place = Ref("v1", "Service", namespace, params.service) if params.service else Ref("", "Place", "", params.url or "")
-    secret = ", ".join(f"header {header.name} from Secret {header.secret_ref}" for header in params.secret_headers)
-    wanted = " or ".join(map(str, params.expect))
-    return Change(place, {"call": said, "idempotencyKey": key}, f"{params.method} {params.place}, expect {wanted}", secret)
+    secrets = [f"header {header.name} from Secret {header.secret_ref}" for header in params.secret_headers]
+    secrets += [f"field {field.name} from Secret {field.secret_ref}" for field in params.secret_fields]
+    what = f"{params.method} {params.place}, expect {' or '.join(map(str, params.expect))}"
+    return Change(place, {"call": said, "idempotencyKey": key}, what, ", ".join(secrets))
 
 
 async def apply(stage: Stage, change: Change, _: str) -> Effected:
     """Sends it, at once and once. Raises `Conflict` and `Refused` only where it certainly did not arrive."""
     params = HttpParams.model_validate(change.patch["call"])
     with not_begun():
-        secrets = {header.name: await secret_value(stage, header) for header in params.secret_headers}
+        headers = {header.name: await in_header(stage, header.secret_ref) for header in params.secret_headers}
+        fields = {field.name: await in_field(stage, field.secret_ref) for field in params.secret_fields}
     what = f"{params.method} {params.place}"
     try:
         async with asyncio.timeout(params.timeout.total_seconds()):
-            reply = await send(stage.cluster, stage.web, stage.namespace, params, call_of(params, change, secrets))
+            reply = await send(stage.cluster, stage.web, stage.namespace, params, call_of(params, change, headers, fields))
     except NotSent as failure:
         raise Conflict(failure.reason, f"{what}: nothing was sent: {failure.message}") from failure
     except (TimeoutError, Retryable) as failure:
         return unanswered(what, params, failure)
-    body = masked(reply.body, [value.encode() for value in secrets.values()])
+    body = masked(reply.body, [form.encode() for value in (*headers.values(), *fields.values()) for form in forms(value)])
     files, lost = await keep(stage, {"body.txt": body})
     return judge(params, what, reply, body, {"files": files}, lost)
 
 
-async def secret_value(stage: Stage, header: SecretHeader) -> str:
+async def in_header(stage: Stage, ref: SecretRef) -> str:
     """Raises `Refused` (SecretUnfit) for what cannot stand in a header."""
-    value = (await value_of(stage, header.secret_ref)).strip().decode("latin-1")
+    value = (await value_of(stage, ref)).strip().decode("latin-1")
     if not value.isprintable() or not value.isascii():
-        raise Refused("SecretUnfit", f"Secret {header.secret_ref} holds what cannot stand in a header: expected printable ASCII")
+        raise Refused("SecretUnfit", f"Secret {ref} holds what cannot stand in a header: expected printable ASCII")
     return value
 
 
-def call_of(params: HttpParams, change: Change, secrets: Mapping[str, str]) -> HttpCall:
+async def in_field(stage: Stage, ref: SecretRef) -> str:
+    """Raises `Refused` (SecretUnfit) for what is no text."""
+    try:
+        return (await value_of(stage, ref)).decode().rstrip("\r\n")
+    except UnicodeDecodeError as failure:
+        raise Refused("SecretUnfit", f"Secret {ref} holds what cannot stand in JSON: expected a text in UTF-8") from failure
+
+
+def forms(secret: str) -> set[str]:
+    """How an answer may repeat it: as it is, or as JSON spells it."""
+    return {secret, *(json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False))}
+
+
+def call_of(params: HttpParams, change: Change, secret: Mapping[str, str], fields: Mapping[str, str]) -> HttpCall:
+    """What is sent, with the secrets in headers and fields."""
     headers = {**params.headers, params.idempotency_key_header: change.patch["idempotencyKey"]}
-    headers |= {header.name: header.prefix + secrets[header.name] for header in params.secret_headers}
+    headers |= {header.name: header.prefix + secret[header.name] for header in params.secret_headers}
     body = (params.body or "").encode()
     if params.body_json is not None:
-        body = json.dumps(params.body_json, ensure_ascii=False).encode()
+        body = json.dumps({**params.body_json, **fields}, ensure_ascii=False).encode()
         if not any(name.lower() == "content-type" for name in headers):
             headers["Content-Type"] = "application/json"
     return HttpCall(params.path, params.method.value, params.query, headers, body)
@@ -162,7 +210,7 @@ def call_of(params: HttpParams, change: Change, secrets: Mapping[str, str]) -> H
 
 def unanswered(what: str, params: HttpParams, failure: TimeoutError | Retryable) -> Effected:
     wait = f"no answer in {params.timeout.total_seconds():g} s"
-    why = f"{what}: {failure.message if isinstance(failure, Retryable) else wait}"
+    why = f"{what}: {failure.message.removeprefix(f'{what}: ') if isinstance(failure, Retryable) else wait}"
     return Effected(why, unknown=why)
 
 
@@ -180,7 +228,8 @@ def judge(params: HttpParams, what: str, reply: HttpReply, body: bytes, kept: di
 
 
 def rules(params: HttpParams, namespace: str, ref: Ref | None) -> tuple[Rule, ...]:
-    return (*place_rules(params, VERBS[params.method]), *secret_rules(header.secret_ref for header in params.secret_headers))
+    secrets = [one.secret_ref for one in (*params.secret_headers, *params.secret_fields)]
+    return (*place_rules(params, VERBS[params.method]), *secret_rules(secrets))
 
 
 HTTP = Action(

@@ -29,6 +29,7 @@ URL_PATTERN = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:
 PORT_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 ONE_PLACE = "an http call has either service and port, or url"
+ONE_PLACE_RULE = {"rule": "has(self.service) == has(self.port) && has(self.service) != has(self.url)", "message": ONE_PLACE}
 
 
 class Scheme(StrEnum):
@@ -58,7 +59,7 @@ class Place(BaseModel):
         frozen=True,
         alias_generator=camel,
         validate_by_name=True,
-        json_schema_extra=_rule("has(self.service) == has(self.port) && has(self.service) != has(self.url)", ONE_PLACE),
+        json_schema_extra={"x-kubernetes-validations": [ONE_PLACE_RULE]},
     )
 
     service: str | None = Field(

@@ -72,7 +72,7 @@ def blocked(status: Status, condition) -> Condition:
 def acknowledged(status: Status, condition) -> Condition:
     """Whether somebody has taken it on, and whether in time."""
     taken, due = status.acknowledged, status.acknowledge_by
-    until = f"by {due:%Y-%m-%d %H:%M:%S} UTC" if due else "at any time"
+    until = f"by {due:%Y-%m-%d %H:%M:%S} UTC" if due else "at no set time"
     if taken is None:
         return condition("Acknowledged", False, "Overdue" if status.unheeded else "Awaited", f"Somebody must take it on {until}")
     late = how_late(status)
@@ -81,7 +81,7 @@ def acknowledged(status: Status, condition) -> Condition:
 
 def restored(status: Status, condition) -> Condition:
     """Whether it is mitigated, and whether in time (RTO)."""
-    by = f"by {status.restore_by:%Y-%m-%d %H:%M:%S} UTC" if status.restore_by else "at any time"
+    by = f"by {status.restore_by:%Y-%m-%d %H:%M:%S} UTC" if status.restore_by else "at no set time"
     if status.restored_at is None:
         reason = "Overdue" if status.unrestored else "NotRestored" if status.phase in SETTLED else "Awaited"
         return condition("Restored", False, reason, f"It must be mitigated {by}")
