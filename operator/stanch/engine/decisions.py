@@ -12,9 +12,9 @@ from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import TERMINAL, OptionRecord, OptionState, Phase, RevertRecord, RevertState, StepRecord, StepState
-from stanch.engine import awaiting, choosing, messages, mitigating, opening, pausing, reverting, staffing, triage
+from stanch.engine import awaiting, choosing, messages, mitigating, pausing, reverting, staffing, triage
 from stanch.engine.approving import approve, break_glass, unfit, withdrawable
-from stanch.engine.moves import Mark
+from stanch.engine.moves import CameBack, Mark
 from stanch.engine.summary import unexplained
 from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal
@@ -121,11 +121,7 @@ def resume(turn: Turn, decision: Decision) -> Taken:
         return pausing.lift(turn, decision)
     if not legal(turn.status.phase, Event.ResumeAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be resumed")
-    if (
-        turn.status.reason == opening.CAME_BACK
-        and turn.status.phase_since
-        and decision.created_at < second(turn.status.phase_since)
-    ):
+    if turn.status.reason == CameBack.REASON and turn.status.phase_since and decision.created_at < second(turn.status.phase_since):
         return Taken(False, "it was said before the incident came back without its status: look at its pack, and say it again")
     turn.go(Event.ResumeAsked, "Resumed", f"Resumed by {decision.by}: planned anew")
     turn.set(held=None)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 from stanch.domain.decision import Decision
 from stanch.domain.incident import Facts, Status
@@ -181,6 +182,8 @@ class CameBack:
     """An Incident without a past of its own, while a pack tells one (restored from a backup, applied again). `head` is the end
     of its own pack's chain, `attempt` and `captures` its last ones, where the object lost no more than its status.
     `retention`: how long it stays where nobody resumes it."""
+
+    REASON: ClassVar[str] = "CameBack"
 
     message: str
     head: Head

@@ -12,7 +12,6 @@ from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
 REPLAN_EVERY = timedelta(seconds=30)
-CAME_BACK = "CameBack"
 
 
 def opened(turn: Turn) -> Move | None:
@@ -29,7 +28,7 @@ def opened(turn: Turn) -> Move | None:
 
 def waiting(turn: Turn) -> Move | None:
     """Looks again by itself, quietly: the same refusal is neither a new line of the timeline nor a write."""
-    if turn.status.reason == CAME_BACK:
+    if turn.status.reason == CameBack.REASON:
         return turn.move(wake_in=timedelta() if turn.facts.deleted else None)
     if denied := turn.take(Resolve, Denied):
         turn.set(retention=denied.retention)
@@ -49,7 +48,7 @@ def ask(turn: Turn, came_back: CameBack) -> None:
              retention=came_back.retention, evidence=replace(was.evidence, begun=came_back.captures))  # fmt: skip
     turn.say(turn.key("came-back"), "Open", expectation="an incident that was not handled before", result=came_back.message,
              next="a person's Resume plans it anew, Close ends it")  # fmt: skip
-    turn.go(Event.PlanRefused, CAME_BACK, came_back.message, waits_for="Resume or Close")
+    turn.go(Event.PlanRefused, CameBack.REASON, came_back.message, waits_for="Resume or Close")
 
 
 def plan(turn: Turn) -> Move | None:

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from stanch.domain.decision import Decision
 from stanch.domain.incident import SETTLED, Phase, Status
 from stanch.domain.said import AckRecord, ClassRecord
-from stanch.engine import messages, opening
+from stanch.engine import messages
+from stanch.engine.moves import CameBack
 from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal
 from stanch.engine.turn import Turn
@@ -74,7 +75,7 @@ def replans(status: Status) -> bool:
     """Whether nothing is begun that would go on: also an option that was let run is planned anew while a guard or a Hold keeps it
     from its first step. What came back without its past waits for a Resume, whatever else is said."""
     begun = status.phase is Phase.Mitigating and any(record.option == status.option for record in status.steps)
-    return legal(status.phase, Event.Reclassified) and not begun and status.reason != opening.CAME_BACK
+    return legal(status.phase, Event.Reclassified) and not begun and status.reason != CameBack.REASON
 
 
 def changed(turn: Turn, decision: Decision, what: str) -> Taken:
