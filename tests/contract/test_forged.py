@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -215,7 +215,7 @@ async def before_the_policy(lone: Kubectl, people: People, stage: Stage) -> list
 
 @pytest.mark.requirement("A-17")
 async def test_none_of_two_hundred_forged_decisions_is_accepted(
-    alone: ClusterUnderTest, lone: Kubectl, scenes: tuple[Deciding, Deciding], capsys: pytest.CaptureFixture[str]
+    alone: ClusterUnderTest, lone: Kubectl, scenes: tuple[Deciding, Deciding], closing_line: Callable[[str], None]
 ) -> None:
     first, second = scenes
     found = await asyncio.to_thread(incidents, first, second)
@@ -228,19 +228,19 @@ async def test_none_of_two_hundred_forged_decisions_is_accepted(
         await of_one_that_waits(people, stage)
         ended = await verdicts(people, forging.cases(stage))
         ended += await before_the_policy(lone, people, stage)
-        with capsys.disabled():
-            judged(ended)
+        judged(ended, closing_line)
         await after_all(people, stage)
         await at_last(people, stage)
         assert people.heard == set(Verb), "each verb counts where it may be said"
     assert approvals(first, "open") == {*JUDGES[:3], JUDGES[8]} and approvals(second, "open") == set()
 
 
-def judged(ended: list[tuple[Case, str, str]]) -> None:
+def judged(ended: list[tuple[Case, str, str]], closing_line: Callable[[str], None]) -> None:
     classes = Counter(case.kind for case, _, _ in ended)
     accepted = sum(how == "Counted" for _, how, _ in ended)
-    print(f"\n{len(classes)} classes: " + ", ".join(f"{kind} {number}" for kind, number in sorted(classes.items())))
-    print(f"forged decisions: {len(ended)} tried, {accepted} accepted")
+    told = ", ".join(f"{kind} {number}" for kind, number in sorted(classes.items()))
+    closing_line(f"{len(classes)} classes of forged decisions: {told}")
+    closing_line(f"forged decisions: {len(ended)} tried, {accepted} accepted")
     wrong = [(case.kind, how, why, case.says) for case, how, why in ended if case.says not in why or how == "Counted"]
     assert wrong == []
     assert len(ended) >= AT_LEAST and accepted == 0

@@ -106,7 +106,9 @@ def shortest(straight: list[Crash]) -> Life:
 @pytest.mark.timeout(LIMIT)
 @pytest.mark.usefixtures("reconcilers")
 @pytest.mark.requirement("A-03", "A-16", "D-06", "E-04", "E-05", "E-07")
-def test_killed_after_a_write_and_restarted_the_incident_ends_the_same(crashing: Crashing) -> None:
+def test_killed_after_a_write_and_restarted_the_incident_ends_the_same(
+    crashing: Crashing, closing_line: Callable[[str], None]
+) -> None:
     stories = (WHOLE, *STORIES)
     with ThreadPoolExecutor(LANES) as pool:
         straight = list(pool.map(lambda story: crashing(story, 0), stories * (LANES if POINTS else 1)))
@@ -125,7 +127,6 @@ def test_killed_after_a_write_and_restarted_the_incident_ends_the_same(crashing:
     assert len(crashes) == len(stories) or (crashes and POINTS), f"a story has no crash point: {lengths}"
     assert all(crashes.values()), f"no crash point of a story was met: {dict(crashes)}"
     assert not tally.other and not tally.unseen and not tally.late, tally
-    print(
-        f"crash points: {crashes.total()}, doubled {len(tally.doubled)}, lost {len(tally.lost)}, broken chains {len(tally.broken)}"
-    )
+    found = f"doubled {len(tally.doubled)}, lost {len(tally.lost)}, broken chains {len(tally.broken)}"
+    closing_line(f"crash points: {crashes.total()}, {found}")
     assert tally.clean, tally

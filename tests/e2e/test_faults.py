@@ -63,31 +63,33 @@ def row(fault: str, injected: int, lives: int, tally: Tally) -> str:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.requirement("E-04", "E-05")
-def test_incidents_end_the_same_whatever_goes_wrong_on_the_way(installed: Kubectl, namespace: str, tmp_path: Path) -> None:
+def test_incidents_end_the_same_whatever_goes_wrong_on_the_way(
+    installed: Kubectl, namespace: str, tmp_path: Path, closing_line: Callable[[str], None]
+) -> None:
     with lanes(installed, namespace) as free, ThreadPoolExecutor(LANES) as pool:
         reference = one_life(installed, free, tmp_path / "reference", None)
         assert reference.options == ENDS and reference.effects == EFFECTS and not reference.problems, reference
         troubles = [(fault, make(number), number) for fault, make in FAULTS.items() for number in range(LIVES)]
         folders = [tmp_path / f"{place}" for place in range(len(troubles))]
         lived = list(pool.map(lambda told, folder: one_life(installed, free, folder, told[1], told[0]), troubles, folders))
-    print(HEAD)
     tallies = {fault: Tally(unanswered=True) for fault in FAULTS}
     tallies["clock 3 s ahead"].earliness = tallies["clock 3 s behind"].earliness = SET
     injected = dict.fromkeys(FAULTS, 0)
     for (fault, trouble, number), life in zip(troubles, lived, strict=True):
         tallies[fault].count(f"{fault} {number}", life, reference)
         injected[fault] += trouble.injected
+    closing_line(HEAD)
     for fault, tally in tallies.items():
-        print(row(fault, injected[fault], LIVES, tally))
+        closing_line(row(fault, injected[fault], LIVES, tally))
     doubled, lost, late = (sum(len(getattr(tally, what)) for tally in tallies.values()) for what in ("doubled", "lost", "late"))
+    closing_line(f"faults: {sum(injected.values())} injected, doubled {doubled}, lost {lost}, late reverts {late}")
     assert all(injected.values()), f"a fault that was never injected shows nothing: {injected}"
     assert all(tally.clean for tally in tallies.values()), [tally for tally in tallies.values() if not tally.clean]
-    print(f"faults: {sum(injected.values())} injected, doubled {doubled}, lost {lost}, late reverts {late}")
 
 
 @pytest.mark.parametrize(("silent", "limit"), [(False, 5.0), (True, 60.0)], ids=["cut", "silent"])
 def test_what_happens_while_no_watch_tells_of_it_is_seen_soon(
-    installed: Kubectl, namespace: str, tmp_path: Path, silent: bool, limit: float
+    installed: Kubectl, namespace: str, tmp_path: Path, silent: bool, limit: float, closing_line: Callable[[str], None]
 ) -> None:
     """Each watch ends at once; then an incident is opened and something is said of one that rests, of which only a new one, or
     a list, can tell."""
@@ -110,7 +112,8 @@ def test_what_happens_while_no_watch_tells_of_it_is_seen_soon(
     # Each since just before it was asked for: that the person's kubectl takes its time, for one after the other, is not stanch's.
     after = [(seen - opened).total_seconds(), (heard - spoke).total_seconds()]
     what = "fell silent" if silent else "were cut"
-    print(f"{ends.injected} watches {what}: an incident seen after {after[0]:.1f} s, a Decision recorded after {after[1]:.1f} s")
+    found = f"an incident seen after {after[0]:.1f} s, a Decision recorded after {after[1]:.1f} s"
+    closing_line(f"{ends.injected} watches {what}: {found}")
     assert ends.injected and max(after) <= limit
 
 

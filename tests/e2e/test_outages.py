@@ -114,7 +114,9 @@ STOPPED = {
 
 @pytest.mark.timeout(1200)
 @pytest.mark.requirement("E-04", "E-05")
-def test_an_incident_goes_on_after_a_part_of_the_cluster_was_gone(own: tuple[Local, Kubectl], tmp_path: Path) -> None:
+def test_an_incident_goes_on_after_a_part_of_the_cluster_was_gone(
+    own: tuple[Local, Kubectl], tmp_path: Path, closing_line: Callable[[str], None]
+) -> None:
     provider, kubectl = own
     reference, _ = life(kubectl, "reference", tmp_path / "reference")
     assert reference.options == ENDS and reference.effects == EFFECTS and not reference.problems, reference
@@ -126,7 +128,8 @@ def test_an_incident_goes_on_after_a_part_of_the_cluster_was_gone(own: tuple[Loc
         )
         lived, operator = life(kubectl, f"gone-{number}", tmp_path / f"gone-{number}", outage, token)
         assert outage.ended_at, f"{name} was never gone"
-        print(f"{name} gone for {SECONDS:.0f} s: next progress {progress(operator, outage.ended_at):.1f} s after it was back")
+        after = f"{progress(operator, outage.ended_at):.1f} s after it was back"
+        closing_line(f"{name} gone for {SECONDS:.0f} s: next progress {after}")
         assert progress(operator, outage.ended_at) <= PROGRESS
         tally.count(name, lived, reference)
     assert tally.clean, tally

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,7 +37,7 @@ REPORT = 30.0
 @pytest.mark.timeout(MINUTES * 60 + REST)
 @pytest.mark.requirement("E-04", "E-05")
 def test_whatever_goes_wrong_each_effect_is_there_once_and_in_time(
-    cluster: Any, installed: Kubectl, namespace: str, tmp_path: Path
+    cluster: Any, installed: Kubectl, namespace: str, tmp_path: Path, closing_line: Callable[[str], None]
 ) -> None:
     assert cluster.audit_log, f"cluster {cluster.name} shows no audit log to judge by; the local binaries do"
     print(f"soak: {MINUTES:g} minutes, seed {SEED}", flush=True)
@@ -54,7 +54,7 @@ def test_whatever_goes_wrong_each_effect_is_there_once_and_in_time(
         log.read()
         found = judged(lived, log)
         explained(lived, log, found)
-        told(lived, found, stuck)
+        told(lived, found, stuck, closing_line)
 
 
 def live(lived: Sequence[Lane], log: AuditLog) -> list[BaseException]:
@@ -104,17 +104,18 @@ def explained(lived: Sequence[Lane], log: AuditLog, found: list[Finding]) -> Non
             print("\n".join(f"    {line}" for line in tell(log.events, promise)))
 
 
-def told(lived: Sequence[Lane], found: list[Finding], stuck: list[BaseException]) -> None:
+def told(lived: Sequence[Lane], found: list[Finding], stuck: list[BaseException], closing_line: Callable[[str], None]) -> None:
     """What was injected, what was found, and the line that sums it up. Nothing injected shows nothing."""
     injected = Counter({"killed": sum(one.killer.kills for one in lived)})
     for one in lived:
         injected.update(one.storm.counted)
     for name, times in injected.items():
-        print(f"  {name:24}{times:6}")
+        closing_line(f"  {name:24}{times:6}")
     for finding in found:
-        print(f"  {finding}")
+        closing_line(f"  {finding}")
     of = Counter(finding.kind for finding in found)
-    print(f"soak: {counts(lived)}, doubled {of[Kind.Doubled]}, lost {of[Kind.Lost]}, late reverts {of[Kind.Late]}", flush=True)
+    verdict = f"doubled {of[Kind.Doubled]}, lost {of[Kind.Lost]}, late reverts {of[Kind.Late]}"
+    closing_line(f"soak: {counts(lived)}, {verdict}")
     assert not stuck, str(stuck[0])
     assert injected["killed"] and injected.total() > injected["killed"], f"nothing went wrong, so nothing was shown: {injected}"
     assert all(one.promises for one in lived), "a lane lived no incident"

@@ -134,7 +134,7 @@ ONCE = {
 
 @pytest.mark.requirement("E-04")
 @pytest.mark.parametrize("effect", FENCED)
-def test_a_stale_write_is_refused_by_the_api_server(replicas: Replicas, effect: str) -> None:
+def test_a_stale_write_is_refused_by_the_api_server(replicas: Replicas, effect: str, closing_line: Callable[[str], None]) -> None:
     action, chooses = FENCED[effect]
     limits = replicas.limits
     name, hold, stopped = replicas.stopped_at(chooses, action)
@@ -152,11 +152,13 @@ def test_a_stale_write_is_refused_by_the_api_server(replicas: Replicas, effect: 
     pack = incident["status"]["pack"]
     found = verify(folder_of(incident), pack["head"]["hash"], pack["manifest"])
     assert found.ok, found.problems
-    taken_over(replicas, stopped, leading)
+    closing_line(f"stale write, {effect}: {taken_over(replicas, stopped, leading)}")
 
 
 @pytest.mark.parametrize("effect", ONCE)
-def test_what_cannot_be_fenced_is_left_to_a_person_and_happens_once(replicas: Replicas, effect: str) -> None:
+def test_what_cannot_be_fenced_is_left_to_a_person_and_happens_once(
+    replicas: Replicas, effect: str, closing_line: Callable[[str], None]
+) -> None:
     action, chooses, tally = ONCE[effect]
     limits = replicas.limits
     name, hold, stopped = replicas.stopped_at(chooses, action)
@@ -169,7 +171,7 @@ def test_what_cannot_be_fenced_is_left_to_a_person_and_happens_once(replicas: Re
     limits.answer("Confirm", incident, action["name"])
     limits.ended(name, only="Confirmed")
     assert len(counted(limits, tally)) == 1
-    taken_over(replicas, stopped, leading)
+    closing_line(f"stale write, {effect}: {taken_over(replicas, stopped, leading)}")
 
 
 def counted(limits: LimitsScene, tally: str) -> list[str]:
@@ -177,12 +179,13 @@ def counted(limits: LimitsScene, tally: str) -> list[str]:
     return limits.inside("sh", "-c", f"cat {tally} 2>/dev/null || true").splitlines()
 
 
-def taken_over(replicas: Replicas, stopped: datetime, leading: Document) -> None:
+def taken_over(replicas: Replicas, stopped: datetime, leading: Document) -> str:
+    """How soon, of what is promised."""
     led = (datetime.fromisoformat(leading["timestamp"]) - stopped).total_seconds()
     progress = next(line for line in replicas.second.lines() if line["event"] in ("effect", "phase"))
     acted = (datetime.fromisoformat(progress["timestamp"]) - stopped).total_seconds()
-    print(f"taken over after {led:.1f} s, first progress after {acted:.1f} s, of {TAKEN_OVER} s")
-    assert acted <= TAKEN_OVER
+    assert acted <= TAKEN_OVER, f"first progress after {acted:.1f} s, expected at most {TAKEN_OVER} s"
+    return f"taken over after {led:.1f} s, first progress after {acted:.1f} s, of {TAKEN_OVER} s"
 
 
 def test_beside_a_leader_nobody_starts_with_packs_of_its_own(replicas: Replicas, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,9 @@ def replicas(installed: Kubectl, namespace: str, tmp_path: Path, server: S3Serve
 
 
 @pytest.mark.requirement("A-22", "E-04")
-def test_who_takes_over_goes_on_in_the_bucket_and_the_pack_that_is_fetched_is_whole(replicas: Replicas, server: S3Server) -> None:
+def test_who_takes_over_goes_on_in_the_bucket_and_the_pack_that_is_fetched_is_whole(
+    replicas: Replicas, server: S3Server, closing_line: Callable[[str], None]
+) -> None:
     limits = replicas.limits
     name, hold, stopped = replicas.stopped_at(changes, RAISE)
     leading = replicas.second.until_it_says("operator.leading")
@@ -48,7 +50,7 @@ def test_who_takes_over_goes_on_in_the_bucket_and_the_pack_that_is_fetched_is_wh
     pack = limits.incident(name)["status"]["pack"]
     assert pack["uri"].startswith(server.url("stanch/")), pack["uri"]
     assert f"{pack['uri']}: whole" in fetched(server, pack["uri"], "--head", pack["head"]["hash"], "--manifest", pack["manifest"])
-    taken_over(replicas, stopped, leading)
+    closing_line(f"stale write, in a bucket: {taken_over(replicas, stopped, leading)}")
 
 
 def fetched(server: S3Server, *words: str) -> str:

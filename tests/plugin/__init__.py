@@ -3,12 +3,16 @@
 The table comes after pytest's closing line, so that its last line, `requirements: N of M proven`, is the run's last.
 An ID is proven when at least one test that names it ran, and every one that ran passed; a skipped test did not run.
 One of which `in-part.yaml` says what is lacking is proven in part, at most.
+
+Above it stands what tests say by `closing_line`: what a suite injected and what came of it is seen although the test passed, and in
+whichever process it ran.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -16,7 +20,8 @@ from tests.plugin import catalogue, table
 from tests.plugin.ledger import Ledger
 
 LEDGER = pytest.StashKey[Ledger]()
-PROPERTY = "requirements"
+LINES = pytest.StashKey[list[str]]()
+PROPERTY, LINE = "requirements", "closing line"
 MARKER = "requirement(*ids): the lines of the runbooks that this test proves (tests/requirements.yaml)"
 
 
@@ -27,7 +32,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     config.stash[LEDGER] = Ledger(catalogue.load(), catalogue.lacking())
-    config.pluginmanager.register(Recorder(config.stash[LEDGER]))
+    recorder = Recorder(config.stash[LEDGER])
+    config.stash[LINES] = recorder.lines
+    config.pluginmanager.register(recorder)
+
+
+@pytest.fixture
+def closing_line(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Says a line that stands below pytest's own closing line."""
+    return partial(record_property, LINE)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -55,18 +68,23 @@ class Recorder:
     """Compared by identity, because pytest keeps its plugins in sets."""
 
     ledger: Ledger
+    lines: list[str] = field(default_factory=list)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # A report has what those before it had, too.
+        if report.when == "call":
+            self.lines.extend(said for key, said in report.user_properties if key == LINE)
         self.ledger.enter(report.nodeid, tuple(name for key, names in report.user_properties if key == PROPERTY for name in names))
         self.ledger.record(report)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
-    """Outermost, so that the table stands below pytest's closing line."""
+    """Outermost, so that lines and table stand below pytest's closing line."""
     result = yield
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if session.config.getoption("requirements") and reporter is not None:
-        for line in table.lines(session.config.stash[LEDGER]):
+    if reporter is not None:
+        proven = table.lines(session.config.stash[LEDGER]) if session.config.getoption("requirements") else ()
+        for line in (*session.config.stash[LINES], *proven):
             reporter.write_line(line)
     return result

@@ -50,6 +50,29 @@ def test_a_passing_test_proves_what_it_names_and_nothing_else(pytester: pytest.P
     assert last_line(result) == "requirements: 2 of 114 proven"
 
 
+SAYING = """
+@pytest.mark.requirement("E-08")
+@pytest.mark.parametrize("number", [1, 2])
+def test_it(closing_line, number):
+    closing_line(f"injected {number}")
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "in other processes"])
+def test_what_a_test_says_at_the_end_stands_once_below_the_closing_line(pytester: pytest.Pytester, workers: tuple[str, ...]):
+    result = run(pytester, SAYING, *workers)
+    (closing,) = closing_lines(result)
+    said = [number for number, line in enumerate(result.outlines) if line.startswith("injected ")]
+    assert sorted(result.outlines[number] for number in said) == ["injected 1", "injected 2"]
+    assert min(said) > closing and last_line(result) == "requirements: 1 of 114 proven"
+
+
+def test_what_a_test_says_before_it_fails_is_the_last_line_of_a_run_without_the_table(pytester: pytest.Pytester):
+    pytester.makepyfile("import pytest\n" + SAYING + "    assert number == 1")
+    result = pytester.runpytest(*OPTIONS)
+    assert last_line(result) == "injected 2" and result.ret == pytest.ExitCode.TESTS_FAILED
+
+
 def test_what_is_known_to_be_lacking_is_said_and_not_counted(pytester: pytest.Pytester):
     result = run(pytester, '@pytest.mark.requirement("C-06", "A-05")\ndef test_it(): pass')
     assert line_of(result, "C-06") == "C-06  in part" and line_of(result, "A-05") == "A-05  proven"
