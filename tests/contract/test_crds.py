@@ -200,14 +200,6 @@ Spoil = Callable[[Any], object]
 UNDO = {"name": "undo", "expect": "better", "rolloutUndo": {"target": "app", "to": "Previous"}}
 RESTART = {"target": "app"}
 
-SECRET_FIELD = {"name": "routing_key", "secretRef": {"name": "pagerduty", "key": "routing-key"}}
-
-
-def calling(spec: Any, **more: Any) -> None:
-    call = {"url": "https://events.pagerduty.com", "path": "/v2/enqueue", "method": "POST", **more}
-    spec["options"][0]["steps"][0] = {"name": "page", "expect": "people are called", "http": call}
-
-
 PLAYBOOKS: dict[str, tuple[Spoil, str]] = {
     "two actions": (
         lambda spec: spec["options"][0]["steps"][0].update(rolloutUndo=UNDO["rolloutUndo"]),
@@ -216,11 +208,6 @@ PLAYBOOKS: dict[str, tuple[Spoil, str]] = {
     "no action": (
         lambda spec: spec["options"][0]["steps"][0].pop("rolloutRestart"),
         "a step has exactly one of rolloutRestart, rolloutUndo",
-    ),
-    "two bodies of a call": (lambda spec: calling(spec, body="a", json={}), "an http action has body or json, not both"),
-    "a secret field of no json": (
-        lambda spec: calling(spec, body="a", secretFields=[SECRET_FIELD]),
-        "secretFields are fields of json",
     ),
     "two kinds of check": (
         lambda spec: spec["options"][0]["verify"][0].update(readyShare={"target": "app", "atLeast": 80}),

@@ -57,6 +57,7 @@ SECRET = {"name": "s", "key": "k"}
 WEEKEND: Object = {
     "name": "weekend", "timeZone": "Europe/Berlin", "weekly": {"days": ["Friday"], "startTime": "18:00", "duration": "62h"},
 }  # fmt: skip
+ROUTING_KEY = {"name": "routing_key", "secretRef": {"name": "pagerduty", "key": "routing-key"}}
 YEAR_END = "2026-12-20T18:00"
 
 PLAYBOOK: dict[str, Spoil] = {
@@ -125,6 +126,8 @@ PLAYBOOK: dict[str, Spoil] = {
     "stdin has exactly one of text, secretRef": step(exec={**ARGV, "stdin": {}}),
     "expected a duration from 1s to 10m": step(exec={**ARGV, "timeout": "11m"}),
     "keys match ^[A-Za-z0-9!#$%&'*+.^_`|~-]+$": step(http={**CALL, "method": "POST", "headers": {"a b": "c"}}),
+    "an http action has body or json, not both": step(http={**CALL, "method": "POST", "body": "a", "json": {}}),
+    "secretFields are fields of json": step(http={**CALL, "method": "POST", "body": "a", "secretFields": [ROUTING_KEY]}),
     "a variable has exactly one of value, secretRef": step(runJob={**JOB, "env": [{"name": "A"}]}),
     "expected a duration from 1s to 24h": step(runJob={**JOB, "deadline": "25h"}),
     "expected a duration from 1m to 168h": step(runJob={**JOB, "keepFor": "1s"}),
