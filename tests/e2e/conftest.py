@@ -17,6 +17,7 @@ from tests.others.kinds import RECONCILERS, serve
 from tests.stage.account import Account, installed_operator
 from tests.stage.install import install_operator, install_types, uninstall_operator
 from tests.stage.kubectl import Kubectl, documents
+from tests.stage.limits import LimitsScene
 from tests.stage.operator import OperatorProcess
 from tests.stage.scene import AUREUS, Scene, calm
 
@@ -82,3 +83,8 @@ def scene(stage: Scene, operator: OperatorProcess) -> Scene:
     """A namespace in which nothing stands yet, under an operator that runs."""
     operator.start()
     return stage
+
+
+@pytest.fixture
+def limits(scene: Scene) -> LimitsScene:
+    return LimitsScene(scene.kubectl, scene.operator_namespace)

@@ -10,18 +10,12 @@ import pytest
 
 from tests.stage.limits import LimitsScene, call, option, step
 from tests.stage.operator import OperatorProcess
-from tests.stage.scene import Scene
 
 Document = dict[str, Any]
 EVIDENCE = "/app/evidence"
 TOKEN = "limits-admin-token-1"
 COMMANDER_ROLE = "incident-commander"
 TOOLS = "localhost/stanch/tools:v1"
-
-
-@pytest.fixture
-def limits(scene: Scene) -> LimitsScene:
-    return LimitsScene(scene.kubectl, scene.operator_namespace)
 
 
 def run(*argv: str, **more: Any) -> Document:

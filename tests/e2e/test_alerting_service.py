@@ -14,7 +14,7 @@ from tests.stage.kubectl import documents
 from tests.stage.limits import LimitsScene, option, step
 from tests.stage.operator import OperatorProcess
 from tests.stage.people import ON_CALL, also, may
-from tests.stage.scene import AUREUS, Scene, calm
+from tests.stage.scene import AUREUS, calm
 
 Document = dict[str, Any]
 KEY = "0123456789abcdef0123456789abcdef"
@@ -35,11 +35,6 @@ EVENT = {
 def service() -> Iterator[AlertingService]:
     with AlertingService(KEY).up() as up:
         yield up
-
-
-@pytest.fixture
-def limits(scene: Scene) -> LimitsScene:
-    return LimitsScene(scene.kubectl, scene.operator_namespace)
 
 
 @pytest.fixture
@@ -70,12 +65,6 @@ def activated(limits: LimitsScene, service: AlertingService) -> Iterator[Callabl
     limits.kubectl("delete", "responsepolicy", policy, "--ignore-not-found")
 
 
-def say(limits: LimitsScene, incident: Document, verb: str) -> None:
-    """The commander's yes or no to the plan as it is."""
-    bound = {name: incident["status"][name] for name in ("option", "planDigest")}
-    limits.decide(limits.commander, verb, incident, role="incident-commander", **bound)
-
-
 def states(limits: LimitsScene, incident: Document) -> Document:
     return {name: one["state"] for name, one in limits.steps(incident).items()}
 
@@ -92,7 +81,7 @@ def test_on_call_takes_it_on_classifies_it_and_one_alert_says_how_grave_it_is(
     limits.until_status(name, ".attempt", "2")
     incident = limits.until(name, "AwaitingApproval")
     assert service.calls == 0, "nobody is called before the yes"
-    say(limits, incident, "Approve")
+    limits.answer_plan("Approve", incident)
     incident = limits.ended(name, activate="Confirmed")
     assert states(limits, incident) == {"page": "Done", "raise": "Done"}
     payload = {"summary": "P0: rate-limiting of limits", "source": "shop", "severity": "critical"}
@@ -114,7 +103,7 @@ def test_whoever_takes_it_on_late_calls_all_the_same_and_hides_no_breach(
     limits.until_status(name, ".conditions[?(@.type=='Restored')].reason", "Overdue")
     limits.until_time(datetime.fromisoformat(incident["status"]["restoreBy"]))
     limits.decide(limits.on_call, "Acknowledge", incident, role="on-call", reason=None)
-    say(limits, incident, "Approve")
+    limits.answer_plan("Approve", incident)
     incident = limits.ended(name, activate="Confirmed")
     assert list(service.alerts) == [f"shop/{name}"]
     reasons = {one["type"]: one["reason"] for one in incident["status"]["conditions"]}
@@ -124,7 +113,7 @@ def test_whoever_takes_it_on_late_calls_all_the_same_and_hides_no_breach(
 @pytest.mark.requirement("B-02")
 def test_who_says_no_to_it_calls_nobody(activated: Callable[..., Document], limits: LimitsScene, service: AlertingService) -> None:
     incident = activated()
-    say(limits, incident, "Reject")
+    limits.answer_plan("Reject", incident)
     incident = limits.ended(incident["metadata"]["name"], activate="Denied")
     assert "steps" not in incident["status"]
     assert service.calls == 0 and limits.asked("/settings")["query"] == "10"
@@ -135,7 +124,7 @@ def test_where_the_service_refuses_nobody_is_said_to_be_called(
     activated: Callable[..., Document], limits: LimitsScene, service: AlertingService
 ) -> None:
     incident = activated(key="another")
-    say(limits, incident, "Approve")
+    limits.answer_plan("Approve", incident)
     incident = limits.ended(incident["metadata"]["name"], activate="Failed")
     assert "answered 400" in incident["status"]["options"][0]["message"]
     assert states(limits, incident) == {"page": "Failed"}
@@ -149,7 +138,7 @@ def test_where_its_answer_is_lost_a_person_says_and_nobody_is_called_twice(
     service.mute = True
     incident = activated()
     name = incident["metadata"]["name"]
-    say(limits, incident, "Approve")
+    limits.answer_plan("Approve", incident)
     incident = limits.until_status(name, ".steps[0].state", "Indeterminate")
     assert incident["status"]["waitsFor"] == "Confirm or Reject of page"
     limits.decide(limits.on_call, "Confirm", incident, option="activate", step="page")

@@ -113,7 +113,7 @@ def test_the_clocks_begin_when_it_was_noticed_and_who_takes_it_on_late_does_not_
     scene.until_true("people are warned", lambda: warned(scene, "NotRestored") != [])
     assert warned(scene, "NotRestored") == [f"Incident {name}: not mitigated by {spelled(status['restoreBy'])} UTC (RTO)"]
     assert "it is not" in told(scene, name)
-    approve(scene, incident)
+    scene.answer_plan("Approve", incident)
     status = scene.until(name, "Resolved")["status"]
     assert datetime.fromisoformat(status["restoredAt"]) > due and status["unrestored"]
     scene.until_status(name, RESTORED, "Late")
@@ -127,16 +127,11 @@ def test_mitigated_in_time_it_is_in_time_and_nobody_is_warned(scene: Scene, with
     incident = scene.until(name, "AwaitingApproval")
     assert incident["status"]["restoreBy"] == after(incident, minutes=30)
     scene.until_status(name, RESTORED, "Awaited")
-    approve(scene, incident)
+    scene.answer_plan("Approve", incident)
     status = scene.until(name, "Resolved")["status"]
     assert status["restoredAt"] < status["restoreBy"] and "unrestored" not in status
     scene.until_status(name, RESTORED, "InTime")
     assert warned(scene, "NotRestored") == []
-
-
-def approve(scene: Scene, incident: dict[str, Any]) -> None:
-    bound = {name: incident["status"][name] for name in ("option", "planDigest")}
-    scene.decide(scene.commander, "Approve", incident, role="incident-commander", **bound)
 
 
 def unacknowledged(scene: Scene) -> list[str]:

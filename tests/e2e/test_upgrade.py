@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
 from stanch.domain.incident import FORMAT_VERSION
 from stanch.packs.verify import verify
 from tests.e2e.test_actions_calls import job
 from tests.stage.limits import LimitsScene, option, step
 from tests.stage.operator import OperatorProcess
 from tests.stage.pack import folder_of
-from tests.stage.scene import Scene
 
 Document = dict[str, Any]
-
-
-@pytest.fixture
-def limits(scene: Scene) -> LimitsScene:
-    return LimitsScene(scene.kubectl, scene.operator_namespace)
 
 
 def waiting(limits: LimitsScene, *argv: str) -> str:

@@ -153,6 +153,11 @@ class Scene:
         metadata = {"generateName": f"{verb.lower()}-", "namespace": self.namespace}
         return who.create({"apiVersion": "stanch.dev/v1alpha1", "kind": "Decision", "metadata": metadata, "spec": body})
 
+    def answer_plan(self, verb: str, incident: dict[str, Any]) -> None:
+        """The commander's yes or no to the option that waits, and to the plan as it is."""
+        bound = {name: incident["status"][name] for name in ("option", "planDigest")}
+        self.decide(self.commander, verb, incident, role="incident-commander", **bound)
+
 
 def calm(policy: dict[str, Any]) -> None:
     """The shipped policy, but for its limits on pace: one test opens incident after incident on one target."""
