@@ -27,6 +27,7 @@ from tests.bench.scale import BRIEF, FULL, SHORT, Scale
 from tests.cluster.fixtures import ClusterUnderTest
 from tests.cluster.model import ClusterError
 from tests.cluster.run import say
+from tests.stage.audit.log import AuditLogGap
 
 SCALES = {"full": FULL, "brief": BRIEF, "short": SHORT}
 README = Path(__file__).resolve().parents[2] / ".readme"
@@ -85,7 +86,7 @@ async def measure(cluster: ClusterUnderTest, names: Sequence[str], scale: Scale,
                 say(f"measuring: {name}")
                 try:
                     report.keep(name, await MEASUREMENTS[name](Field(place, program), scale))
-                except (AssertionError, ApiError, ClusterError, ExceptionGroup) as wrong:
+                except (AssertionError, ApiError, AuditLogGap, ClusterError, ExceptionGroup) as wrong:
                     say(f"{name} could not be measured: {wrong}")
                     report.missing.append(name)
 

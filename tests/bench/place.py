@@ -102,7 +102,7 @@ def named_cluster() -> ClusterUnderTest:
 def unlimited(document: Any) -> None:
     """As many incidents as a burst has: what is measured is not to wait for a guard."""
     document["spec"]["limits"] = {"concurrentIncidents": 10_000, "cooldown": "0s", "changesPerHour": 100_000,
-                                  "storm": {"incidents": 10_000}}  # fmt: skip
+                                  "storm": {"incidents": 10_000, "within": "1s"}}  # fmt: skip
 
 
 @asynccontextmanager

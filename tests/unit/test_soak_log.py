@@ -42,6 +42,15 @@ def test_it_is_read_from_where_it_ended_and_as_it_grows(path: Path, lines: list[
         assert read(log) == [parse(lines[1]), parse(lines[2])]
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_line_that_is_being_written_when_it_is_opened_is_whole(path: Path, lines: list[bytes], before: int) -> None:
+    path.write_bytes(b"".join(lines[:before]) + lines[1][:50])
+    with AuditLog(path) as log:
+        assert read(log) == []
+        more(path, lines[1][50:], lines[2])
+        assert read(log) == [parse(lines[1]), parse(lines[2])]
+
+
 def test_only_what_is_wanted_is_kept(path: Path, lines: list[bytes]) -> None:
     with AuditLog(path, lambda line: line == lines[2]) as log:
         more(path, *lines[1:])

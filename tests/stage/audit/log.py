@@ -8,6 +8,7 @@ answer finds the request there.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -90,8 +91,8 @@ def event_of(said: Document) -> Event:
 
 @dataclass
 class AuditLog:
-    """From where the log ends when it is opened. `wanted` looks at a line before it is parsed, which most are not worth;
-    `bodies`: whether what was asked is kept, which is most of the log."""
+    """From where the log ends when it is opened, with the line that is being written then. `wanted` looks at a line before it is
+    parsed, which most are not worth; `bodies`: whether what was asked is kept, which is most of the log."""
 
     path: Path
     wanted: Callable[[bytes], bool] = lambda line: True
@@ -102,7 +103,7 @@ class AuditLog:
 
     def __enter__(self) -> Self:
         self._file = self.path.open("rb")
-        self._file.seek(0, os.SEEK_END)
+        self._file.seek(last_whole_line(self._file))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -160,6 +161,14 @@ class AuditLog:
         files = [*sorted(self.path.parent.glob(f"{self.path.stem}-*{self.path.suffix}")), self.path]
         ours = (place for place, file in enumerate(files) if same(file, mine))
         return files[next(ours, len(files)) :]
+
+
+def last_whole_line(file: BinaryIO) -> int:
+    """Where it ends: others look at the file while the API server writes a line, and see a part of it."""
+    if not os.fstat(file.fileno()).st_size:
+        return 0
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as seen:
+        return seen.rfind(b"\n") + 1
 
 
 def same(file: Path, mine: os.stat_result) -> bool:
