@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from obstore.store import MemoryStore
 
+from stanch.engine.errors import Retryable
+from stanch.packs import stream
 from stanch.packs.bucket import Bucket
 from stanch.packs.folder import Folder
-from stanch.packs.objects import Store, Upload
+from stanch.packs.objects import CHUNK, Store, Upload
+from stanch.packs.settled import settled
 from stanch.packs.store import StoredPack
 from tests.contract.suite_packs import StreamsContract, turns
+from tests.unit.packs_kit import contents
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -40,6 +45,33 @@ async def test_cancelled_while_it_finishes_the_file_is_still_kept(tmp_path: Path
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await folder.read("a/b/logs/app.log", 100) == b"all of it"
+
+
+async def test_a_chunk_that_was_given_up_leaves_no_file_with_another_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be in the file by now, and it may not."""
+    monkeypatch.setattr(stream, "settled", partial(settled, seconds=0.05))
+    pack = StoredPack(HangingFolder(tmp_path), "a/b/")
+    with pytest.raises(Retryable, match="StoreSlow"):
+        async with pack.open("logs/app.log") as log:
+            await log.write(b"x" * CHUNK)
+    assert contents(tmp_path) == {}
+    with pytest.raises(Retryable, match="NotStored"):
+        _ = log.file
+
+
+class HangingFolder(Folder):
+    """A folder that stores a chunk and does not answer."""
+
+    def upload(self, key: str, *, replace: bool = False) -> Upload:
+        upload = super().upload(key, replace=replace)
+        write = upload.write
+
+        async def hanging(chunk: bytes) -> None:
+            await write(chunk)
+            await asyncio.Event().wait()
+
+        upload.write = hanging  # type: ignore[method-assign]
+        return upload
 
 
 class GatedFolder(Folder):

@@ -28,8 +28,8 @@ from stanch.evidence.writing import object_name, opened, stamped
 
 NEEDS = "get on pods/log"
 MIB = 1024 * 1024
-# Measured through the API server's log proxy: 188 MB/s at 64 streams, less at 200.
-AT_ONCE = 64
+# More are not faster, through the API server's log proxy, and hold more memory (`tests/bench`).
+AT_ONCE = 32
 STATUSES = {
     "initContainers": "initContainerStatuses",
     "containers": "containerStatuses",

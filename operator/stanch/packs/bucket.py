@@ -77,6 +77,8 @@ class _Upload:
         self._failed = False
 
     async def write(self, chunk: bytes) -> None:
+        if self._failed:
+            raise self._unacknowledged()
         if self._writer is None and len(self._held) + len(chunk) <= self.PART:
             self._held += chunk
             return
@@ -85,7 +87,7 @@ class _Upload:
 
     async def publish(self) -> str:
         if self._failed:
-            raise Retryable("StoreFailed", f"{self._key}: a part was not acknowledged, the file was not stored", after=5)
+            raise self._unacknowledged()
         if self._writer is None:
             return await self._put(bytes(self._held))
         with translated(self._key, writes=True):
@@ -95,6 +97,9 @@ class _Upload:
     async def discard(self) -> None:
         self._held.clear()
         self._writer = None  # parts that were sent stay unseen until the bucket's own rule clears them away
+
+    def _unacknowledged(self) -> Retryable:
+        return Retryable("StoreFailed", f"{self._key}: a part was not acknowledged, the file was not stored", after=5)
 
     async def _send(self, chunk: bytes) -> None:
         writer = await self._open()

@@ -12,6 +12,7 @@ from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedErro
 
 from stanch.engine.errors import Failure, NotFound, Refused, Retryable
 
+FULL = "StoreFull"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 # What an S3 server says in its answer: `<Code>NoSuchBucket</Code><Message>…</Message>`. Names in it are escaped: no key is a code.
@@ -66,7 +67,7 @@ def _no_store(path: str, error: Exception) -> Failure:
 
 
 def _full(path: str, why: str) -> Failure:
-    return Retryable("StoreFull", f"{path}: {why}; free space in the evidence store or grow it, stanch tries again", after=15)
+    return Retryable(FULL, f"{path}: {why}; free space in the evidence store or grow it, stanch tries again", after=15)
 
 
 def _of_system(path: str, error: OSError) -> Failure:

@@ -12,7 +12,7 @@ from stanch.engine.errors import NotFound, Refused
 from stanch.packs.failures import translated
 from stanch.packs.settled import settled
 
-CHUNK = 256 * 1024
+CHUNK = 1024 * 1024
 
 
 class Upload(Protocol):

@@ -8,8 +8,12 @@ from types import TracebackType
 
 from stanch.domain.timeline import File
 from stanch.engine.errors import Failure, Retryable
+from stanch.packs.failures import FULL
 from stanch.packs.objects import CHUNK, Upload
 from stanch.packs.settled import settled
+
+# Of what finds no room as a whole, so much is tried at once.
+PIECE = 64 * 1024
 
 
 class Stream:
@@ -25,11 +29,14 @@ class Stream:
         self._keep = keep
         self._path = path
         self._prefix = prefix
-        self._buffer = bytearray()
+        self._buffer: list[bytes] = []
+        self._held = 0
         self._sha256 = hashlib.sha256()
         self._bytes = 0
         self._order = asyncio.Lock()
         self._failure: Failure | None = None
+        # A chunk was given up on its way: whether it is in the file, or in the hash, is not known.
+        self._torn = False
         self._file: File | None = None
         self._ended = False
 
@@ -47,15 +54,13 @@ class Stream:
             error.add_note(f"what was written of {self._path} could not be kept: {failure}")
 
     async def write(self, data: bytes) -> None:
+        """Pieces are joined to chunks: each chunk costs the loop more than the copying of it."""
         if self._ended:
             raise RuntimeError(f"{self._path}: written to after its block ended; these bytes would be lost")
-        rest = memoryview(data)
-        while rest:
-            taken = rest[: CHUNK - len(self._buffer)]
-            self._buffer += taken
-            rest = rest[len(taken) :]
-            if len(self._buffer) == CHUNK:
-                await settled(self._send(self._take()), self._path)
+        self._buffer.append(data)
+        self._held += len(data)
+        if self._held >= CHUNK:
+            await settled(self._send(self._take()), self._path)
 
     @property
     def file(self) -> File:
@@ -65,8 +70,9 @@ class Stream:
         return self._file
 
     def _take(self) -> bytes:
-        chunk = bytes(self._buffer)
+        chunk = b"".join(self._buffer)
         self._buffer.clear()
+        self._held = 0
         return chunk
 
     async def _send(self, chunk: bytes) -> None:
@@ -74,12 +80,33 @@ class Stream:
             if self._failure:
                 raise self._failure
             try:
-                await self._upload.write(chunk)
+                await self._add(chunk)
             except Failure as failure:
                 self._failure = failure
                 raise
-            self._sha256.update(chunk)
-            self._bytes += len(chunk)
+            except asyncio.CancelledError:
+                self._torn = True
+                raise
+
+    async def _add(self, chunk: bytes) -> None:
+        """Where the store has no room for all of it, what there is room for is kept."""
+        try:
+            await self._upload.write(chunk)
+        except Failure as failure:
+            if failure.reason != FULL or len(chunk) <= PIECE:
+                raise
+            await self._add_pieces(chunk, failure)
+            return
+        # In a thread: the loop would wait for its turn after each.
+        await asyncio.to_thread(self._sha256.update, chunk)
+        self._bytes += len(chunk)
+
+    async def _add_pieces(self, chunk: bytes, full: Failure) -> None:
+        try:
+            for begin in range(0, len(chunk), PIECE):
+                await self._add(chunk[begin : begin + PIECE])
+        except Failure:
+            raise full from None
 
     async def _finish(self) -> None:
         """A rest that does not fit any more is an error of its own, told after what did fit was kept."""
@@ -94,6 +121,8 @@ class Stream:
 
     async def _publish(self) -> str:
         try:
+            if self._torn:
+                raise Retryable("NotStored", f"{self._path}: the evidence store did not answer, how much it holds is not known")
             return await self._upload.publish()
         except Failure:
             await self._upload.discard()
