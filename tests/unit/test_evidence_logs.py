@@ -259,12 +259,12 @@ class Counting(MemoryCluster):
             self.now -= 1
 
 
-async def test_logs_are_read_in_parallel_but_no_more_than_64_at_once() -> None:
+async def test_logs_are_read_in_parallel_but_no_more_than_32_at_once() -> None:
     shop = Shop(pods=100)
     cluster = Counting(shop)
     pack, _ = await collected(shop, "logs", cluster=cluster)
     assert len(pack.files) == 400
-    assert cluster.most == 64
+    assert cluster.most == 32
 
 
 async def test_hostile_names_become_harmless_file_names() -> None:
