@@ -51,6 +51,13 @@ def test_a_line_that_is_being_written_when_it_is_opened_is_whole(path: Path, lin
         assert read(log) == [parse(lines[1]), parse(lines[2])]
 
 
+def test_a_log_that_was_just_begun_is_read_from_its_beginning(path: Path, lines: list[bytes]) -> None:
+    path.write_bytes(b"")
+    with AuditLog(path) as log:
+        more(path, lines[1])
+        assert read(log) == [parse(lines[1])]
+
+
 def test_only_what_is_wanted_is_kept(path: Path, lines: list[bytes]) -> None:
     with AuditLog(path, lambda line: line == lines[2]) as log:
         more(path, *lines[1:])
