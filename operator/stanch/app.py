@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import cache
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from stanch.api.base import API_VERSION
 from stanch.checks.registry import CHECKS
 from stanch.controller.declared import Declared
 from stanch.controller.http import serve
-from stanch.controller.ingest import Sinks, watch
+from stanch.controller.ingest import watch
 from stanch.domain.decision import Decision
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Failure, Retryable
@@ -63,6 +63,8 @@ T = TypeVar("T")
 LEASE_API = "coordination.k8s.io/v1"
 # A tick that has not ended after this many seconds is a worker that hangs.
 HANGS_AFTER = 900.0
+# Seconds at most in which a new leader turns to the open incidents alone.
+HEAD_START = 5.0
 
 
 def run(settings: Settings) -> int:
@@ -165,10 +167,20 @@ class Operator:
         self.sweeper = Sweeper(clusters.own, api.clock, self.queue, self.metrics, self.settings.namespaces, hear)
         self.overdue = Overdue(api.clock, self.metrics)
         declared = Declared(clusters, api.clock)
-        sinks = Sinks(self.sink_incident, self.told_decision(self.sweeper, hear), declared.told)
+        said = {"decisions": self.told_decision(self.sweeper, hear), "playbooks": declared.told, "responsepolicies": declared.told}
         parts = [self.workers.run(), self.sweeper.run(), declared.run(), self.stop.wait(), term.lost.wait()]
-        parts += [self.vouching.run(), self.admission.run(), watch(sinks, api.login, self.settings.namespaces)]
+        parts += [self.vouching.run(), self.admission.run(), watch(said, api.login, self.settings.namespaces)]
+        parts.append(self.watch_incidents(self.sweeper, api))
         return await self.first_of([asyncio.ensure_future(part) for part in parts])
+
+    async def watch_incidents(self, sweeper: Sweeper, api: ApiServer) -> None:
+        """The open ones that the sweep finds have a head start: a watch begins with all that there are, most of which are over, and
+        ten thousand of them take the processor for seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEAD_START):
+                await sweeper.swept.wait()
+                await self.queue.idle()
+        await watch({"incidents": self.sink_incident}, api.login, self.settings.namespaces)
 
     async def first_of(self, tasks: list[asyncio.Future]) -> int:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -211,6 +223,7 @@ class Operator:
             clusters=clusters, packs=StoredPacks(self.store, writes), plans=plans(own, namespace),
             vault=before_images(own, namespace), locks=TargetLocks(own, namespace, api.clock), web=webs(), clock=api.clock,
             actions=ACTIONS, checks=CHECKS, decisions=decisions, trust=lambda: vouching.trust, lapses=admission.lapses, epoch=epoch,
+            crowd=lambda: self.queue.timers,
         )  # fmt: skip
 
     def take(self, decisions: DecisionIndex, decision: Decision) -> None:

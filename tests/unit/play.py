@@ -79,6 +79,7 @@ class Play:
     trust: Trust = TRUSTED
     lapses: tuple[Lapse, ...] = ()
     marks: moves.Marks = field(default_factory=moves.Marks)
+    crowd: int = 0
     statuses: list[Status] = field(default_factory=list)
 
     def answer(self, effect: Effect) -> Outcome:
@@ -140,7 +141,7 @@ class Play:
         held = None if self.status.phase in (Phase.Opened, Phase.Waiting) else self.plan
         said = tuple(self.decisions)
         snapshot = Snapshot(self.facts, self.status, held, said, self.epoch, self.trust, effect, outcome, self.store_error,
-                            self.lapses, self.marks)  # fmt: skip
+                            self.lapses, self.marks, self.crowd)  # fmt: skip
         move = decide(snapshot, self.now)
         if not self.store_error and move.status != self.status:
             self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]

@@ -11,7 +11,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase
 from stanch.domain.plan import Step
 from stanch.engine import moves
-from stanch.engine.choosing import ANEW, LOOK_EVERY
+from stanch.engine.choosing import ANEW, LOOK_EVERY, LOOK_SHARE
 from stanch.engine.moves import Effect, Outcome
 from stanch.runtime.announce import newsworthy
 from tests.unit.play import DIGEST, REVERSIBLE, Play, approval, option, plan
@@ -77,6 +77,26 @@ def test_nobody_need_speak_for_it_to_be_seen_and_told() -> None:
     assert newsworthy(before, play.status)
     again = replace(play.status, plan_digest=DIGEST)
     assert newsworthy(play.status, again), "in the same phase, for the same reason, waiting for the same people"
+
+
+def test_many_that_wait_share_the_looks() -> None:
+    """Ten thousand that are looked at each minute would be most of a core."""
+    play = awaiting()
+    for crowd, every in ((1, LOOK_EVERY), (24, LOOK_EVERY), (10_000, 10_000 * LOOK_SHARE)):
+        play.crowd = crowd
+        play.now += timedelta(seconds=1)
+        assert play.tick().wake_at == min(play.now + every, play.status.deadline)
+
+
+def test_among_many_a_yes_is_looked_at_at_once() -> None:
+    play = awaiting()
+    play.crowd = 10_000
+    play.tick()
+    play.performed.clear()
+    play.say(Verb.Approve, role="sre", option="undo", digest=DIGEST)
+    play.tick()
+    asked = [type(effect) for effect in play.performed]
+    assert asked.index(moves.Recognize) < asked.index(moves.Write)
 
 
 def test_what_cannot_be_told_yet_is_not_left_for_a_minute() -> None:

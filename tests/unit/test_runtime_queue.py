@@ -224,3 +224,22 @@ async def told_to_end(steps: int) -> bool:
 def test_who_is_told_to_end_while_something_changes_ends() -> None:
     """A leader that lost its Lease went on: asyncio.wait_for (Python 3.11) drops a cancellation that meets what it waits for."""
     assert all(run(told_to_end(steps)) for steps in range(8))
+
+
+def test_it_is_idle_when_no_key_wants_or_has_a_tick() -> None:
+    async def work() -> None:
+        queue = KeyQueue()
+        await queue.idle()
+        queue.add(A)
+        queue.add_after(B, 60.0)
+        waiting = asyncio.ensure_future(queue.idle())
+        key = await queue.get()
+        queue.add(A)
+        queue.done(key)
+        await asyncio.sleep(0)
+        assert not waiting.done(), "it wants one more"
+        queue.done(await queue.get())
+        await waiting
+        assert queue.timers == 1
+
+    run(work())

@@ -14,7 +14,7 @@ from structlog.typing import EventDict
 from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import Key, KeyQueue
-from stanch.runtime.workers import CONFLICT_DELAY, RETRY_CAP, STUCK_DELAY, Workers
+from stanch.runtime.workers import CONFLICT_DELAY, RETRY_CAP, SEATED, SEATS, STUCK_DELAY, Workers
 from tests.unit.memory import MemoryTime
 from tests.unit.test_runtime_queue import now, run
 
@@ -135,3 +135,60 @@ def test_each_line_about_a_tick_bears_what_leads_to_its_incident_and_the_next_on
     lines = run(work())
     told = {(line["event"], line["namespace"], line["incident"], line["correlation_id"]) for line in lines}
     assert told == {("tick.again", *KEY, "uid-1"), ("tick.failed", *OTHER, "")}
+
+
+def test_what_has_begun_goes_before_what_has_not_unless_it_takes_long() -> None:
+    async def work() -> None:
+        began: dict[Key, float] = {}
+        first, last = [("aureus", f"slow-{number}") for number in range(SEATS)], ("aureus", "last")
+        all_began, start = asyncio.Event(), now()
+
+        async def tick(key: Key) -> datetime | None:
+            began[key] = now() - start
+            if key == last:
+                all_began.set()
+            await asyncio.sleep(10.0)
+            return None
+
+        queue = KeyQueue()
+        for key in (*first, last):
+            queue.add(key)
+        workers = Workers(queue, tick, MemoryTime(), Metrics(), number=2 * SEATS)
+        running = asyncio.ensure_future(workers.run())
+        await all_began.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert max(began[key] for key in first) < SEATED <= began[last] < 2 * SEATED
+
+    run(work())
+
+
+def test_a_seat_is_given_back_once() -> None:
+    """One that was left while its tick went on is not left again at the tick's end: or more and more would begin together."""
+
+    async def work() -> None:
+        together: set[Key] = set()
+        most: list[int] = []
+
+        async def tick(key: Key) -> datetime | None:
+            together.add(key)
+            most.append(len(together))
+            await asyncio.sleep(1.5 * SEATED if key[1].startswith("slow") else 0.5 * SEATED)
+            together.remove(key)
+            return None
+
+        async def all_of(name: str, number: int) -> int:
+            most.clear()
+            for place in range(number):
+                queue.add(("aureus", f"{name}-{place}"))
+            await queue.idle()
+            return max(most)
+
+        queue = KeyQueue()
+        running = asyncio.ensure_future(Workers(queue, tick, MemoryTime(), Metrics(), number=10 * SEATS).run())
+        assert await all_of("slow", SEATS) == SEATS
+        assert await all_of("quick", 5 * SEATS) == SEATS
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run(work())

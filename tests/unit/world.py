@@ -223,6 +223,7 @@ class Life:
             locks=TargetLocks(clusters.own, OPERATOR, clock),
             web=lambda _: MemoryWeb(), clock=clock, actions=ACTIONS, checks=CHECKS, decisions=self.decisions,
             trust=lambda: self.site.trust, lapses=lambda: self.site.lapses, epoch=self._leading,
+            crowd=lambda: 0,
         )  # fmt: skip
 
     def _leading(self) -> int:

@@ -1,4 +1,4 @@
-"""Watches the four kinds through kopf, and hands each event on.
+"""Watches stanch's kinds through kopf, and hands each event on.
 
 kopf is used as ingest and runner only: `on.event` handlers that never write. Its timers, daemons, indices, annotations
 and finalizers are not used; state lives in `/status`, time in `runtime.queue`.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import kopf
@@ -24,17 +23,9 @@ Login = Callable[[], Awaitable[Mapping[str, Any]]]
 Told = Callable[[Object, bool], None]
 
 
-@dataclass(frozen=True)
-class Sinks:
-    """Who is told what, in the loop that watches: the object, and whether it is gone."""
-
-    incident: Told
-    decision: Told
-    declared: Told
-
-
-async def watch(sinks: Sinks, login: Login, namespaces: tuple[str, ...]) -> None:
-    """Watches until cancelled. `login` gives the fields of a kopf.ConnectionInfo.
+async def watch(sinks: Mapping[str, Told], login: Login, namespaces: tuple[str, ...]) -> None:
+    """Watches until cancelled. `sinks`: plural of a kind, and who is told of it, in the loop that calls this: the object, and
+    whether it is gone. `login` gives the fields of a kopf.ConnectionInfo.
 
     kopf runs in a thread and a loop of its own: it takes every task of its loop for its own and cancels it at its end, and it
     takes the process's signals. What it tells comes over to this loop.
@@ -84,14 +75,13 @@ def _settings() -> kopf.OperatorSettings:
     return settings
 
 
-def _register(registry: kopf.OperatorRegistry, sinks: Sinks, login: Login, loop: asyncio.AbstractEventLoop) -> None:
+def _register(registry: kopf.OperatorRegistry, sinks: Mapping[str, Told], login: Login, loop: asyncio.AbstractEventLoop) -> None:
     @kopf.on.login(registry=registry)
     async def authenticate(**_: Any) -> kopf.ConnectionInfo:
         asked = asyncio.run_coroutine_threadsafe(login(), loop)
         return kopf.ConnectionInfo(**await asyncio.wrap_future(asked))
 
-    of = {"incidents": sinks.incident, "decisions": sinks.decision, "playbooks": sinks.declared, "responsepolicies": sinks.declared}
-    for plural, told in of.items():
+    for plural, told in sinks.items():
         kopf.on.event(GROUP, VERSION, plural, registry=registry, id=plural)(_handler(told, loop))
 
 

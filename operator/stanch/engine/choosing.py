@@ -20,8 +20,9 @@ from stanch.engine.turn import MESSAGE, Turn, clip
 # Of eight options each still says why in the one sentence for the person on call.
 CAUSE = 110
 NONE_HELPED = "No option helped. "
-# How often it is looked, while approvals are gathered, whether the targets are still the same.
-LOOK_EVERY = timedelta(minutes=1)
+# How often it is looked, while approvals are gathered, whether the targets are still the same. All that wait share one look in
+# so many seconds: thousands of them must not keep the operator busy. Nobody is the less safe: each yes looks again.
+LOOK_EVERY, LOOK_SHARE = timedelta(minutes=1), timedelta(seconds=2.5)
 # So often people are asked anew about one option. What is changed more often than that is not still enough for a yes.
 ANEW = 5
 
@@ -197,14 +198,19 @@ def awaiting_approval(turn: Turn) -> Move | None:
             expire(turn, option)
             return None
         wait(turn, option)
-        soon = turn.after(looked) if isinstance(looked, Later) else LOOK_EVERY
-        return turn.move(wake_in=min(deadline - turn.now, LOOK_EVERY, soon)) if looked else turn.move(look)
+        every = look_every(turn.crowd)
+        soon = turn.after(looked) if isinstance(looked, Later) else every
+        return turn.move(wake_in=min(deadline - turn.now, every, soon)) if looked else turn.move(look)
     if isinstance(looked, Later | Denied):
         return unseen(turn, option, deadline, looked)
     if looked is None:
         return turn.move(look)
     go_without(turn, option, glass) if glass else go_approved(turn, option)
     return None
+
+
+def look_every(crowd: int) -> timedelta:
+    return max(LOOK_EVERY, crowd * LOOK_SHARE)
 
 
 def expire(turn: Turn, option: Option) -> None:

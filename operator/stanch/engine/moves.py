@@ -359,7 +359,8 @@ class Marks:
 class Snapshot:
     """All that one decision is made from. `outcome` is what came of `effect`, the effect of the move before.
     `store_error` says why the pack cannot be written; empty: it can. `trust`: whether the API server vouches for `decisions`;
-    `lapses`: what else it does not vouch for. `marks`: of `decisions`, what was marked since this tick began."""
+    `lapses`: what else it does not vouch for. `marks`: of `decisions`, what was marked since this tick began.
+    `crowd`: how many incidents wait for a time at which they are looked at again."""
 
     facts: Facts
     status: Status
@@ -372,6 +373,7 @@ class Snapshot:
     store_error: str = ""
     lapses: tuple[Lapse, ...] = ()
     marks: Marks = Marks()
+    crowd: int = 0
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Turn:
         self.epoch = snapshot.epoch
         self.trust = snapshot.trust
         self.marks = snapshot.marks
+        self.crowd = snapshot.crowd
         # Why nothing may be planned.
         self.barred = bars(snapshot.lapses)
         self.now = now

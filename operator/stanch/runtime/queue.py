@@ -25,12 +25,14 @@ class KeyQueue:
     _due: dict[Key, float] = field(default_factory=dict)
     _heap: list[tuple[float, Key]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, key: Key) -> None:
         """Wants a tick now."""
         if key in self._queued:
             return
         self._queued.add(key)
+        self._idle.clear()
         if key not in self._busy:
             self._ready.append(key)
             self._changed.set()
@@ -58,6 +60,13 @@ class KeyQueue:
         if key in self._queued:
             self._ready.append(key)
             self._changed.set()
+        elif not self._queued and not self._busy:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Returns when no key wants a tick and none is worked on; timers may run."""
+        if self._queued or self._busy:
+            await self._idle.wait()
 
     def forget(self, key: Key) -> None:
         """Drops the key's timer: the incident needs no more ticks of its own."""

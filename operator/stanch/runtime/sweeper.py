@@ -54,6 +54,8 @@ class Sweeper:
     # Half of what a silent watch may cost (a minute); the API server selects, so that closed Incidents cost nothing.
     period: float = 30.0
     silent: bool = False
+    # Set once the first sweep is over, whatever came of it.
+    swept: asyncio.Event = field(default_factory=asyncio.Event)
     _ahead: float | None = None
     _told: dict[Key, str] = field(default_factory=dict)
     _untold: dict[Key, str] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Sweeper:
                 await self.sweep()
             except Failure as failure:
                 log.warning("sweep.failed", reason=str(failure))
+            self.swept.set()
             await asyncio.sleep(self.period)
 
     async def sweep(self) -> None:

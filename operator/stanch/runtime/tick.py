@@ -209,7 +209,7 @@ class Ticker:
         decisions = self.world.decisions.of(about)
         epoch, trust, lapses = self.world.epoch(), self.world.trust(), self.world.lapses()
         return Snapshot(case.facts, case.status, case.plan, decisions, epoch, trust, effect, outcome, case.problem, lapses,
-                        case.marks)  # fmt: skip
+                        case.marks, self.world.crowd())  # fmt: skip
 
     async def store(self, case: Case, status: Status, outcome: Outcome | None) -> bool:
         """Status first, who wins it owns the chain; then the entries that it owes to the pack. False: while an effect was

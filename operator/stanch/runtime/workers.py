@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,6 +23,9 @@ CONFLICT_DELAY = 0.05
 # Capped low: back-offs are not awakable, and an outage of minutes must not cost minutes more.
 RETRY_CAP = 5.0
 STUCK_DELAY = 30.0
+# So many ticks begin together, and more when one has ended or takes longer than so many seconds. All at once would share the
+# processor, so that the first of a hundred incidents would be mitigated about as late as the last.
+SEATS, SEATED = 6, 1.0
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Workers:
     number: int = 32
     # Keys under way, with the monotonic time of their start: the watchdog looks for one that never ends.
     under_way: dict[Key, float] = field(default_factory=dict)
+    _seats: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEATS))
 
     async def run(self) -> None:
         """Runs until cancelled."""
@@ -47,11 +52,29 @@ class Workers:
             try:
                 # The tick itself adds the correlation id, once it knows it.
                 with bound_contextvars(namespace=key[0], incident=key[1], correlation_id=""):
-                    delay = await self._one(key)
+                    async with self._seat():
+                        delay = await self._one(key)
             finally:
                 del self.under_way[key]
                 self.queue.done(key)
             self._again(key, delay)
+
+    @asynccontextmanager
+    async def _seat(self) -> AsyncIterator[None]:
+        """Left after a while by a tick that waits for something else than the processor."""
+        await self._seats.acquire()
+        leaving = [self._seats.release]
+
+        def leave() -> None:
+            while leaving:
+                leaving.pop()()
+
+        timer = asyncio.get_running_loop().call_later(SEATED, leave)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            leave()
 
     def hanging(self, seconds: float) -> str:
         """Incidents whose tick has been under way for longer; empty: none."""

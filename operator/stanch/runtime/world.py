@@ -37,6 +37,8 @@ class World:
     lapses: Callable[[], tuple[Lapse, ...]]
     # Raises Retryable when this process does not lead any more.
     epoch: Callable[[], int]
+    # How many incidents wait for a time at which they are looked at again.
+    crowd: Callable[[], int]
     underway: UnderwayIndex = field(default_factory=UnderwayIndex)
     past: PastIndex = field(default_factory=PastIndex)
     lately: LatelyIndex = field(default_factory=LatelyIndex)
