@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import cache
 from typing import TypeVar
 
@@ -176,10 +176,7 @@ class Operator:
     async def watch_incidents(self, sweeper: Sweeper, api: ApiServer) -> None:
         """The open ones that the sweep finds have a head start: a watch begins with all that there are, most of which are over, and
         ten thousand of them take the processor for seconds."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HEAD_START):
-                await sweeper.swept.wait()
-                await self.queue.idle()
+        await sweeper.first_turns(HEAD_START)
         await watch({"incidents": self.sink_incident}, api.login, self.settings.namespaces)
 
     async def first_of(self, tasks: list[asyncio.Future]) -> int:

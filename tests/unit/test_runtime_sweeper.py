@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import KeyQueue
 from stanch.runtime.sweeper import Sweeper, wants_tick
 from tests.unit.memory import MemoryClusters
+from tests.unit.test_runtime_queue import now, run
 from tests.unit.world import KEY, NAMESPACE, Life, Site, needs_commander
 
 
@@ -93,6 +95,42 @@ async def test_decision_that_the_watch_tells_of_proves_nothing() -> None:
         for _ in range(3 - 2 * gone):
             await sweeper.sweep()
         assert not sweeper.silent and bool(heard) == gone
+
+
+def test_what_the_first_sweep_finds_has_its_turn_first_but_not_for_ever() -> None:
+    async def work() -> None:
+        sweeper = sweeper_of(Site())
+        start, turns = now(), asyncio.ensure_future(sweeper.first_turns(5.0))
+        running = asyncio.ensure_future(sweeper.run())
+        key = await sweeper.queue.get()
+        assert key == KEY and not turns.done()
+        await sweeper.first_turns(5.0)
+        assert now() - start >= 5.0, "its tick hangs, and others are not kept waiting for it"
+        turns = asyncio.ensure_future(sweeper.first_turns(5.0))
+        await asyncio.sleep(0)
+        assert not turns.done()
+        sweeper.queue.done(key)
+        await turns
+        assert now() - start < 6.0
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run(work())
+
+
+def test_a_first_sweep_that_fails_is_not_waited_for_for_ever() -> None:
+    async def work() -> None:
+        site = Site()
+        site.server.before_read.append(fails)
+        sweeper = sweeper_of(site)
+        running = asyncio.ensure_future(sweeper.run())
+        start = now()
+        await sweeper.first_turns(5.0)
+        assert now() - start < 1.0
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run(work())
 
 
 async def test_incident_that_is_gone_is_forgotten() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -93,6 +94,13 @@ class Sweeper:
                 log.warning("sweep.failed", reason=str(failure))
             self.swept.set()
             await asyncio.sleep(self.period)
+
+    async def first_turns(self, within: float) -> None:
+        """Returns once all that the first sweep found had its turn, or after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.swept.wait()
+                await self.queue.idle()
 
     async def sweep(self) -> None:
         untold: dict[Key, str] = {}
