@@ -77,7 +77,7 @@ class Cluster(Protocol):
         self, api_version: str, kind: str, namespace: str, *, labels: str = "", fields: str = "", metadata_only: bool = False
     ) -> AsyncIterator[Object]:
         """All objects, page by page (500 a page), each with apiVersion and kind set. `labels`, `fields` are selectors;
-        `metadata_only` asks for nothing but their metadata."""
+        `metadata_only` asks for nothing but their metadata, without `managedFields`."""
 
     async def patch(
         self,

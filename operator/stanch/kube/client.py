@@ -166,10 +166,10 @@ class ApiServer:
                     raise NotSent(failure.reason, failure.message, failure.after) from refusal
                 raise failure from refusal
 
-    async def json(self, request: Request) -> Object:
-        """The JSON object of a 2xx answer."""
+    async def json(self, request: Request, parsed: Callable[[bytes], Any] = json.loads) -> Object:
+        """The JSON object of a 2xx answer. `parsed` raises `ValueError` for what is not one."""
         async with self.stream(request) as content:
-            found = json.loads(await content.read())
+            found = parsed(await content.read())
             if not isinstance(found, dict):
                 raise ValueError(f"got {type(found).__name__}")
             return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import re
 import time
@@ -15,7 +16,7 @@ from stanch.domain.access import Question, Rights
 from stanch.domain.plan import Ref
 from stanch.engine.errors import Conflict, Failure, NotFound, NotSent, Refused, Retryable
 from stanch.engine.ports import ExecReply, HttpCall, HttpReply, Object, check_stdin
-from stanch.kube import reviews
+from stanch.kube import partial, reviews
 from stanch.kube.client import MERGE_PATCH, ApiServer, Request, read_at_most
 from stanch.kube.discovery import Discovery, Resource, segment
 from stanch.kube.errors import Answer, of_answer, of_way, status_object
@@ -26,8 +27,6 @@ PAGE = 500
 RESTARTS = 3
 PAGE_WAIT = 1.0
 CHUNK = 65536
-# https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches
-_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # A misspelt field must fail the write, not vanish from it and leave a step that did nothing.
 _STRICT = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
 # Who asks is said by these alone: a call for a backend must not be able to say it.
@@ -71,11 +70,10 @@ class ApiCluster:
         """Begins again where the server has forgotten the position (410), a few times, and gives no object twice."""
         resource = await self._discovery.resource(api_version, kind)
         selectors = {name: value for name, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
-        headers = {"Accept": _METADATA_ONLY} if metadata_only else {}
         seen: set[object] = set()
         for _ in range(1 + RESTARTS):
             try:
-                async for item in self._pages(resource, namespace, selectors, headers):
+                async for item in self._pages(resource, namespace, selectors, metadata_only):
                     identity = _identity(item)
                     if identity not in seen:
                         seen.add(identity)
@@ -217,30 +215,32 @@ class ApiCluster:
         return (await self._discovery.resource(ref.api_version, ref.kind)).object(ref.namespace, ref.name, *below)
 
     async def _pages(
-        self, resource: Resource, namespace: str, selectors: Mapping[str, str], headers: Mapping[str, str]
+        self, resource: Resource, namespace: str, selectors: Mapping[str, str], metadata_only: bool
     ) -> AsyncIterator[Object]:
         path = resource.collection(namespace)
         doing = f"list {resource.plural} in {namespace or 'all namespaces'}"
+        headers, parsed = ({"Accept": partial.ACCEPT}, partial.metadata_page) if metadata_only else ({}, json.loads)
         position = ""
         while True:
             query = {**selectors, "limit": str(self._page), **({"continue": position} if position else {})}
-            page = await self._page_of(self._request("GET", path, doing, query=query, headers=headers), further=bool(position))
+            request = self._request("GET", path, doing, query=query, headers=headers)
+            page = await self._page_of(request, parsed, further=bool(position))
             for item in page.get("items") or ():
                 yield item
             position = page.get("metadata", {}).get("continue", "")
             if not position:
                 return
 
-    async def _page_of(self, request: Request, *, further: bool) -> Object:
+    async def _page_of(self, request: Request, parsed: Callable[[bytes], Any], *, further: bool) -> Object:
         """A further page that fails is asked for again: whoever reads the list has had the ones before and cannot begin anew."""
         for _ in range(RESTARTS if further else 0):
             try:
-                return await self._api.json(request)
+                return await self._api.json(request, parsed)
             except Retryable as failure:
                 if failure.reason == "Expired":
                     raise
                 await asyncio.sleep(min(failure.after, PAGE_WAIT))
-        return await self._api.json(request)
+        return await self._api.json(request, parsed)
 
     async def _on_same(self, ref: Ref, request: Request) -> Object:
         """Sends a write. One that failed because another object bears the name now is `NotFound`.

@@ -45,7 +45,7 @@ class MemoryCluster:
     ) -> AsyncIterator[Object]:
         await self._reading("list", Ref(api_version, kind, namespace, ""))
         for item in self._server.select(api_version, kind, namespace, labels, fields):
-            yield {part: item[part] for part in ("apiVersion", "kind", "metadata")} if metadata_only else item
+            yield _partial(item) if metadata_only else item
 
     async def patch(
         self,
@@ -259,3 +259,8 @@ def _has_container(pod: Object, container: str) -> None:
     parts = ("containers", "initContainers", "ephemeralContainers")
     if container not in {one["name"] for part in parts for one in spec.get(part, ())}:
         raise Refused("Invalid", f"container {container} is not valid for pod {pod['metadata']['name']}")
+
+
+def _partial(item: Object) -> Object:
+    metadata = {name: value for name, value in item["metadata"].items() if name != "managedFields"}
+    return {"apiVersion": item["apiVersion"], "kind": item["kind"], "metadata": metadata}
