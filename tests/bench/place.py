@@ -83,13 +83,14 @@ class Place:
         """An Incident about the target of the same name."""
         return await self.api.create(INCIDENTS.format(namespace), self.incident(name, playbook))
 
-    async def open_all(self, namespace: str, names: Iterable[str], playbook: str = MITIGATES) -> None:
-        await self.api.create_all(INCIDENTS.format(namespace), (self.incident(name, playbook) for name in names))
+    async def open_all(self, namespace: str, names: Iterable[str], playbook: str = MITIGATES, **more: str) -> None:
+        """`more`: fields of the spec that all of them have."""
+        await self.api.create_all(INCIDENTS.format(namespace), (self.incident(name, playbook, **more) for name in names))
 
-    def incident(self, name: str, playbook: str) -> Document:
+    def incident(self, name: str, playbook: str, **more: str) -> Document:
         spec = {
             "openedBy": self.user, "title": "It must be read-only", "type": "availability", "severity": "P0",
-            "component": name, "playbookRef": {"name": playbook},
+            "component": name, "playbookRef": {"name": playbook}, **more,
         }  # fmt: skip
         return {"apiVersion": "stanch.dev/v1alpha1", "kind": "Incident", "metadata": {"name": name}, "spec": spec}
 

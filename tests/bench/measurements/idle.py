@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 from tests.bench.api import Document, Followed, following
 from tests.bench.contestants import Field, Stanch
@@ -20,6 +21,8 @@ KILOBYTES, WHOLE, SHARE = at_most(20.0), at_most(280e6 / 2**20), at_most(1.0)
 # What is allocated once, by the first Incidents, is none of each.
 FIRST = 50
 PATIENCE, PATIENCE_EACH = 60.0, 0.5
+# So long ago that somebody should have taken them on by now: each is told so once, and that is over before anything is measured.
+NOTICED = timedelta(hours=1)
 
 
 async def measure(field: Field, scale: Scale) -> list[Row]:
@@ -47,7 +50,8 @@ async def batch(stanch: Stanch, followed: Followed, number: int, size: int) -> f
 
 async def open_batch(stanch: Stanch, followed: Followed, names: Sequence[str]) -> None:
     await stanch.place.targets(stanch.namespace, names)
-    await stanch.place.open_all(stanch.namespace, names, WAITS)
+    noticed = datetime.now(UTC) - NOTICED
+    await stanch.place.open_all(stanch.namespace, names, WAITS, startedAt=f"{noticed:%Y-%m-%dT%H:%M:%SZ}")
     patience = PATIENCE + PATIENCE_EACH * len(names)
     assert await followed.until(all_of(names, waits), patience), (
         f"not all of {len(names)} Incidents wait for their approval after {patience:.0f} s"
@@ -55,7 +59,8 @@ async def open_batch(stanch: Stanch, followed: Followed, names: Sequence[str]) -
 
 
 def waits(status: Document) -> bool:
-    return status.get("phase") == "AwaitingApproval"
+    """Whether nothing more is done about it until somebody approves: it was told as not taken on, too."""
+    return status.get("phase") == "AwaitingApproval" and status.get("unheeded", False)
 
 
 def share_of_core(stanch: Stanch, seconds: float) -> float:
