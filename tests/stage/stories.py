@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from stanch.actions.suspend_owner import SUSPENDED_BY
-from stanch.engine.moves import LOCKED
+from stanch.engine.outcomes import LOCKED
 from stanch.engine.pausing import ON_HOLD
 from tests.stage.pack import timeline
 from tests.stage.people import COMMANDER, ON_CALL, SECURITY, glass_breakers

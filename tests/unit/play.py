@@ -11,9 +11,10 @@ from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import Facts, Mode, Phase, Status, Verdict
 from stanch.domain.plan import Approval, Check, Occasion, Option, Pin, Plan, Ref, Step, Target
 from stanch.domain.timeline import Entry, File
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.decide import decide
-from stanch.engine.moves import Effect, Move, Outcome, Snapshot
+from stanch.engine.moves import Effect, Move, Snapshot
+from stanch.engine.outcomes import Outcome
 from stanch.engine.parts import Reading
 from stanch.engine.vouching import Lapse, Trust, Vouched
 
@@ -28,7 +29,7 @@ YES = Reading(Verdict.Confirmed, "200")
 NO = Reading(Verdict.Denied, "502")
 UNKNOWN = Reading(Verdict.Inconclusive, "no answer")
 # What is prepared for a step that can be taken back.
-REVERSIBLE = moves.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2", image="image", ref=APP)
+REVERSIBLE = outcomes.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2", image="image", ref=APP)
 
 
 def facts(**changes: Any) -> Facts:
@@ -91,50 +92,50 @@ class Play:
 
     def _resolve(self, effect: moves.Resolve) -> Outcome:
         self.plan = replace(self.plan, attempt=effect.attempt)
-        return moves.Resolved(self.plan, DIGEST, Pin("aureus"), self.close_role, self.found, "file:///packs/x")
+        return outcomes.Resolved(self.plan, DIGEST, Pin("aureus"), self.close_role, self.found, "file:///packs/x")
 
     def _capture(self, effect: moves.Capture) -> Outcome:
         listing = File(f"captures/{effect.label}.json", "0" * 64, 10)
         baseline = {"health": NO} if effect.baseline else {}
-        return moves.Captured(self.now, 3, 300, (), listing, baseline)
+        return outcomes.Captured(self.now, 3, 300, (), listing, baseline)
 
     def _recognize(self, effect: moves.Recognize) -> Outcome:
-        return moves.Done()
+        return outcomes.Done()
 
     def _prepare(self, effect: moves.Prepare) -> Outcome:
-        return moves.Prepared("41", "sha256:" + "b" * 64, f"{effect.step}: revision 3 -> 2")
+        return outcomes.Prepared("41", "sha256:" + "b" * 64, f"{effect.step}: revision 3 -> 2")
 
     def _write(self, effect: moves.Write) -> Outcome:
         if effect.token in self.written:
-            return moves.Written("observed", found=True)
+            return outcomes.Written("observed", found=True)
         if effect.fence:
-            return moves.Stale("it was not written")
+            return outcomes.Stale("it was not written")
         self.written.append(effect.token)
-        return moves.Written("written", found=False)
+        return outcomes.Written("written", found=False)
 
     def _preparerevert(self, effect: moves.PrepareRevert) -> Outcome:
-        return moves.Prepared("51", "", f"take back {effect.token}")
+        return outcomes.Prepared("51", "", f"take back {effect.token}")
 
     def _writerevert(self, effect: moves.WriteRevert) -> Outcome:
         if effect.token in self.taken:
-            return moves.Written("observed", found=True)
+            return outcomes.Written("observed", found=True)
         if effect.fence:
-            return moves.Stale("it was not written")
+            return outcomes.Stale("it was not written")
         self.taken.append(effect.token)
-        return moves.Written("taken back", found=False)
+        return outcomes.Written("taken back", found=False)
 
     def _read(self, effect: moves.Read) -> Outcome:
-        return moves.Readings(dict(self.readings))
+        return outcomes.Readings(dict(self.readings))
 
     def _release(self, effect: moves.Release) -> Outcome:
-        return moves.Done()
+        return outcomes.Done()
 
     def _seal(self, effect: moves.Seal) -> Outcome:
-        return moves.Sealed(File("manifest.json", "e" * 64, 10))
+        return outcomes.Sealed(File("manifest.json", "e" * 64, 10))
 
     def _mark(self, effect: moves.Mark) -> Outcome:
         self.decisions = [replace(d, recorded=True) if d.name == effect.decision else d for d in self.decisions]
-        return moves.Done()
+        return outcomes.Done()
 
     def step(self, effect: Effect | None = None, outcome: Outcome | None = None) -> Move:
         """One decision, stored."""
@@ -147,7 +148,7 @@ class Play:
             self.chain += [entry for entry in move.status.pack.pending if entry.seq > len(self.chain)]
         self.status = move.status
         self.statuses.append(move.status)
-        if isinstance(outcome, moves.Bound | moves.Differs) and move.status.plan_digest == outcome.digest:
+        if isinstance(outcome, outcomes.Bound | outcomes.Differs) and move.status.plan_digest == outcome.digest:
             self.plan = outcome.plan
         return move
 

@@ -11,7 +11,7 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Ref
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.errors import NotFound, Refused, Retryable
 from stanch.engine.shipped import FORGED, INCIDENTS, OTHERS, PLAYBOOKS, STATUSES, STAYING, Shipped
 from stanch.engine.summary import ADMISSION
@@ -189,13 +189,13 @@ def test_a_plan_that_was_under_way_when_it_lapsed_is_not_taken() -> None:
     assert play.status.phase is Phase.Opened and not play.status.plan_digest
 
 
-def lapsing(play: Play, effect: moves.Resolve) -> moves.Outcome:
+def lapsing(play: Play, effect: moves.Resolve) -> outcomes.Outcome:
     play.lapses = (lapse(PLAYBOOKS),)
     return play._resolve(effect)
 
 
 def test_one_that_waits_for_another_reason_goes_on_saying_so_and_is_not_planned() -> None:
-    play = Play(answers={moves.Resolve: moves.Denied("NoPlaybook", "no playbook matches")})
+    play = Play(answers={moves.Resolve: outcomes.Denied("NoPlaybook", "no playbook matches")})
     play.until(Phase.Waiting)
     play.lapses, play.performed = (lapse(INCIDENTS),), []
     del play.answers[moves.Resolve]
@@ -233,7 +233,7 @@ def test_people_are_told_once_of_each_condition_and_reason() -> None:
 
 
 def test_who_is_not_planned_for_can_be_heard_and_ended() -> None:
-    play = Play(answers={moves.Resolve: moves.Denied("NoPlaybook", "no playbook matches")}, lapses=())
+    play = Play(answers={moves.Resolve: outcomes.Denied("NoPlaybook", "no playbook matches")}, lapses=())
     play.until(Phase.Waiting)
     play.lapses = (lapse(PLAYBOOKS),)
     play.say(Verb.Abort)

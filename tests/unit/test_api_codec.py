@@ -32,9 +32,9 @@ from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Approval, Check, FactType, Option, Pin, Plan, Ref, Risk, Step, Target
 from stanch.domain.timeline import Entry, Line
 from stanch.engine.changes import ANY
+from stanch.engine.debts import MOST
 from stanch.engine.errors import Refused
 from stanch.engine.parts import Reading
-from stanch.engine.reverting import MOST
 from tests.unit import api_examples as examples
 from tests.unit.play import YES, Play, option
 from tests.unit.play import plan as planned

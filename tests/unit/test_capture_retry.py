@@ -11,18 +11,18 @@ from stanch.api import codec
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.plan import EvidencePlan, OnMissing
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from tests.unit.play import NO, T0, Play, plan
 
 BUDGET = timedelta(seconds=30)
-SLOW = moves.Later("StoreSlow", "logs/a.log: the evidence store did not answer", 5.0)
+SLOW = outcomes.Later("StoreSlow", "logs/a.log: the evidence store did not answer", 5.0)
 
 
 def tries(play: Play) -> list[moves.Capture]:
     return [effect for effect in play.performed if isinstance(effect, moves.Capture)]
 
 
-def failing(play: Play, times: int, outcome: moves.Outcome = SLOW) -> Play:
+def failing(play: Play, times: int, outcome: outcomes.Outcome = SLOW) -> Play:
     """The next captures end so, those after them well."""
     left = iter([outcome] * times)
     play.answers[moves.Capture] = lambda effect: next(left, None) or play._capture(effect)
@@ -77,7 +77,7 @@ def test_each_try_has_what_is_left_of_the_budget() -> None:
 
 
 def test_refusal_is_not_tried_again() -> None:
-    play = failing(Play(), 1, moves.Denied("BadPath", "no"))
+    play = failing(Play(), 1, outcomes.Denied("BadPath", "no"))
     play.tick()
     assert play.status.phase is Phase.Escalated and len(tries(play)) == 1
 

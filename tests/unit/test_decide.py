@@ -11,7 +11,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.incident import Mode, OptionState, Phase, StepState, Verdict
 from stanch.domain.plan import EvidencePlan, OnFailure, OnMissing
 from stanch.domain.timeline import GENESIS, File
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from tests.unit.play import DIGEST, NO, T0, TRUSTED, UNKNOWN, YES, Play, approval, facts, option, plan
 
 
@@ -31,7 +31,7 @@ def test_an_option_that_helps_resolves_the_incident_in_order() -> None:
 
 def test_option_that_does_not_help_gives_way_to_the_next() -> None:
     play = Play()
-    play.answers[moves.Read] = lambda effect: moves.Readings({"health": YES if effect.option == "undo" else NO})
+    play.answers[moves.Read] = lambda effect: outcomes.Readings({"health": YES if effect.option == "undo" else NO})
     play.until(Phase.Resolved)
     assert [(r.name, r.state) for r in play.status.options] == [
         ("restart", OptionState.Denied),
@@ -44,7 +44,7 @@ def test_option_that_does_not_help_gives_way_to_the_next() -> None:
 def test_nothing_is_written_before_evidence_and_intent_are_stored() -> None:
     play = Play()
 
-    def check(effect: moves.Write) -> moves.Outcome:
+    def check(effect: moves.Write) -> outcomes.Outcome:
         assert play.status.evidence.captures >= 1
         assert play.status.steps[-1].state is StepState.Intended, "the intent is in the stored status when the write happens"
         return play._write(effect)
@@ -63,11 +63,11 @@ def test_second_option_captures_again_because_the_first_changed_the_pods() -> No
 
 @pytest.mark.requirement("E-04")
 @pytest.mark.parametrize("outcome", [
-    moves.Captured(T0, 1, 10, ("logs of pod a",), File("captures/before-1.json", "0" * 64, 1), {}),
-    moves.Later("StoreFull", "no space left", 2.0),
-    moves.Denied("Forbidden", "no"),
+    outcomes.Captured(T0, 1, 10, ("logs of pod a",), File("captures/before-1.json", "0" * 64, 1), {}),
+    outcomes.Later("StoreFull", "no space left", 2.0),
+    outcomes.Denied("Forbidden", "no"),
 ])  # fmt: skip
-def test_incomplete_evidence_blocks(outcome: moves.Outcome) -> None:
+def test_incomplete_evidence_blocks(outcome: outcomes.Outcome) -> None:
     play = Play(answers={moves.Capture: outcome})
     play.until(Phase.Escalated)
     assert play.status.reason == "EvidenceIncomplete"
@@ -76,7 +76,7 @@ def test_incomplete_evidence_blocks(outcome: moves.Outcome) -> None:
 
 def test_incomplete_evidence_proceeds_where_the_playbook_says_so_and_it_is_recorded() -> None:
     play = Play(plan=plan(evidence=EvidencePlan(on_failure=OnMissing.Proceed)))
-    play.answers[moves.Capture] = moves.Later("StoreFull", "no space left", 2.0)
+    play.answers[moves.Capture] = outcomes.Later("StoreFull", "no space left", 2.0)
     play.until(Phase.Resolved)
     assert "1/evidence/incomplete" in play.lines
 
@@ -152,7 +152,7 @@ def test_condition_is_about_the_incident_as_it_was_planned() -> None:
 
 
 def test_refused_plan_waits_for_a_person_and_is_looked_at_again_quietly() -> None:
-    play = Play(answers={moves.Resolve: moves.Denied("PlaybookAmbiguous", "a and b match")})
+    play = Play(answers={moves.Resolve: outcomes.Denied("PlaybookAmbiguous", "a and b match")})
     move = play.tick()
     assert play.status.phase is Phase.Waiting and play.status.waits_for == "alice"
     told = len(play.chain)
@@ -237,7 +237,7 @@ def test_abort_stops_before_the_next_write() -> None:
 
 
 def test_abort_with_an_open_intent_observes_and_never_writes() -> None:
-    play = Play(plan=plan(option("restart")), answers={moves.Write: moves.Later("Timeout", "no answer", 1.0)})
+    play = Play(plan=plan(option("restart")), answers={moves.Write: outcomes.Later("Timeout", "no answer", 1.0)})
     play.tick()
     assert play.status.steps[0].state is StepState.Intended
     play.say(Verb.Abort)
@@ -249,7 +249,7 @@ def test_abort_with_an_open_intent_observes_and_never_writes() -> None:
 
 @pytest.mark.parametrize("arrived", [True, False])
 def test_new_leader_fences_an_open_intent_and_observes_before_anything_is_written(arrived: bool) -> None:
-    play = Play(plan=plan(option("restart")), answers={moves.Write: moves.Later("Timeout", "no answer", 1.0)})
+    play = Play(plan=plan(option("restart")), answers={moves.Write: outcomes.Later("Timeout", "no answer", 1.0)})
     play.tick()
     token = play.status.steps[0].token
     play.written += [token] if arrived else []
@@ -296,21 +296,21 @@ def test_close_by_the_policy_s_role_only() -> None:
 
 
 def test_step_that_is_refused_fails_the_option() -> None:
-    play = Play(answers={moves.Prepare: moves.Denied("StableUndecidable", "mark a revision")})
+    play = Play(answers={moves.Prepare: outcomes.Denied("StableUndecidable", "mark a revision")})
     play.until(Phase.Escalated)
     assert [record.state for record in play.status.steps] == [StepState.Refused, StepState.Refused]
     assert "StableUndecidable" in play.status.options[0].message
 
 
 def test_conflict_prepares_again_and_a_fight_ends() -> None:
-    play = Play(plan=plan(option("restart")), answers={moves.Write: moves.Stale("somebody was faster")})
+    play = Play(plan=plan(option("restart")), answers={moves.Write: outcomes.Stale("somebody was faster")})
     play.until(Phase.Escalated)
     assert play.status.steps[0].attempts == 5
 
 
 def test_busy_target_is_waited_for_until_the_option_s_time_is_over() -> None:
     play = Play(plan=plan(option("restart", timeout=timedelta(minutes=1))))
-    play.answers[moves.Prepare] = moves.Later("TargetLocked", "held by aureus/other", 5.0)
+    play.answers[moves.Prepare] = outcomes.Later("TargetLocked", "held by aureus/other", 5.0)
     play.until(Phase.Escalated)
     assert "held by aureus/other" in play.status.options[0].message
 
@@ -401,13 +401,13 @@ def test_the_sentence_for_the_person_on_call_says_why_each_option_did_not_help()
 
 def test_evidence_that_blocks_after_a_change_does_not_say_that_nothing_was_changed() -> None:
     play = Play(readings={"health": NO})
-    play.answers[moves.Capture] = lambda effect: moves.Denied("Forbidden", "no") if play.written else play._capture(effect)
+    play.answers[moves.Capture] = lambda effect: outcomes.Denied("Forbidden", "no") if play.written else play._capture(effect)
     play.until(Phase.Escalated)
     assert play.status.message.startswith("Nothing further was changed: evidence is incomplete")
 
 
 def test_a_refusal_longer_than_a_status_takes_is_told_once() -> None:
-    play = Play(answers={moves.Resolve: moves.Denied("Forbidden", "no " * 1000)})
+    play = Play(answers={moves.Resolve: outcomes.Denied("Forbidden", "no " * 1000)})
     for _ in range(3):
         play.now = play.tick().wake_at
     assert play.status.phase is Phase.Waiting and len(play.lines) == 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stanch.domain.decision import Verb
 from stanch.domain.incident import CHANGES, ChangeRecord, EndRecord, Phase, StepState
 from stanch.domain.plan import Revert
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.changes import ANY, ENDED, LONGEST, end_of, fewer, noted
 from stanch.engine.figures import Block
 from stanch.engine.parts import Reading
@@ -27,13 +27,13 @@ def undoing(**step: object) -> Play:
     chosen = option("undo")
     play = Play(plan(replace(chosen, steps=(replace(chosen.steps[0], **step),))))
 
-    def write(effect: moves.Write) -> moves.Outcome:
+    def write(effect: moves.Write) -> outcomes.Outcome:
         play.now += SECOND
-        return moves.Written("written", found=False)
+        return outcomes.Written("written", found=False)
 
-    def write_revert(effect: moves.WriteRevert) -> moves.Outcome:
+    def write_revert(effect: moves.WriteRevert) -> outcomes.Outcome:
         play.now += SECOND
-        return moves.Written("taken back", found=False)
+        return outcomes.Written("taken back", found=False)
 
     play.answers |= {moves.Write: write, moves.WriteRevert: write_revert, moves.Prepare: REVERSIBLE}
     return play
@@ -125,7 +125,7 @@ def test_fewer_are_never_less(changes: tuple[ChangeRecord, ...], most: int) -> N
         assert latest is None or (told and told >= latest)
 
 
-HELD = moves.Held(Block("FreezeWindow", "it is Saturday", "window weekend", "its end", people=True), 5.0)
+HELD = outcomes.Held(Block("FreezeWindow", "it is Saturday", "window weekend", "its end", people=True), 5.0)
 
 
 def again(play: Play, phase: Phase) -> EndRecord | None:

@@ -10,14 +10,14 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Step
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from tests.unit.play import NO, T0, Play, approval, option, plan
 
 ROLE = "incident-commander"
 RESTARTED = ["uid-inc/1/restart/restart"]
 ASK = Step("ask", "askPerson", expect="there is a backup", writes=False, role="dba")
 NOT_KNOWN = (StepState.Intended, StepState.Indeterminate)
-LATER = moves.Later(moves.LOCKED, "deployment/frontend is being changed by another", 5.0)
+LATER = outcomes.Later(outcomes.LOCKED, "deployment/frontend is being changed by another", 5.0)
 RECORD = StepRecord("undo", "undo", StepState.Intended, token="uid-inc/1/undo/undo", epoch=1, resource_version="41", intended_at=T0)
 UNDO = Step("undo", "rolloutUndo", "app", expect="pods ready")
 
@@ -110,9 +110,9 @@ def test_a_question_that_was_asked_meanwhile_is_no_change() -> None:
 def test_what_met_a_conflict_and_was_not_written_is_stopped_too() -> None:
     play = asked()
 
-    def conflict(_: moves.Write) -> moves.Outcome:
+    def conflict(_: moves.Write) -> outcomes.Outcome:
         play.answers = {moves.Prepare: LATER}
-        return moves.Stale("it was not written")
+        return outcomes.Stale("it was not written")
 
     play.answers[moves.Write] = conflict
     says(play, Verb.Approve, "bob")
@@ -131,7 +131,7 @@ def test_what_may_be_written_already_it_does_not_stop(state: StepState) -> None:
     (record,) = [replace(RECORD, state=state, written_at=None if state in NOT_KNOWN else play.now)]
     play.status = replace(play.status, steps=(record,))
     says(play, Verb.Reject, "carol")
-    play.answers = dict.fromkeys((moves.Write, moves.Settle), moves.Later("Timeout", "no answer", 5.0))
+    play.answers = dict.fromkeys((moves.Write, moves.Settle), outcomes.Later("Timeout", "no answer", 5.0))
     play.tick()
     assert states(play)["undo"] is not OptionState.Denied
     assert [entry.line.result for entry in play.chain if "/decision/" in entry.line.key][

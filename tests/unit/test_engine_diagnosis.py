@@ -10,7 +10,7 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase, Verdict
 from stanch.domain.plan import Check, FactType
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.parts import Reading, Value
 from tests.unit.play import DIGEST, NO, UNKNOWN, YES, Play, approval, option, plan
 
@@ -133,10 +133,10 @@ def unbound() -> Play:
 def test_what_diagnosis_found_is_part_of_the_plan_that_is_run() -> None:
     play = unbound()
 
-    def bind(effect: moves.Bind) -> moves.Outcome:
+    def bind(effect: moves.Bind) -> outcomes.Outcome:
         first = play.plan.options[0]
         step = replace(first.steps[0], params={"replicas": effect.facts["connections"]}, unbound=())
-        return moves.Bound(replace(play.plan, options=(replace(first, steps=(step,)), *play.plan.options[1:])), BOUND)
+        return outcomes.Bound(replace(play.plan, options=(replace(first, steps=(step,)), *play.plan.options[1:])), BOUND)
 
     play.answers[moves.Bind] = bind
     play.until(Phase.Resolved)
@@ -149,10 +149,10 @@ def test_an_approval_of_the_plan_before_it_was_filled_in_is_void() -> None:
     play = unbound()
     asks = tuple(replace(one, approval=approval(incident_commander=1)) for one in play.plan.options)
     play.plan = replace(play.plan, options=asks)
-    play.answers[moves.Bind] = moves.Later("Busy", "not now", 5.0)
+    play.answers[moves.Bind] = outcomes.Later("Busy", "not now", 5.0)
     play.tick()
     bound = tuple(replace(one, steps=tuple(replace(step, unbound=()) for step in one.steps)) for one in asks)
-    play.answers[moves.Bind] = moves.Bound(replace(play.plan, options=bound), BOUND)
+    play.answers[moves.Bind] = outcomes.Bound(replace(play.plan, options=bound), BOUND)
     play.now += timedelta(seconds=5)
     play.tick()
     play.say(Verb.Approve, option="restart", digest=DIGEST, role="incident-commander")
@@ -168,12 +168,12 @@ def test_an_approval_given_before_the_plan_is_filled_in_does_not_outlive_it() ->
     asks = tuple(replace(one, approval=approval(incident_commander=1)) for one in play.plan.options)
     bound = tuple(replace(one, steps=tuple(replace(step, unbound=()) for step in one.steps)) for one in asks)
     play.plan = replace(play.plan, options=asks)
-    play.answers[moves.Bind] = moves.Later("Busy", "not now", 5.0)
+    play.answers[moves.Bind] = outcomes.Later("Busy", "not now", 5.0)
     play.tick()
     play.say(Verb.Approve, option="restart", digest=DIGEST, role="incident-commander")
     play.tick()
     assert [given.option for given in play.status.approvals] == ["restart"], "it is the plan, until it is filled in"
-    play.answers[moves.Bind] = moves.Bound(replace(play.plan, options=bound), BOUND)
+    play.answers[moves.Bind] = outcomes.Bound(replace(play.plan, options=bound), BOUND)
     play.now += timedelta(seconds=5)
     play.until(Phase.AwaitingApproval)
     assert play.written == [] and play.status.approvals == ()
@@ -186,14 +186,14 @@ def test_an_approval_given_before_the_plan_is_filled_in_does_not_outlive_it() ->
 
 def test_a_plan_that_cannot_be_filled_in_is_for_people() -> None:
     play = unbound()
-    play.answers[moves.Bind] = moves.Denied("TemplateInvalid", "replicas: 97 is too many")
+    play.answers[moves.Bind] = outcomes.Denied("TemplateInvalid", "replicas: 97 is too many")
     play.until(Phase.Escalated)
     assert play.written == [] and play.status.waits_for == "Resume, Close or Abort" and "1/unbound" in play.lines
 
 
 def test_filling_in_is_tried_again_when_it_could_not_be_had() -> None:
     play = unbound()
-    play.answers[moves.Bind] = moves.Later("Timeout", "no answer", 5.0)
+    play.answers[moves.Bind] = outcomes.Later("Timeout", "no answer", 5.0)
     move = play.tick()
     assert move.wake_at == play.now + timedelta(seconds=5) and play.status.phase is Phase.Diagnosing
 
@@ -212,6 +212,6 @@ def test_abort_while_it_is_asked_writes_nothing() -> None:
 
 def test_a_read_that_fails_as_a_whole_is_no_answer() -> None:
     play = asking(COUNT, false_alarm="facts.connections < 15")
-    play.answers[moves.Read] = moves.Later("Timeout", "no answer", 2.0)
+    play.answers[moves.Read] = outcomes.Later("Timeout", "no answer", 2.0)
     play.tick()
     assert play.status.phase is Phase.Diagnosing and not play.status.diagnosed

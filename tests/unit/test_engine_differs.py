@@ -10,9 +10,10 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase
 from stanch.domain.plan import Step
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.choosing import ANEW, LOOK_EVERY, LOOK_SHARE
-from stanch.engine.moves import Effect, Outcome
+from stanch.engine.moves import Effect
+from stanch.engine.outcomes import Outcome
 from stanch.runtime.announce import newsworthy
 from tests.unit.play import DIGEST, REVERSIBLE, Play, approval, option, plan
 
@@ -29,7 +30,7 @@ def awaiting(*steps: Step, **roles: int) -> Play:
 
 
 def differs(play: Play, *, digest: str = NEW) -> Outcome:
-    return moves.Differs(replace(play.plan, purpose=replace(play.plan.purpose, summary=digest)), digest, OTHER)
+    return outcomes.Differs(replace(play.plan, purpose=replace(play.plan.purpose, summary=digest)), digest, OTHER)
 
 
 def once(play: Play, at: type[Effect]) -> None:
@@ -102,7 +103,7 @@ def test_among_many_a_yes_is_looked_at_at_once() -> None:
 def test_what_cannot_be_told_yet_is_not_left_for_a_minute() -> None:
     """A controller has not seen yet what was taken back a moment ago."""
     play = awaiting()
-    play.answers[moves.Recognize] = moves.Later("NotObserved", "revisions are not final", 2.0)
+    play.answers[moves.Recognize] = outcomes.Later("NotObserved", "revisions are not final", 2.0)
     play.now += LOOK_EVERY
     assert play.tick().wake_at == play.now + timedelta(seconds=2)
 

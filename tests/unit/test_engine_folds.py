@@ -10,13 +10,13 @@ import pytest
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import Phase, RevertState
 from stanch.domain.plan import Revert
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.decisions import NOTES, REMEMBERED
 from stanch.engine.vouching import Distrust, NotVouched
 from tests.unit.play import TRUSTED, Play, option, plan
 from tests.unit.test_engine_reverts import HOUR, TOKEN, boxed, due, rest, states, until_effect
 
-LOST = moves.Later("Timeout", "no answer", 1.0)
+LOST = outcomes.Later("Timeout", "no answer", 1.0)
 SECOND = timedelta(seconds=1)
 
 
@@ -42,15 +42,15 @@ def extend(play: Play, **changes: Any) -> Decision:
 class Marking:
     """Marks as the API server would, but for what `lost` says of a Decision's name."""
 
-    def __init__(self, play: Play, **lost: list[moves.Outcome]) -> None:
+    def __init__(self, play: Play, **lost: list[outcomes.Outcome]) -> None:
         self.play, self.lost = play, lost
         self.names: list[str] = []
         play.answers[moves.Mark] = self
 
-    def __call__(self, mark: moves.Mark) -> moves.Outcome:
+    def __call__(self, mark: moves.Mark) -> outcomes.Outcome:
         self.names.append(mark.decision)
-        if outcomes := self.lost.get(mark.decision):
-            return outcomes.pop(0)
+        if left := self.lost.get(mark.decision):
+            return left.pop(0)
         return self.play._mark(mark)
 
 
@@ -59,8 +59,8 @@ class Marking:
 
 @pytest.mark.requirement("A-17")
 @pytest.mark.parametrize("behind", [Verb.Note, Verb.Acknowledge])
-@pytest.mark.parametrize("lost", [LOST, moves.Denied("Forbidden", "not permitted")])
-def test_one_whose_mark_is_lost_counts_once_however_many_are_behind_it(behind: Verb, lost: moves.Outcome) -> None:
+@pytest.mark.parametrize("lost", [LOST, outcomes.Denied("Forbidden", "not permitted")])
+def test_one_whose_mark_is_lost_counts_once_however_many_are_behind_it(behind: Verb, lost: outcomes.Outcome) -> None:
     play = owing()
     before = due(play)
     extend(play)
@@ -90,7 +90,7 @@ def test_while_no_mark_arrives_no_more_is_taken_than_is_remembered() -> None:
 def test_where_marks_are_refused_for_good_notes_leave_room_for_an_abort() -> None:
     play = owing()
     notes(play, 3 * REMEMBERED)
-    play.answers[moves.Mark] = moves.Denied("Forbidden", "not permitted")
+    play.answers[moves.Mark] = outcomes.Denied("Forbidden", "not permitted")
     for _ in range(5):
         assert play.tick().wake_at != play.now, "nothing spins"
     assert len(told(play)) == NOTES
@@ -113,7 +113,7 @@ def test_while_a_mark_is_late_notes_wait_and_an_abort_does_not() -> None:
 def test_one_that_cannot_be_marked_keeps_no_other_from_it() -> None:
     play = owing()
     notes(play, 20)
-    Marking(play, d1=[moves.Denied("Forbidden", "not permitted")] * 100)
+    Marking(play, d1=[outcomes.Denied("Forbidden", "not permitted")] * 100)
     for _ in range(4):
         play.tick()
     assert [decision.name for decision in play.decisions if not decision.recorded] == ["d1"]
@@ -200,7 +200,7 @@ def test_an_extension_comes_too_late(how: str) -> None:
     play = owing()
     before = due(play)
     if how == "it was begun":
-        play.answers[moves.PrepareRevert] = moves.Later("Busy", "not now", 5.0)
+        play.answers[moves.PrepareRevert] = outcomes.Later("Busy", "not now", 5.0)
         play.now = before
         play.tick()
     elif how != "said too late":
@@ -226,7 +226,7 @@ def test_an_extension_does_not_stop_what_is_just_being_taken_back() -> None:
 def test_what_is_wanted_back_stays_wanted_when_the_extension_is_heard_later() -> None:
     play = owing()
     before = due(play)
-    play.answers[moves.PrepareRevert] = moves.Later("Busy", "not now", 5.0)
+    play.answers[moves.PrepareRevert] = outcomes.Later("Busy", "not now", 5.0)
     play.say(Verb.Revert, option="undo", step="undo")
     play.tick()
     play.now += timedelta(minutes=1)

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, StepState
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from tests.unit.play import Play, option, plan
 
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 TIME = 10 * MINUTE
-FROZEN = moves.Later("Frozen", "policy aureus is suspended", 5.0)
-LOCKED = moves.Later("TargetLocked", "it is being changed by incident aureus/other", 5.0)
+FROZEN = outcomes.Later("Frozen", "policy aureus is suspended", 5.0)
+LOCKED = outcomes.Later("TargetLocked", "it is being changed by incident aureus/other", 5.0)
 
 
 def playing() -> Play:
@@ -41,14 +41,14 @@ def frozen_for(time: timedelta) -> Play:
     return play
 
 
-def thawed_until(play: Play, held_up: moves.Later) -> None:
+def thawed_until(play: Play, held_up: outcomes.Later) -> None:
     """It goes on, somebody writes the object first, and when it is read again this holds it up."""
 
-    def write(_: moves.Write) -> moves.Outcome:
+    def write(_: moves.Write) -> outcomes.Outcome:
         play.answers[moves.Prepare] = held_up
-        return moves.Stale("somebody wrote first")
+        return outcomes.Stale("somebody wrote first")
 
-    play.answers |= {moves.Prepare: moves.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2"), moves.Write: write}
+    play.answers |= {moves.Prepare: outcomes.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2"), moves.Write: write}
     play.tick()
     assert play.status.steps[0].state is StepState.Failed and play.status.reason == held_up.reason
 

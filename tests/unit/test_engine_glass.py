@@ -9,8 +9,8 @@ import pytest
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import OptionState, Phase
-from stanch.domain.plan import Revert, Step
-from stanch.engine import moves
+from stanch.domain.plan import Pin, Revert, Step
+from stanch.engine import moves, outcomes
 from tests.unit.play import NO, REVERSIBLE, YES, Play, approval, option, plan
 
 ASKED = approval(incident_commander=1, security_team=1)
@@ -220,7 +220,7 @@ def test_it_counts_for_one_plan_only() -> None:
     broken(play)
     play.until(Phase.Escalated)
     other = "sha256:" + "e" * 64
-    play.answers[moves.Resolve] = lambda effect: moves.Resolved(play.plan, other, moves.Pin("aureus"), "", {}, "file:///packs/x")
+    play.answers[moves.Resolve] = lambda effect: outcomes.Resolved(play.plan, other, Pin("aureus"), "", {}, "file:///packs/x")
     play.say(Verb.Resume)
     play.until(Phase.AwaitingApproval)
     assert play.status.plan_digest == other and play.status.waits_for == TWO
@@ -231,7 +231,7 @@ def test_it_counts_for_one_plan_only() -> None:
 def test_evidence_is_not_let_off() -> None:
     play = waiting()
     broken(play)
-    play.answers[moves.Capture] = moves.Denied("Unreadable", "nothing can be read")
+    play.answers[moves.Capture] = outcomes.Denied("Unreadable", "nothing can be read")
     play.now += timedelta(minutes=10)  # what was captured is old by now
     play.until(Phase.Escalated, Phase.Resolved)
     assert play.written == [], "no change without evidence of what it could destroy"
@@ -262,15 +262,15 @@ def test_the_first_one_counts() -> None:
 class TestCreatedAnew:
     """It was broken for the object that was there, as an approval is given for it."""
 
-    ANEW = moves.Replaced("deployment/frontend was created anew (UID uid-2, the plan is about uid-app)")
+    ANEW = outcomes.Replaced("deployment/frontend was created anew (UID uid-2, the plan is about uid-app)")
 
     def resolve(self, play: Play) -> None:
         """The plan of its second attempt has another digest, as it is about another object."""
 
-        def resolved(effect: moves.Resolve) -> moves.Outcome:
+        def resolved(effect: moves.Resolve) -> outcomes.Outcome:
             play.plan = replace(play.plan, attempt=effect.attempt)
             digest = f"sha256:{effect.attempt:064x}"
-            return moves.Resolved(play.plan, digest, moves.Pin("aureus"), "", {}, "file:///packs/x")
+            return outcomes.Resolved(play.plan, digest, Pin("aureus"), "", {}, "file:///packs/x")
 
         play.answers[moves.Resolve] = resolved
 
@@ -283,7 +283,7 @@ class TestCreatedAnew:
         play.until(Phase.AwaitingApproval)
         asks = moves.Prepare if late else moves.Recognize
 
-        def once(_: moves.Effect) -> moves.Outcome:
+        def once(_: moves.Effect) -> outcomes.Outcome:
             del play.answers[asks]
             return self.ANEW
 
@@ -301,7 +301,7 @@ class TestCreatedAnew:
 
     def test_what_cannot_be_looked_at_does_not_begin(self) -> None:
         play = waiting()
-        play.answers[moves.Recognize] = moves.Later("Unreachable", "no answer", 2.0)
+        play.answers[moves.Recognize] = outcomes.Later("Unreachable", "no answer", 2.0)
         broken(play)
         play.tick()
         assert (play.status.phase, play.written) == (Phase.AwaitingApproval, [])
@@ -315,14 +315,14 @@ class TestCreatedAnew:
         self.resolve(play)
         play.until(Phase.AwaitingApproval)
 
-        def anew(_: moves.Recognize) -> moves.Outcome:
+        def anew(_: moves.Recognize) -> outcomes.Outcome:
             del play.answers[moves.Recognize]
             return self.ANEW
 
-        def look(_: moves.Recognize) -> moves.Outcome:
+        def look(_: moves.Recognize) -> outcomes.Outcome:
             play.answers[moves.Recognize] = anew
             broken(play, digest=play.status.plan_digest)
-            return moves.Done()
+            return outcomes.Done()
 
         play.now += timedelta(minutes=1)
         play.answers[moves.Recognize] = look
@@ -334,7 +334,7 @@ def test_a_status_holds_the_latest_of_many() -> None:
     play = Play(plan=plan(option("undo", approval=ASKED)), readings={"health": NO})
     for number in range(17):
         digest = f"sha256:{number:064x}"
-        play.answers[moves.Resolve] = moves.Resolved(play.plan, digest, moves.Pin("aureus"), "", {}, "file:///packs/x")
+        play.answers[moves.Resolve] = outcomes.Resolved(play.plan, digest, Pin("aureus"), "", {}, "file:///packs/x")
         play.until(Phase.AwaitingApproval)
         broken(play, digest=digest, ticket=f"OPS-{number}")
         play.until(Phase.Escalated)

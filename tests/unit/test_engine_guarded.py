@@ -12,7 +12,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.guards import Day, FreezeWindow, Guards
 from stanch.domain.incident import Mode, OptionState, Phase, RevertState
 from stanch.domain.plan import Revert
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.figures import Block
 from tests.unit.play import DIGEST, REVERSIBLE, T0, Play, facts, option, plan
 
@@ -24,7 +24,7 @@ SOON = Block("FreezeWindow", "it is Saturday", "window weekend", "its end", unti
 
 def playing(block: Block) -> Play:
     play = Play(plan(option("undo", timeout=10 * MINUTE), option("restart")))
-    play.answers[moves.Prepare] = moves.Held(block, 5.0)
+    play.answers[moves.Prepare] = outcomes.Held(block, 5.0)
     return play
 
 
@@ -66,7 +66,7 @@ def test_once_it_is_lifted_evidence_of_then_comes_before_the_write() -> None:
 def test_a_lock_after_it_no_longer_waits_for_the_guard() -> None:
     play = playing(PODS)
     play.tick()
-    play.answers[moves.Prepare] = moves.Later("TargetLocked", "it is being changed", 5.0)
+    play.answers[moves.Prepare] = outcomes.Later("TargetLocked", "it is being changed", 5.0)
     play.now += 5 * SECOND
     play.tick()
     assert (play.status.reason, play.status.waits_for) == ("TargetLocked", "") and condition(play) == ("False", "None")
@@ -100,14 +100,14 @@ def test_who_is_called_is_told_the_whole_of_what_held_it_up_and_of_the_rest_in_s
 
 def test_what_is_long_leaves_room_for_what_the_others_say() -> None:
     long = replace(LATE, figure="w" * 500, limit="l" * 500)
-    play = Play(plan(*(option(f"option-{number}") for number in range(3))), answers={moves.Prepare: moves.Held(long, 5.0)})
+    play = Play(plan(*(option(f"option-{number}") for number in range(3))), answers={moves.Prepare: outcomes.Held(long, 5.0)})
     play.tick()
     assert len(play.status.message) <= 1024 and "option-2 failed: step option-2 held up by FreezeWindow" in play.status.message
 
 
 def test_many_options_leave_it_no_more_room_than_there_is() -> None:
     long = replace(LATE, figure="w" * 500, limit="l" * 500)
-    play = Play(plan(*(option(f"option-{number}") for number in range(8))), answers={moves.Prepare: moves.Held(long, 5.0)})
+    play = Play(plan(*(option(f"option-{number}") for number in range(8))), answers={moves.Prepare: outcomes.Held(long, 5.0)})
     play.tick()
     assert play.status.phase is Phase.Escalated and len(play.status.message) <= 1024
 
@@ -156,12 +156,12 @@ def test_a_revert_is_never_held_up() -> None:
     play = Play(plan(option("undo", timeout=50 * MINUTE, steps=(
         replace(undo, name="first", revert=Revert(after=2 * MINUTE), reversible=True), replace(undo, name="second")))))  # fmt: skip
 
-    def prepare(effect: moves.Prepare) -> moves.Outcome:
-        return REVERSIBLE if effect.step == "first" else moves.Held(PODS, 5.0)
+    def prepare(effect: moves.Prepare) -> outcomes.Outcome:
+        return REVERSIBLE if effect.step == "first" else outcomes.Held(PODS, 5.0)
 
-    def write(effect: moves.Write) -> moves.Outcome:
+    def write(effect: moves.Write) -> outcomes.Outcome:
         play.now += SECOND
-        return moves.Written("written", found=False)
+        return outcomes.Written("written", found=False)
 
     play.answers |= {moves.Prepare: prepare, moves.Write: write}
     play.tick()
@@ -175,7 +175,7 @@ def test_a_revert_is_never_held_up() -> None:
 @pytest.mark.parametrize("mode", ["Live", "DryRun"])
 def test_at_planning_it_is_said_early(mode: str) -> None:
     play = Play(facts=facts(mode=Mode(mode)))
-    resolved = moves.Resolved(play.plan, DIGEST, play.plan.playbook, "", {}, "file:///p", None, str(LATE))
+    resolved = outcomes.Resolved(play.plan, DIGEST, play.plan.playbook, "", {}, "file:///p", None, str(LATE))
     play.answers[moves.Resolve] = resolved
     play.tick()
     planned = next(entry.line for entry in play.chain if entry.line.key == "1/planned")

@@ -11,7 +11,7 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase
 from stanch.domain.plan import Step
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.figures import Block
 from tests.unit.play import NO, Play, approval, option, plan
 
@@ -34,12 +34,12 @@ def approved() -> Play:
     return of
 
 
-def held(effect: moves.Prepare) -> moves.Outcome:
-    return moves.Held(PODS, 5.0) if effect.option == "undo" else moves.Prepared("41", "sha256:" + "b" * 64, "restart")
+def held(effect: moves.Prepare) -> outcomes.Outcome:
+    return outcomes.Held(PODS, 5.0) if effect.option == "undo" else outcomes.Prepared("41", "sha256:" + "b" * 64, "restart")
 
 
-def refused(effect: moves.Prepare) -> moves.Outcome:
-    return moves.Denied("OwnedByArgoCD", "argo owns it") if effect.option == "undo" else held(effect)
+def refused(effect: moves.Prepare) -> outcomes.Outcome:
+    return outcomes.Denied("OwnedByArgoCD", "argo owns it") if effect.option == "undo" else held(effect)
 
 
 def last(of: Play) -> str:
@@ -135,7 +135,7 @@ def test_one_that_has_begun_goes_on_whatever_is_said_of_the_others_since() -> No
     steps = (Step("restart", "rolloutRestart", "app"), Step("again", "rolloutRestart", "app"))
     of = play({"when": "incident.severity == 'P3'"}, {"steps": steps})
 
-    def classified(effect: moves.Write) -> moves.Outcome:
+    def classified(effect: moves.Write) -> outcomes.Outcome:
         if effect.step == "restart":
             of.say(Verb.Classify, severity="P3")
         return of._write(effect)

@@ -13,7 +13,7 @@ from stanch.domain.incident import Phase
 from stanch.domain.messages import MOST, MessageRecord, MessageState
 from stanch.domain.plan import Occasion, Pin
 from stanch.domain.timeline import File
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from tests.unit.play import DIGEST, NO, Play, approval, option, plan
 
 TEXTS = {"P0": "sha256:" + "1" * 64, "P1": "sha256:" + "2" * 64}
@@ -29,12 +29,12 @@ def play(*more: MessageRecord, **changes: Any) -> Play:
     """Its policy tells everybody how grave it is."""
     made = Play(**{"plan": ASKED, **changes})
 
-    def resolve(effect: moves.Resolve) -> moves.Resolved:
+    def resolve(effect: moves.Resolve) -> outcomes.Resolved:
         severity = made.status.classified.severity if made.status.classified else "P0"
         made.plan = replace(made.plan, attempt=effect.attempt, occasion=Occasion("availability", severity, "frontend"))
         records = (drafted(severity), *more)
         files = tuple(File(record.file, record.digest.removeprefix("sha256:"), 8) for record in records if record.digest)
-        return moves.Resolved(made.plan, DIGEST, Pin("aureus"), "", {}, "file:///packs/x", levels=("P0", "P1"), messages=records,
+        return outcomes.Resolved(made.plan, DIGEST, Pin("aureus"), "", {}, "file:///packs/x", levels=("P0", "P1"), messages=records,
                               drafts=files)  # fmt: skip
 
     made.answers[moves.Resolve] = resolve

@@ -9,6 +9,8 @@ planted in `make test-unit`; `make test` (or STANCH_MUTATIONS=all) plants all of
 from __future__ import annotations
 import __future__
 
+import builtins
+import dis
 import importlib
 import inspect
 import os
@@ -70,23 +72,23 @@ MUTANTS = (
     Mutant("the intent is not stored before the write", "runtime.case:Case.write_status", "if patch:",
            "if \"'Intended'\" in str(patch):\n        self.raw = {**self.raw, 'status': codec.status_to_json(status)}\n"
            "    elif patch:", early=True),
-    Mutant("the debt has no time before the change is made", "engine.reverting:owe", "replace(debt, due_at=due,",
+    Mutant("the debt has no time before the change is made", "engine.debts:owe", "replace(debt, due_at=due,",
            "replace(debt, due_at=None,"),
     Mutant("a revert overwrites what somebody else wrote", "actions.takeback:owed", "if contested:", "if ():",
            focus="what was changed is edited"),
     Mutant("a conflict counts as done", "engine.reverting:prepare", "RevertState.Conflict, contested",
            "RevertState.Done, contested", focus="what was changed is edited"),
-    Mutant("the wake time of what is owed is forgotten", "engine.reverting:next_at", "return min(times, default=None)",
+    Mutant("the wake time of what is owed is forgotten", "engine.debts:next_at", "return min(times, default=None)",
            "return None", early=True),
     Mutant("the time of a revert counts from the new leader's start", "engine.decide:begin", "turn.set(epoch=turn.epoch)",
            "turn.set(epoch=turn.epoch, reverts=tuple(replace(debt, due_at=debt.due_at and turn.now + timedelta(minutes=20))"
            " for debt in turn.status.reverts))", focus="it dies with a change made"),
-    Mutant("what is owed is taken back before its time", "engine.reverting:due", "<= (by or turn.now)",
-           "<= (by or turn.now) + timedelta(hours=1)"),
+    Mutant("what is owed is taken back before its time", "engine.debts:due",
+           "record.due_at <= (by or turn.now)", "record.due_at"),
     Mutant("the epoch is not fenced", "runtime.write:fence", "return await cluster.patch(", "return await cluster.get(ref) or (",
            focus="a write is held up"),
     # Two places hold the next option back, diagnosing and the step's own preparation: what both ask is what is spoilt.
-    Mutant("the next option begins before the denied one is taken back", "engine.reverting:after_failure",
+    Mutant("the next option begins before the denied one is taken back", "engine.debts:after_failure",
            "return demand(turn, of", "return names(of", focus=WHEN_ASKED),
     Mutant("the lock is not taken", "runtime.write:lock", "other = await world.locks.lock(target_lease(ref.uid), me)",
            "other = None"),
@@ -119,7 +121,7 @@ MUTANTS = (
            "pending=tuple(self.entries[:1])", early=True),
     Mutant("the seal covers what came after it", "engine.closing:sealing", "sealed=effect.head.seq", "sealed=was.head.seq",
            focus="it is sealed"),
-    Mutant("an abort leaves what is owed", "engine.closing:aborting", "if owed := reverting.opened(turn):", "if owed := ():",
+    Mutant("an abort leaves what is owed", "engine.closing:aborting", "if owed := debts.opened(turn):", "if owed := ():",
            focus="it dies with a change made"),
     Mutant("a suspended policy is not asked", "runtime.write:freeze", 'if not policy["spec"].get("suspended"):', "if True:",
            focus="frozen"),
@@ -148,9 +150,9 @@ MUTANTS = (
            "approval is None or", "approval is None or True or", focus=BETWEEN_STEPS),
     Mutant("a yes stays when what it was for is another change", "engine.choosing:ask_of_change", "approvals=(), at=", "at=",
            focus=WHILE_ASKED),
-    Mutant("an owner is given back before the change is taken back", "engine.reverting:needed", "return record.last and (",
+    Mutant("an owner is given back before the change is taken back", "engine.debts:needed", "return record.last and (",
            "return False and (", focus=SUSPENDED),
-    Mutant("nothing gives a suspended owner back", "engine.reverting:owe", "if outcome.ref is None or not wanted:",
+    Mutant("nothing gives a suspended owner back", "engine.debts:owe", "if outcome.ref is None or not wanted:",
            "if outcome.ref is None or not wanted or step.last:", focus=SUSPENDED),
     Mutant("a change is made though its owner was resumed", "actions.owners:_guard_flux",
            "if owner is not None and not kind.active(owner):", "if owner is not None:", focus=RESUMED),
@@ -173,4 +175,14 @@ def test_planted_bug_is_found(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[mutant.bug.replace(" ", "-") for mutant in MUTANTS])
 def test_each_bug_can_be_planted(mutant: Mutant) -> None:
-    assert mutant.code() != mutant.function.__code__
+    code = mutant.code()
+    assert code != mutant.function.__code__
+    unknown = globals_of(code) - set(mutant.function.__globals__) - set(dir(builtins))
+    assert not unknown, f"the bug speaks of {sorted(unknown)}, which {mutant.where} does not know: it would break, not misbehave"
+
+
+def globals_of(code: CodeType) -> set[str]:
+    """What the code and those nested in it look up in their module."""
+    nested = [const for const in code.co_consts if isinstance(const, CodeType)]
+    own = {str(step.argval) for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL"}
+    return own.union(*map(globals_of, nested))

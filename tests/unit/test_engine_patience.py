@@ -7,7 +7,7 @@ from datetime import timedelta
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Step
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.guards import Block
 from tests.unit.play import NO, T0, Play, approval, option, plan
 
@@ -46,7 +46,7 @@ def test_an_answer_to_a_step_not_longer_than_its_option_takes() -> None:
 
 def test_what_would_lift_a_guard_until_the_option_is_given_up() -> None:
     play = Play(plan=plan(option("undo")))
-    play.answers[moves.Prepare] = moves.Held(Block("MinAvailable", "1 of 2", "at least 1", "more pods"), 5.0)
+    play.answers[moves.Prepare] = outcomes.Held(Block("MinAvailable", "1 of 2", "at least 1", "more pods"), 5.0)
     play.until(Phase.Mitigating)
     assert (play.status.waits_for, play.status.waits_until) == ("more pods", play.status.deadline)
 
@@ -63,7 +63,7 @@ def test_while_somebody_holds_it_up_its_time_stands_still_and_that_of_an_approva
 
 
 def test_who_must_say_what_a_step_has_done_has_no_limit() -> None:
-    play = Play(plan=plan(option("undo")), answers={moves.Write: moves.Unknown("the connection broke")})
+    play = Play(plan=plan(option("undo")), answers={moves.Write: outcomes.Unknown("the connection broke")})
     play.until(Phase.Mitigating)
     assert play.status.waits_for == "Confirm or Reject of undo" and play.status.waits_until is None
 

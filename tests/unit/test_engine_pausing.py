@@ -9,7 +9,7 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Revert, Step
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from tests.unit.play import NO, REVERSIBLE, Play, approval, option, plan
 
 TEN = timedelta(minutes=10)
@@ -56,7 +56,7 @@ def test_nothing_is_changed_until_somebody_resumes_and_its_time_begins_then() ->
 
 def test_what_is_begun_goes_to_its_end_and_the_next_step_waits() -> None:
     steps = (Step("one", "rolloutUndo", "app", expect="ready"), Step("two", "rolloutUndo", "app", expect="ready"))
-    play = Play(plan=plan(option("undo", steps=steps)), answers={moves.Write: moves.Later("Timeout", "no answer", 1.0)})
+    play = Play(plan=plan(option("undo", steps=steps)), answers={moves.Write: outcomes.Later("Timeout", "no answer", 1.0)})
     play.tick()
     play.say(Verb.Hold)
     del play.answers[moves.Write]
@@ -97,7 +97,7 @@ def test_a_time_holds_all_the_same() -> None:
 def test_what_people_are_called_for_meanwhile_stays_said() -> None:
     """Its time has come under the Hold, and somebody has changed the same."""
     play = changed_for_a_time(Revert(after=TEN, on_recovery=False))
-    play.answers[moves.PrepareRevert] = moves.Contested("somebody set it to 7")
+    play.answers[moves.PrepareRevert] = outcomes.Contested("somebody set it to 7")
     play.until(Phase.Mitigated)
     play.say(Verb.Hold)
     play.tick()
@@ -113,7 +113,7 @@ def test_what_people_are_called_for_meanwhile_stays_said() -> None:
 
 def test_who_resumes_is_not_waited_for_any_more_and_who_is_called_still_is() -> None:
     play = changed_for_a_time(Revert(after=TEN, on_recovery=False))
-    play.answers[moves.PrepareRevert] = moves.Contested("somebody set it to 7")
+    play.answers[moves.PrepareRevert] = outcomes.Contested("somebody set it to 7")
     play.until(Phase.Mitigated)
     play.say(Verb.Hold)
     play.now += TEN

@@ -9,7 +9,7 @@ from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase, RecoveryStage, RevertState, Status
 from stanch.domain.plan import Check, Recovery, Revert, Step
 from stanch.domain.timeline import File
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.recovering import RELAPSE
 from tests.unit.play import NO, REVERSIBLE, UNKNOWN, YES, Play, option, plan
 
@@ -155,7 +155,7 @@ def test_recovery_waits_for_what_has_only_its_own_time() -> None:
 
 def test_recovery_waits_for_a_person_where_it_cannot_be_removed() -> None:
     play = recovering()
-    play.answers[moves.PrepareRevert] = moves.Contested("somebody changed it")
+    play.answers[moves.PrepareRevert] = outcomes.Contested("somebody changed it")
     play.until(Phase.Mitigated)
     while (move := play.tick()).wake_at is not None:
         play.now = move.wake_at
@@ -254,11 +254,11 @@ def test_what_is_said_while_the_pack_is_sealed_is_sealed_too() -> None:
     play.until(Phase.Resolved)
     seals: list[int] = []
 
-    def during(effect: moves.Seal) -> moves.Outcome:
+    def during(effect: moves.Seal) -> outcomes.Outcome:
         if not seals:
             play.say(Verb.Acknowledge)
         seals.append(effect.head.seq)
-        return moves.Sealed(File("manifest.json", "e" * 64, 10))
+        return outcomes.Sealed(File("manifest.json", "e" * 64, 10))
 
     play.answers[moves.Seal] = during
     play.say(Verb.Note)

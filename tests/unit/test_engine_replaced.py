@@ -10,12 +10,12 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase
 from stanch.domain.plan import Pin, Step
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.choosing import LOOK_EVERY
 from tests.unit.play import DIGEST, NO, REVERSIBLE, YES, Play, approval, option, plan
 
 NEW = "sha256:" + "e" * 64
-ANEW = moves.Replaced("deployment/frontend was created anew (UID uid-2, the plan is about uid-app)")
+ANEW = outcomes.Replaced("deployment/frontend was created anew (UID uid-2, the plan is about uid-app)")
 STEPS = (Step("first", "rolloutRestart", "app"), Step("undo", "rolloutUndo", "app"))
 
 
@@ -23,9 +23,9 @@ def needing(**roles: int) -> Play:
     """The plan of its second attempt has another digest, as it is about another object."""
     play = Play(plan=plan(option("undo", approval=approval(**roles)), option("restart")))
 
-    def resolve(effect: moves.Resolve) -> moves.Outcome:
+    def resolve(effect: moves.Resolve) -> outcomes.Outcome:
         play.plan = replace(play.plan, attempt=effect.attempt)
-        return moves.Resolved(play.plan, DIGEST if effect.attempt == 1 else NEW, Pin("aureus"), "", {}, "file:///packs/x")
+        return outcomes.Resolved(play.plan, DIGEST if effect.attempt == 1 else NEW, Pin("aureus"), "", {}, "file:///packs/x")
 
     play.answers[moves.Resolve] = resolve
     return play
@@ -41,7 +41,7 @@ def awaiting(**roles: int) -> Play:
 def recreated(play: Play) -> None:
     """Once: the next plan is about the new one."""
 
-    def once(_: moves.Recognize) -> moves.Outcome:
+    def once(_: moves.Recognize) -> outcomes.Outcome:
         del play.answers[moves.Recognize]
         return ANEW
 
@@ -75,10 +75,10 @@ def test_an_approval_of_what_is_gone_is_void_and_asked_again() -> None:
 def test_a_yes_that_comes_while_it_is_looked_is_looked_at_for_itself() -> None:
     play = awaiting(sre=1)
 
-    def look(_: moves.Recognize) -> moves.Outcome:
+    def look(_: moves.Recognize) -> outcomes.Outcome:
         recreated(play)
         play.say(Verb.Approve, role="sre", option="undo")
-        return moves.Done()
+        return outcomes.Done()
 
     play.answers[moves.Recognize] = look
     play.tick()
@@ -116,11 +116,11 @@ def test_the_last_look_is_not_after_the_deadline() -> None:
     assert play.status.options[0].state is OptionState.Denied and play.status.attempt == 1, "silence is a no, whatever is there"
 
 
-UNSEEN = [moves.Later("Unreachable", "no answer", 2.0), moves.Denied("Forbidden", "may not get it")]
+UNSEEN = [outcomes.Later("Unreachable", "no answer", 2.0), outcomes.Denied("Forbidden", "may not get it")]
 
 
 @pytest.mark.parametrize("unseen", UNSEEN)
-def test_what_cannot_be_looked_at_is_looked_at_again_before_it_begins(unseen: moves.Later | moves.Denied) -> None:
+def test_what_cannot_be_looked_at_is_looked_at_again_before_it_begins(unseen: outcomes.Later | outcomes.Denied) -> None:
     play = awaiting(sre=1)
     play.answers[moves.Recognize] = unseen
     play.say(Verb.Approve, role="sre", option="undo")
@@ -133,7 +133,7 @@ def test_what_cannot_be_looked_at_is_looked_at_again_before_it_begins(unseen: mo
 
 
 @pytest.mark.parametrize("unseen", UNSEEN)
-def test_what_can_never_be_looked_at_is_denied_in_the_end(unseen: moves.Later | moves.Denied) -> None:
+def test_what_can_never_be_looked_at_is_denied_in_the_end(unseen: outcomes.Later | outcomes.Denied) -> None:
     play = awaiting(sre=1)
     play.answers[moves.Recognize] = unseen
     play.say(Verb.Approve, role="sre", option="undo")
@@ -147,7 +147,7 @@ def test_a_target_that_is_gone_is_waited_for_and_then_asked_for_anew() -> None:
     play = awaiting(sre=1)
     recreated(play)
     resolve = play.answers[moves.Resolve]
-    play.answers[moves.Resolve] = moves.Denied("TargetNotFound", "there is no Deployment 'frontend'")
+    play.answers[moves.Resolve] = outcomes.Denied("TargetNotFound", "there is no Deployment 'frontend'")
     play.say(Verb.Approve, role="sre", option="undo")
     move = play.tick()
     assert (play.status.phase, play.status.reason, play.status.waits_for) == (Phase.Waiting, "TargetNotFound", "alice")
@@ -175,7 +175,7 @@ class TestBetweenApprovalAndWrite:
     def test_an_approved_option_that_has_done_nothing_is_asked_again(self) -> None:
         play = awaiting(sre=1)
 
-        def prepare(_: moves.Prepare) -> moves.Outcome:
+        def prepare(_: moves.Prepare) -> outcomes.Outcome:
             del play.answers[moves.Prepare]
             return ANEW
 
@@ -189,7 +189,7 @@ class TestBetweenApprovalAndWrite:
         play = Play(plan=plan(option("undo", steps=STEPS, approval=approval(sre=1)), option("restart")), readings={"health": YES})
         play.tick()
 
-        def prepare(effect: moves.Prepare) -> moves.Outcome:
+        def prepare(effect: moves.Prepare) -> outcomes.Outcome:
             play.now += timedelta(seconds=1)
             return REVERSIBLE if effect.step == "first" else ANEW
 

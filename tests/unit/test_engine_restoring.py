@@ -11,7 +11,7 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, Status
 from stanch.domain.plan import Occasion, Pin
-from stanch.engine import moves, restoring
+from stanch.engine import moves, outcomes, restoring
 from tests.unit.play import DIGEST, T0, Play, approval, option, plan
 
 FIVE, HOUR = timedelta(minutes=5), timedelta(hours=1)
@@ -22,11 +22,11 @@ def play(restore: timedelta | None = HOUR, **changes: Any) -> Play:
     """Under a policy that wants an answer within five minutes, and it mitigated within an hour; a P1 within two."""
     made = Play(**{"plan": ASKED, **changes})
 
-    def resolve(effect: moves.Resolve) -> moves.Resolved:
+    def resolve(effect: moves.Resolve) -> outcomes.Resolved:
         severity = made.status.classified.severity if made.status.classified else "P0"
         made.plan = replace(made.plan, attempt=effect.attempt, occasion=Occasion("availability", severity, "frontend"))
         within = restore * (1 if severity == "P0" else 2) if restore else None
-        return moves.Resolved(
+        return outcomes.Resolved(
             made.plan, DIGEST, Pin("aureus"), "", {}, "file:///packs/x", None, "", None, ("P0", "P1"), FIVE, within
         )
 

@@ -11,9 +11,9 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import EvidenceRecord, Phase, RevertState, StepState
 from stanch.domain.plan import Check, FactType, OnMissing, Option, Revert, Step
-from stanch.engine import capturing, moves
+from stanch.engine import capturing, moves, outcomes
+from stanch.engine.debts import next_at
 from stanch.engine.parts import Reading
-from stanch.engine.reverting import next_at
 from tests.unit.play import APP, NO, REVERSIBLE, T0, TRUSTED, YES, Play, option, plan
 
 HOUR = timedelta(hours=1)
@@ -108,7 +108,7 @@ def test_intent_of_a_revert_is_stored_before_it_is_written_and_observed_after_a_
 
 def test_somebody_elses_edit_is_a_conflict_that_waits_for_a_person() -> None:
     play = boxed(Revert(HOUR, on_recovery=False))
-    play.answers[moves.PrepareRevert] = moves.Contested("MODE is by-hand")
+    play.answers[moves.PrepareRevert] = outcomes.Contested("MODE is by-hand")
     play.until(Phase.Mitigated)
     play.now = due(play)
     move = play.tick()
@@ -118,7 +118,7 @@ def test_somebody_elses_edit_is_a_conflict_that_waits_for_a_person() -> None:
 
 def test_what_is_gone_is_abandoned_and_said() -> None:
     play = boxed(Revert(HOUR, on_recovery=False))
-    play.answers[moves.PrepareRevert] = moves.Gone("deployment frontend is gone")
+    play.answers[moves.PrepareRevert] = outcomes.Gone("deployment frontend is gone")
     play.until(Phase.Mitigated)
     play.now = due(play)
     play.until(Phase.Resolved)
@@ -169,7 +169,7 @@ def test_option_that_helped_keeps_what_was_not_temporary() -> None:
 def test_next_option_waits_for_a_person_where_the_denied_one_could_not_be_taken_back() -> None:
     play = boxed(None, option("restart"), revert_on_failure=True)
     play.readings = {"health": NO}
-    play.answers[moves.PrepareRevert] = moves.Contested("somebody changed it")
+    play.answers[moves.PrepareRevert] = outcomes.Contested("somebody changed it")
     play.until(Phase.Escalated)
     assert "1/option/restart" not in play.lines and play.status.reason == "RevertConflict"
 
@@ -190,7 +190,7 @@ def test_a_revert_waits_until_its_step_was_observed() -> None:
     assert order == ["Write", "PrepareRevert"] and play.taken == [TOKEN]
 
 
-def default(play: Play, effect: Any) -> moves.Outcome:
+def default(play: Play, effect: Any) -> outcomes.Outcome:
     return {moves.Write: play._write, moves.PrepareRevert: play._preparerevert}[type(effect)](effect)
 
 
@@ -200,7 +200,7 @@ def test_a_write_that_is_refused_when_it_is_tried_again_is_still_owed() -> None:
     until_effect(play, moves.Write)
     play.written.append(TOKEN)
     play.epoch = 2
-    play.answers[moves.Write] = moves.Denied("Forbidden", "no right to patch")
+    play.answers[moves.Write] = outcomes.Denied("Forbidden", "no right to patch")
     rest(play)
     assert play.status.steps[0].state is StepState.Refused
     assert play.taken == [TOKEN], "it was there, and is taken back"
@@ -210,7 +210,7 @@ def test_a_write_that_was_observed_not_to_be_there_is_not_owed() -> None:
     play = boxed(timeout=timedelta(minutes=1))
     until_effect(play, moves.Write)
     play.epoch = 2
-    play.answers[moves.Prepare] = moves.Later("Busy", "locked", 5.0)
+    play.answers[moves.Prepare] = outcomes.Later("Busy", "locked", 5.0)
     play.tick()
     assert play.status.steps[0].state is StepState.Failed and play.status.reverts == ()
 
@@ -220,7 +220,7 @@ def test_an_abort_that_may_not_observe_still_owes() -> None:
     until_effect(play, moves.Write)
     play.written.append(TOKEN)
     play.epoch = 2
-    play.answers[moves.Write] = moves.Denied("Forbidden", "no right to patch")
+    play.answers[moves.Write] = outcomes.Denied("Forbidden", "no right to patch")
     play.say(Verb.Abort)
     play.until(Phase.Aborted)
     assert play.taken == [TOKEN]
@@ -233,10 +233,10 @@ def test_evidence_that_could_not_be_had_for_a_revert_is_no_evidence_for_a_step()
     """A time-box is not held up by it, the next option is."""
     play = boxed(None, option("restart"), revert_on_failure=True)
     play.readings = {"health": NO}
-    play.answers[moves.PrepareRevert] = moves.Gone("it is gone")
+    play.answers[moves.PrepareRevert] = outcomes.Gone("it is gone")
     until_effect(play, moves.PrepareRevert)
     play.now += timedelta(minutes=2)
-    play.answers[moves.Capture] = moves.Later("Timeout", "the kubelet does not answer", 1.0)
+    play.answers[moves.Capture] = outcomes.Later("Timeout", "the kubelet does not answer", 1.0)
     play.until(Phase.Escalated)
     assert play.status.reason == "EvidenceIncomplete" and play.written == [TOKEN]
 
@@ -274,7 +274,7 @@ def test_consumers_are_restarted_after_what_they_read_was_taken_back() -> None:
 
 def test_consumers_wait_while_it_cannot_be_taken_back_and_nothing_spins() -> None:
     play = followed()
-    play.answers[moves.PrepareRevert] = moves.Later("TargetLocked", "locked", 5.0)
+    play.answers[moves.PrepareRevert] = outcomes.Later("TargetLocked", "locked", 5.0)
     play.now = due(play)
     move = play.tick()
     assert play.taken == [] and move.wake_at == play.now + timedelta(seconds=5)
@@ -322,7 +322,7 @@ def test_an_extension_of_what_is_not_owed_has_no_effect(about: dict[str, str]) -
 
 def test_an_extension_comes_too_late_once_it_is_being_taken_back() -> None:
     play = boxed(Revert(HOUR, on_recovery=False))
-    play.answers[moves.PrepareRevert] = moves.Later("Busy", "not now", 5.0)
+    play.answers[moves.PrepareRevert] = outcomes.Later("Busy", "not now", 5.0)
     play.until(Phase.Mitigated)
     play.now = due(play)
     play.tick()

@@ -12,7 +12,7 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, RevertState, StepState
 from stanch.domain.plan import Revert, Step
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from tests.unit.play import NO, REVERSIBLE, Play, option, plan
 from tests.unit.test_engine_reverts import HOUR, due, followed, rest, states
 
@@ -52,10 +52,10 @@ def losing(play: Play, kind: type, step: str, after: float, arrived: Callable[[s
     usual = {moves.Write: play._write, moves.WriteRevert: play._writerevert}[kind]
     lost = iter([step])
 
-    def write(effect: Any) -> moves.Outcome:
+    def write(effect: Any) -> outcomes.Outcome:
         if effect.token.endswith(f"/{step}") and next(lost, ""):
             arrived(effect.token)
-            return moves.Later("Timeout", "no answer in time; whether it took effect is unknown", after)
+            return outcomes.Later("Timeout", "no answer in time; whether it took effect is unknown", after)
         return usual(effect)
 
     play.answers[kind] = write
@@ -105,7 +105,7 @@ def test_a_due_revert_comes_between_two_steps_of_one_walk() -> None:
     slow = [Step(f"slow-{number}", "exec", "app", expect="done", at_most_once=True) for number in range(3)]
     play = playing(boxed("one", MINUTE), *slow, timeout=2 * HOUR)
 
-    def write(effect: moves.Write) -> moves.Outcome:
+    def write(effect: moves.Write) -> outcomes.Outcome:
         play.now += 9 * MINUTE if effect.step.startswith("slow") else timedelta()
         return play._write(effect)
 
@@ -122,11 +122,11 @@ def test_an_outcome_is_not_taken_for_that_of_one_that_became_due_meanwhile() -> 
     play = playing(boxed("one", HOUR), boxed("two", HOUR + SECOND))
     play.until(Phase.Mitigated)
 
-    def prepare(effect: moves.PrepareRevert) -> moves.Outcome:
+    def prepare(effect: moves.PrepareRevert) -> outcomes.Outcome:
         if not effect.token.endswith("/one"):
             return play._preparerevert(effect)
         play.now += 2 * SECOND
-        return moves.Unneeded("somebody took it back already")
+        return outcomes.Unneeded("somebody took it back already")
 
     play.answers[moves.PrepareRevert] = prepare
     play.now = due_of(play, "one")
@@ -138,17 +138,17 @@ def test_an_outcome_is_not_taken_for_that_of_one_that_became_due_meanwhile() -> 
 @pytest.mark.parametrize(
     ("outcome", "state"),
     [
-        (moves.Gone("the deployment is gone"), RevertState.Abandoned),
-        (moves.Unneeded("it is back already"), RevertState.Done),
-        (moves.Contested("somebody set it to 7"), RevertState.Conflict),
-        (moves.Denied("Forbidden", "no right to get"), RevertState.Blocked),
+        (outcomes.Gone("the deployment is gone"), RevertState.Abandoned),
+        (outcomes.Unneeded("it is back already"), RevertState.Done),
+        (outcomes.Contested("somebody set it to 7"), RevertState.Conflict),
+        (outcomes.Denied("Forbidden", "no right to get"), RevertState.Blocked),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, RevertState) else "",
 )
-def test_an_outcome_is_not_taken_for_that_of_one_that_a_person_asks_for(outcome: moves.Outcome, state: RevertState) -> None:
+def test_an_outcome_is_not_taken_for_that_of_one_that_a_person_asks_for(outcome: outcomes.Outcome, state: RevertState) -> None:
     play = both_owed()
 
-    def prepare(effect: moves.PrepareRevert) -> moves.Outcome:
+    def prepare(effect: moves.PrepareRevert) -> outcomes.Outcome:
         if not effect.token.endswith("/one"):
             return play._preparerevert(effect)
         if not play.decisions:
@@ -163,16 +163,16 @@ def test_an_outcome_is_not_taken_for_that_of_one_that_a_person_asks_for(outcome:
 
 def test_an_outcome_for_what_a_person_released_meanwhile_is_nobody_elses() -> None:
     play = both_owed(HOUR, HOUR)
-    play.answers[moves.PrepareRevert] = moves.Denied("Forbidden", "no right to get")
+    play.answers[moves.PrepareRevert] = outcomes.Denied("Forbidden", "no right to get")
     play.now = max(due_of(play, "one"), due_of(play, "two"))
     rest(play)
     assert states(play) == dict.fromkeys(("one", "two"), RevertState.Blocked)
 
-    def prepare(effect: moves.PrepareRevert) -> moves.Outcome:
+    def prepare(effect: moves.PrepareRevert) -> outcomes.Outcome:
         if not effect.token.endswith("/two"):
             return play._preparerevert(effect)
         play.say(Verb.Confirm, option="undo", step="two")
-        return moves.Gone("the deployment is gone")
+        return outcomes.Gone("the deployment is gone")
 
     play.answers[moves.PrepareRevert] = prepare
     play.until(Phase.Resolved)
@@ -208,7 +208,7 @@ def test_taking_back_what_is_followed_takes_back_what_follows_it() -> None:
 def test_what_follows_can_be_asked_for_again_once_it_is_alone() -> None:
     play = followed()
     play.answers[moves.PrepareRevert] = lambda effect: (
-        moves.Denied("Forbidden", "no right to patch") if effect.token.endswith("restart") else play._preparerevert(effect)
+        outcomes.Denied("Forbidden", "no right to patch") if effect.token.endswith("restart") else play._preparerevert(effect)
     )
     play.now = due(play)
     rest(play)

@@ -12,7 +12,7 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase
 from stanch.domain.plan import Occasion, Pin
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.figures import Block
 from tests.unit.play import DIGEST, NO, T0, Play, approval, option, plan
 
@@ -26,12 +26,12 @@ def play(said: str = "P0", respond: Mapping[str, timedelta] | None = None, **cha
     plan."""
     made = Play(**{"plan": ASKED, **changes})
 
-    def resolve(effect: moves.Resolve) -> moves.Resolved:
+    def resolve(effect: moves.Resolve) -> outcomes.Resolved:
         severity = made.status.classified.severity if made.status.classified else said
         made.plan = replace(made.plan, attempt=effect.attempt, occasion=Occasion("availability", severity, "frontend"))
         digest = DIGEST if severity == "P0" else OTHER
         within = (respond or {}).get(severity, FIVE)
-        return moves.Resolved(made.plan, digest, Pin("aureus"), "", {}, "file:///packs/x", None, "", None, ("P0", "P1"), within)
+        return outcomes.Resolved(made.plan, digest, Pin("aureus"), "", {}, "file:///packs/x", None, "", None, ("P0", "P1"), within)
 
     made.answers[moves.Resolve] = resolve
     return made
@@ -246,7 +246,7 @@ def test_escalated_it_is_planned_with_it_once_somebody_resumes() -> None:
 def test_what_came_back_without_its_past_is_not_planned_for_that() -> None:
     made = play(plan=plan(option("restart")))
     resolve = made.answers[moves.Resolve]
-    made.answers[moves.Resolve] = moves.CameBack("its status was lost", made.status.pack.head)
+    made.answers[moves.Resolve] = outcomes.CameBack("its status was lost", made.status.pack.head)
     made.until(Phase.Waiting)
     made.say(Verb.Classify, severity="P1")
     made.tick()
@@ -289,7 +289,7 @@ def test_let_run_and_held_up_it_is_not_run_any_more_once_it_is_of_another_severi
     made = play(plan=BYPASS)
     made.until(Phase.AwaitingApproval)
     pods = Block("MinAvailable", "0 of 3 would stay", "at least 1 must stay", "more available pods")
-    made.answers[moves.Prepare] = moves.Held(pods, 5.0)
+    made.answers[moves.Prepare] = outcomes.Held(pods, 5.0)
     both_approve(made)
     made.until(Phase.Mitigating)
     del made.answers[moves.Prepare]

@@ -11,7 +11,7 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import OptionState, Phase, StepRecord, StepState
 from stanch.domain.plan import Check, FactType, OnFailure, Step
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.engine.moves import Move
 from tests.unit.play import NO, UNKNOWN, YES, Play, option, plan
 
@@ -144,16 +144,16 @@ def test_an_abort_ends_the_waiting() -> None:
 # Its own course.
 
 
-def course(*outcomes: moves.Outcome) -> Play:
+def course(*said: outcomes.Outcome) -> Play:
     play = running(JOB)
-    play.answers[moves.Write] = moves.Written("Job created", found=False, underway=True)
-    left = list(outcomes)
+    play.answers[moves.Write] = outcomes.Written("Job created", found=False, underway=True)
+    left = list(said)
     play.answers[moves.Settle] = lambda _: left.pop(0) if len(left) > 1 else left[0]
     return play
 
 
 def test_what_goes_on_by_itself_is_asked_until_it_is_over() -> None:
-    running, over = moves.Later("Underway", "1 of 3", 2.0), moves.Written("3 of 3", found=True, output=42)
+    running, over = outcomes.Later("Underway", "1 of 3", 2.0), outcomes.Written("3 of 3", found=True, output=42)
     play = course(running, running, over)
     move = play.tick()
     assert record(play, "job").state is StepState.Waiting and move.wake_at == play.now + timedelta(seconds=2)
@@ -163,7 +163,7 @@ def test_what_goes_on_by_itself_is_asked_until_it_is_over() -> None:
 
 
 def test_a_new_leader_asks_on_and_writes_nothing_again() -> None:
-    play = course(moves.Later("Underway", "1 of 3", 2.0))
+    play = course(outcomes.Later("Underway", "1 of 3", 2.0))
     play.tick()
     play.performed.clear()
     play.epoch = 2
@@ -172,13 +172,13 @@ def test_a_new_leader_asks_on_and_writes_nothing_again() -> None:
 
 
 def test_what_went_wrong_in_the_end_fails_the_option() -> None:
-    play = course(moves.Written("it ended", found=True, failed="exit code 1"))
+    play = course(outcomes.Written("it ended", found=True, failed="exit code 1"))
     play.tick()
     assert record(play, "job").state is StepState.Failed and "exit code 1" in play.status.options[0].message
 
 
 def test_what_is_not_over_in_time_fails_the_option() -> None:
-    play = course(moves.Later("Underway", "1 of 3", 2.0))
+    play = course(outcomes.Later("Underway", "1 of 3", 2.0))
     play.tick()
     play.now += JOB.timeout
     play.tick()
@@ -186,7 +186,7 @@ def test_what_is_not_over_in_time_fails_the_option() -> None:
 
 
 def test_what_cannot_be_asked_for_good_fails_the_option() -> None:
-    play = course(moves.Denied("NotFound", "the Job is gone"))
+    play = course(outcomes.Denied("NotFound", "the Job is gone"))
     play.tick()
     assert record(play, "job").state is StepState.Failed and play.status.options[0].state is OptionState.Failed
 
@@ -258,7 +258,7 @@ def test_the_options_time_ends_a_smoke_test() -> None:
 def indeterminate() -> Play:
     """A step whose answer was lost, and that must not be done twice."""
     play = running(Step("send", "http", "app", at_most_once=True), timeout=5 * MINUTE)
-    play.answers[moves.Write] = moves.Unknown("no answer within 10 s")
+    play.answers[moves.Write] = outcomes.Unknown("no answer within 10 s")
     play.tick()
     return play
 
@@ -304,7 +304,7 @@ def test_an_abort_says_what_is_not_known() -> None:
 @pytest.mark.parametrize("over", [False, True])
 def test_an_abort_says_that_a_job_was_begun(over: bool) -> None:
     """Nobody waits for its end any more, and it runs on."""
-    play = course(moves.Later("Underway", "it runs", 2.0))
+    play = course(outcomes.Later("Underway", "it runs", 2.0))
     play.tick()
     assert record(play, "job").state is StepState.Waiting
     if over:

@@ -11,11 +11,11 @@ import pytest
 from stanch.domain.decision import Verb
 from stanch.domain.incident import Phase, RevertState, Status
 from stanch.domain.plan import Option, Revert
-from stanch.engine import moves
+from stanch.engine import moves, outcomes
 from stanch.runtime.announce import kind_of
 from tests.unit.play import APP, NO, Play, approval, option, plan
 
-BACK = moves.Prepared("42", "", "back")
+BACK = outcomes.Prepared("42", "", "back")
 BOX = Revert(timedelta(minutes=5), on_recovery=False)
 
 
@@ -24,8 +24,8 @@ def boxed(then: Option | None = None, **changes: Any) -> Play:
     undo = option("undo")
     steps = (replace(undo.steps[0], reversible=True, revert=BOX),)
     play = Play(plan(replace(undo, steps=steps, **changes), *([then] if then else [])))
-    play.answers[moves.Prepare] = moves.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2", image="image", ref=APP)
-    play.answers[moves.PrepareRevert] = moves.Contested("somebody set it to 7")
+    play.answers[moves.Prepare] = outcomes.Prepared("41", "sha256:" + "b" * 64, "revision 3 -> 2", image="image", ref=APP)
+    play.answers[moves.PrepareRevert] = outcomes.Contested("somebody set it to 7")
     return play
 
 
@@ -54,7 +54,7 @@ def test_a_conflict_that_people_settle_lets_the_incident_resolve(verb: Verb) -> 
     play = boxed()
     play.until(Phase.Mitigated)
     past_due(play)
-    play.answers[moves.PrepareRevert] = moves.Unneeded("nothing of it is left")
+    play.answers[moves.PrepareRevert] = outcomes.Unneeded("nothing of it is left")
     play.say(verb, option="undo", step="undo")
     play.until(Phase.Resolved)
     assert owed(play) == [RevertState.Released if verb is Verb.Confirm else RevertState.Done]
@@ -75,7 +75,7 @@ def test_a_conflict_while_people_decide_is_added_to_what_they_decide_and_goes_wh
 
 def test_what_may_not_be_taken_back_calls_people_once_and_is_tried_again() -> None:
     play = boxed()
-    play.answers[moves.PrepareRevert] = moves.Denied("Forbidden", "no right to patch")
+    play.answers[moves.PrepareRevert] = outcomes.Denied("Forbidden", "no right to patch")
     play.until(Phase.Mitigated)
     past_due(play)
     assert owed(play) == [RevertState.Blocked] and kind_of(play.status)["type"] == "Warning"
@@ -84,7 +84,7 @@ def test_what_may_not_be_taken_back_calls_people_once_and_is_tried_again() -> No
         play.now += timedelta(seconds=31)
         play.tick()
     assert len(play.chain) == said, "the same refusal again is no news, and no evidence is captured for it"
-    play.answers |= {moves.PrepareRevert: BACK, moves.WriteRevert: moves.Written("back", found=False)}
+    play.answers |= {moves.PrepareRevert: BACK, moves.WriteRevert: outcomes.Written("back", found=False)}
     play.until(Phase.Resolved)
     assert owed(play) == [RevertState.Done]
     wanted = [type(e).__name__ for e in play.performed if isinstance(e, moves.Capture | moves.WriteRevert)]
@@ -95,7 +95,7 @@ def test_what_may_be_read_and_not_be_written_calls_people_once_and_a_person_may_
     play = boxed()
     play.answers |= {
         moves.PrepareRevert: BACK,
-        moves.WriteRevert: moves.Denied("Forbidden", "no patch"),
+        moves.WriteRevert: outcomes.Denied("Forbidden", "no patch"),
     }
     play.until(Phase.Mitigated)
     past_due(play)
@@ -114,11 +114,11 @@ def test_what_may_be_written_again_is_observed_prepared_anew_and_written() -> No
     play = boxed()
     play.answers |= {
         moves.PrepareRevert: BACK,
-        moves.WriteRevert: moves.Denied("Forbidden", "no patch"),
+        moves.WriteRevert: outcomes.Denied("Forbidden", "no patch"),
     }
     play.until(Phase.Mitigated)
     past_due(play)
-    answers = iter([moves.Stale("it was not written"), moves.Written("back", found=False)])
+    answers = iter([outcomes.Stale("it was not written"), outcomes.Written("back", found=False)])
     play.answers[moves.WriteRevert] = lambda _: next(answers)
     play.until(Phase.Resolved)
     assert owed(play) == [RevertState.Done]
@@ -126,7 +126,7 @@ def test_what_may_be_written_again_is_observed_prepared_anew_and_written() -> No
 
 def test_without_a_conflict_nobody_is_called() -> None:
     play = boxed()
-    play.answers |= {moves.PrepareRevert: BACK, moves.WriteRevert: moves.Written("back", found=False)}
+    play.answers |= {moves.PrepareRevert: BACK, moves.WriteRevert: outcomes.Written("back", found=False)}
     play.until(Phase.Resolved)
     assert owed(play) == [RevertState.Done]
     assert not any(status.reason == "RevertConflict" for status in play.statuses)
@@ -141,7 +141,7 @@ def test_who_is_waited_for_beside_a_conflict_is_still_waited_for_when_it_is_sett
     play = boxed()
     play.readings = {"health": NO}
     play.until(Phase.Escalated)
-    play.answers[moves.Resolve] = moves.Denied("NoPlaybook", "there is none any more")
+    play.answers[moves.Resolve] = outcomes.Denied("NoPlaybook", "there is none any more")
     play.say(Verb.Resume)
     play.tick()
     waits = play.status.waits_for
@@ -177,15 +177,15 @@ def test_what_is_prepared_and_refused_again_and_again_is_told_seldom() -> None:
     play = boxed()
     prepared: list[str] = []
 
-    def prepare(effect: moves.PrepareRevert) -> moves.Outcome:
+    def prepare(effect: moves.PrepareRevert) -> outcomes.Outcome:
         prepared.append(effect.token)
         return BACK
 
-    def write(effect: moves.WriteRevert) -> moves.Outcome:
+    def write(effect: moves.WriteRevert) -> outcomes.Outcome:
         # As the runtime has it: what was prepared right before is written, anything else is looked at only.
         fresh = bool(prepared) and not effect.fence
         prepared.clear()
-        return moves.Denied("Forbidden", "a webhook says no") if fresh else moves.Stale("it was not written")
+        return outcomes.Denied("Forbidden", "a webhook says no") if fresh else outcomes.Stale("it was not written")
 
     play.answers |= {moves.PrepareRevert: prepare, moves.WriteRevert: write}
     play.until(Phase.Mitigated)

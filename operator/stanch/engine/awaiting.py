@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from stanch.domain.incident import StepRecord, StepState
 from stanch.domain.plan import Step
-from stanch.engine.moves import Checks, Denied, Later, Move, Read, Readings, Settle, Written
+from stanch.engine.moves import Checks, Move, Read, Settle
+from stanch.engine.outcomes import Denied, Later, Readings, Written
 from stanch.engine.trial import Failed, Hold, Lost, Passed, Pending, Trial, judge, note, summary
 from stanch.engine.turn import Turn, clip, spelled
 

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 
 from stanch.domain.incident import CheckRecord, EvidenceRecord, Phase, RevertState, StepState
 from stanch.domain.plan import OnMissing
-from stanch.engine.moves import Capture, Captured, Denied, Later, Move
+from stanch.engine.moves import Capture, Move
+from stanch.engine.outcomes import Captured, Denied, Later
 from stanch.engine.parts import Reading
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip, spelled

@@ -13,7 +13,8 @@ from stanch.engine import guards
 from stanch.engine.conditions import severity, verdict
 from stanch.engine.expressions import Failed
 from stanch.engine.figures import BY_GUARD, Block, Input
-from stanch.engine.moves import Denied, Differs, Done, Later, Move, Recognize, Replaced
+from stanch.engine.moves import Move, Recognize
+from stanch.engine.outcomes import Denied, Differs, Done, Later, Replaced
 from stanch.engine.transitions import Event
 from stanch.engine.turn import MESSAGE, Turn, clip
 

@@ -7,22 +7,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stanch.domain.incident import TERMINAL, Phase, RevertRecord, StepRecord, StepState
-from stanch.engine import recovering, reverting
+from stanch.engine import debts, recovering, reverting
 from stanch.engine.mitigating import open_intent
-from stanch.engine.moves import (
-    Collect,
-    Denied,
-    Done,
-    Later,
-    Move,
-    Release,
-    Seal,
-    Sealed,
-    Stale,
-    Unknown,
-    Write,
-    Written,
-)
+from stanch.engine.moves import Collect, Move, Release, Seal, Write
+from stanch.engine.outcomes import Denied, Done, Later, Sealed, Stale, Unknown, Written
 from stanch.engine.summary import unexplained
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
@@ -33,7 +21,7 @@ def aborting(turn: Turn) -> Move | None:
     temporary is taken back; what cannot be is for people."""
     if (intent := open_intent(turn)) and (move := observe(turn, intent)):
         return move
-    if owed := reverting.opened(turn):
+    if owed := debts.opened(turn):
         return take_back(turn, owed)
     written = [f"{r.option}/{r.name}" for r in turn.status.steps if effected(r)]
     unknown = [f"{r.option}/{r.name}" for r in turn.status.steps if r.state is StepState.Indeterminate]
@@ -51,9 +39,9 @@ def effected(record: StepRecord) -> bool:
 
 
 def take_back(turn: Turn, owed: tuple[RevertRecord, ...]) -> Move:
-    reverting.demand(turn, owed)
-    stuck = reverting.stuck(turn)
-    turn.set(waits_for=f"Revert or Confirm of {reverting.names(stuck)}" if stuck else "")
+    debts.demand(turn, owed)
+    stuck = debts.stuck(turn)
+    turn.set(waits_for=f"Revert or Confirm of {debts.names(stuck)}" if stuck else "")
     return turn.move(wake_in=timedelta() if reverting.next_one(turn) else None)
 
 
@@ -65,7 +53,7 @@ def observe(turn: Turn, intent: StepRecord) -> Move | None:
         turn.put_step(replace(intent, state=StepState.Done, done_at=turn.now))
     elif stale := turn.take(Write, Stale):
         turn.put_step(replace(intent, state=StepState.Failed, message=clip(f"aborted before it was written: {stale.message}")))
-        reverting.forget(turn, intent.token)
+        debts.forget(turn, intent.token)
     elif denied := turn.take(Write, Denied):
         # What was not to be observed is still owed: what is not there needs no taking back.
         why = f"aborted; whether it was written is not known: {denied.message}"
@@ -97,7 +85,7 @@ def releasing(turn: Turn) -> Move | None:
         return None
     if later := turn.take(Release, Later, Denied):
         return turn.move(wake_in=turn.after(later))
-    return turn.move(Release(tuple(r.ref.uid for r in reverting.opened(turn))))
+    return turn.move(Release(tuple(r.ref.uid for r in debts.opened(turn))))
 
 
 def sealing(turn: Turn) -> Move | None:

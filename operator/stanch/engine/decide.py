@@ -16,6 +16,7 @@ from stanch.engine import (
     calling,
     choosing,
     closing,
+    debts,
     decisions,
     mitigating,
     opening,
@@ -123,20 +124,20 @@ def begin(turn: Turn) -> None:
 def broken(turn: Turn) -> None:
     """What is owed needs no plan, and is still taken back."""
     turn.say(turn.key("broken"), "Read the stored plan", result=f"plan {turn.status.plan_digest} is gone or was changed")
-    event = Event.AbortAsked if reverting.opened(turn) else Event.Broken
+    event = Event.AbortAsked if debts.opened(turn) else Event.Broken
     turn.go(event, "PlanLost", "The stored plan is gone or was changed: nothing further is written")
 
 
 def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
     generation = snapshot.facts.generation
     standing = restoring.marked(move.status, now)
-    counted = replace(standing, open_reverts=len(reverting.open_in(standing)), rests=rests(standing))
+    counted = replace(standing, open_reverts=len(debts.open_in(standing)), rests=rests(standing))
     known = known_by(snapshot.trust, snapshot.status.vouched)
     waits_until = patience.until(counted, snapshot.plan)
     status = named(replace(counted, observed_generation=generation, vouched=known, waits_until=waits_until))
     wake_at = move.wake_at
     if not move.effect and not snapshot.store_error:
-        wake_at = earliest(wake_at, reverting.next_at(status), triage.next_at(status), restoring.next_at(status))
+        wake_at = earliest(wake_at, debts.next_at(status), triage.next_at(status), restoring.next_at(status))
     if status != snapshot.status:
         status = replace(status, wake_at=wake_at)
     conditions = summary.conditions(status, generation, now, snapshot.trust, snapshot.store_error, snapshot.lapses)
@@ -145,10 +146,10 @@ def finish(move: Move, snapshot: Snapshot, now: datetime) -> Move:
 
 def named(status: Status) -> Status:
     """Whatever else the phase waits for, who must settle what could not be taken back stays named (E-18)."""
-    stuck = reverting.stuck_in(status)
+    stuck = debts.stuck_in(status)
     if not stuck or status.phase in SETTLED or calling.ASKED in status.waits_for:
         return status
-    return replace(status, waits_for=clip(calling.waits(reverting.names(stuck), status.waits_for), 253))
+    return replace(status, waits_for=clip(calling.waits(debts.names(stuck), status.waits_for), 253))
 
 
 def earliest(*times: datetime | None) -> datetime | None:

@@ -12,9 +12,10 @@ from datetime import datetime
 
 from stanch.domain.decision import Decision, Verb
 from stanch.domain.incident import TERMINAL, OptionRecord, OptionState, Phase, RevertRecord, RevertState, StepRecord, StepState
-from stanch.engine import awaiting, choosing, messages, mitigating, pausing, reverting, staffing, triage
+from stanch.engine import awaiting, choosing, debts, messages, mitigating, pausing, reverting, staffing, triage
 from stanch.engine.approving import approve, break_glass, unfit, withdrawable
-from stanch.engine.moves import CameBack, Mark
+from stanch.engine.moves import Mark
+from stanch.engine.outcomes import CameBack
 from stanch.engine.summary import unexplained
 from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal
@@ -152,8 +153,8 @@ def close(turn: Turn, decision: Decision) -> Taken:
         return explain(turn, decision)
     if not legal(turn.status.phase, Event.CloseAsked):
         return Taken(False, f"an incident that is {turn.status.phase} cannot be closed")
-    if owed := reverting.opened(turn):
-        return Taken(False, f"{reverting.names(owed)} is still to be taken back: Revert it, or Confirm what cannot be taken back")
+    if owed := debts.opened(turn):
+        return Taken(False, f"{debts.names(owed)} is still to be taken back: Revert it, or Confirm what cannot be taken back")
     if lacks := unexplained(turn.status, decision.postmortem):
         return Taken(False, f"{lacks}: Close with spec.postmortem")
     turn.go(Event.CloseAsked, "Closed", f"Closed by {decision.by}: {decision.reason}")
@@ -171,7 +172,7 @@ def explain(turn: Turn, decision: Decision) -> Taken:
 
 def confirm(turn: Turn, decision: Decision) -> Taken:
     """A person answers for a step: it is so, it took effect, or what could not be taken back was dealt with."""
-    if stuck := revert_of(turn, decision, reverting.stuck(turn)):
+    if stuck := revert_of(turn, decision, debts.stuck(turn)):
         reverting.settle(turn, stuck, RevertState.Released, f"{decision.by}: {decision.reason}", actor=decision.by)
         return Taken(True, f"{decision.option}/{decision.step} is released from being taken back")
     record = waiting(turn, decision)
@@ -212,32 +213,32 @@ def revert_of(turn: Turn, decision: Decision, among: tuple[RevertRecord, ...]) -
 
 
 def extend(turn: Turn, decision: Decision) -> Taken:
-    record = revert_of(turn, decision, reverting.opened(turn))
+    record = revert_of(turn, decision, debts.opened(turn))
     if record is None or record.due_at is None or decision.extend_by is None:
         return Taken(False, f"no change of {decision.option}/{decision.step} is to be taken back at a time")
     if not reverting.may_stay(turn, record, decision.created_at):
         return Taken(False, f"{decision.option}/{decision.step} is being taken back already ({record.state})")
     due = record.due_at + decision.extend_by
-    reverting.postpone(turn, record, due)
+    debts.postpone(turn, record, due)
     return Taken(True, f"{decision.option}/{decision.step} is taken back at {due:%Y-%m-%d %H:%M:%S} UTC instead")
 
 
 def revert(turn: Turn, decision: Decision) -> Taken:
     """Now. What was in conflict is looked at again: whoever asks has mended it."""
-    opened = reverting.opened(turn)
+    opened = debts.opened(turn)
     asked = tuple(r for r in opened if not decision.step or (r.option, r.step) == (decision.option, decision.step))
     if not asked:
         return Taken(False, "nothing of that is to be taken back")
-    if decision.step and (leader := reverting.leader(turn, asked[0])):
-        return Taken(False, f"{reverting.names(asked)} follows {reverting.names((leader,))}: Revert that, and it is done after it")
-    asked += tuple(r for r in opened if r not in asked and reverting.leader(turn, r) in asked)
+    if decision.step and (leader := debts.leader(turn, asked[0])):
+        return Taken(False, f"{debts.names(asked)} follows {debts.names((leader,))}: Revert that, and it is done after it")
+    asked += tuple(r for r in opened if r not in asked and debts.leader(turn, r) in asked)
     for record in asked:
         if record.state in (RevertState.Conflict, RevertState.Blocked):
-            reverting.put(turn, replace(record, state=RevertState.Owed, retry_at=None, asks=False))
+            debts.put(turn, replace(record, state=RevertState.Owed, retry_at=None, asks=False))
         elif decision.step:
-            reverting.put(turn, replace(record, asks=False))
-    reverting.demand(turn, tuple(r for r in reverting.opened(turn) if r.token in {a.token for a in asked}))
-    return Taken(True, f"{reverting.names(asked)} is taken back now")
+            debts.put(turn, replace(record, asks=False))
+    debts.demand(turn, tuple(r for r in debts.opened(turn) if r.token in {a.token for a in asked}))
+    return Taken(True, f"{debts.names(asked)} is taken back now")
 
 
 def nothing_waits(decision: Decision) -> Taken:

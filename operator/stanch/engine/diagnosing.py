@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from stanch.domain.incident import Verdict
 from stanch.domain.plan import Check
-from stanch.engine import calling, reverting
+from stanch.engine import calling, debts
 from stanch.engine.choosing import choosing
 from stanch.engine.conditions import holds
-from stanch.engine.moves import Bind, Bound, Checks, Denied, Later, Move, Read, Readings
+from stanch.engine.moves import Bind, Checks, Move, Read
+from stanch.engine.outcomes import Bound, Denied, Later, Readings
 from stanch.engine.parts import Reading
 from stanch.engine.templates import needs_facts
 from stanch.engine.transitions import Event
@@ -20,7 +21,7 @@ SAID, TOGETHER = 253, 2048
 
 def diagnosing(turn: Turn) -> Move | None:
     # A clock that was set back since the option failed must not let the next one go first.
-    if due := reverting.due(turn, max(turn.now, turn.status.phase_since or turn.now)):
+    if due := debts.due(turn, max(turn.now, turn.status.phase_since or turn.now)):
         return owed(turn, due)
     if not turn.status.diagnosed:
         return diagnose(turn) if turn.plan.diagnosis else learned(turn, {})
@@ -33,12 +34,12 @@ def diagnosing(turn: Turn) -> Move | None:
 
 def owed(turn: Turn, due: tuple) -> Move | None:
     """A denied option is taken back before the next one is tried; where that cannot be done, people are called."""
-    stuck = reverting.stuck(turn)
+    stuck = debts.stuck(turn)
     if not stuck:
         return turn.move()
     why = "; ".join(f"{record.option}/{record.step}: {record.message}" for record in stuck)
     turn.go(Event.RevertStuck, calling.CONFLICT, f"What was changed could not be taken back: {why}",
-            waits_for=calling.waits(reverting.names(stuck), "Resume, Close or Abort"))  # fmt: skip
+            waits_for=calling.waits(debts.names(stuck), "Resume, Close or Abort"))  # fmt: skip
     return None
 
 
@@ -77,8 +78,8 @@ def learn(turn: Turn, check: Check, seen: Reading) -> None:
 
 def false_alarm(turn: Turn) -> None:
     """B-15: validated before containment, and found to be nothing. What an earlier attempt still owes goes first."""
-    if owed := reverting.opened(turn):
-        reverting.demand(turn, owed)
+    if owed := debts.opened(turn):
+        debts.demand(turn, owed)
         return
     changed = "nothing was changed" if turn.status.attempt == 1 else "nothing was changed in this attempt"
     turn.say(turn.key("false-alarm"), "Diagnose", expectation="there is something to mitigate",

@@ -7,26 +7,12 @@ from datetime import timedelta
 
 from stanch.domain.incident import OptionState, StepRecord, StepState
 from stanch.domain.plan import OnFailure, Step
-from stanch.engine import capturing, choosing, guards, pausing, reverting
+from stanch.engine import capturing, choosing, debts, guards, pausing, reverting
 from stanch.engine.awaiting import await_end, begun, end
 from stanch.engine.conditions import holds
 from stanch.engine.figures import BY_GUARD, Input
-from stanch.engine.moves import (
-    FROZEN,
-    LOCKED,
-    Denied,
-    Differs,
-    Held,
-    Later,
-    Move,
-    Prepare,
-    Prepared,
-    Replaced,
-    Stale,
-    Unknown,
-    Write,
-    Written,
-)
+from stanch.engine.moves import Move, Prepare, Write
+from stanch.engine.outcomes import FROZEN, LOCKED, Denied, Differs, Held, Later, Prepared, Replaced, Stale, Unknown, Written
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
@@ -131,7 +117,7 @@ def prepare(turn: Turn, step: Step, record: StepRecord | None) -> Move | None:
         return None
     if block := choosing.held_back(turn):
         return hold(turn, step, Held(block, ASK_AGAIN))
-    if step.reversible and reverting.full(turn):
+    if step.reversible and debts.full(turn):
         refuse(turn, step, Denied("TooManyReverts", "the incident owes as many reverts as its status can hold"))
         return None
     return make_way(turn) or turn.move(Prepare(turn.option.name, step.name, token(turn, step)))
@@ -165,7 +151,7 @@ def make_way(turn: Turn) -> Move | None:
     """What is due to be taken back goes first, also between two steps; and no step writes beside one that is under way."""
     if reverting.next_one(turn):
         return turn.move(wake_in=timedelta())
-    return turn.move() if reverting.under_way(turn) else None
+    return turn.move() if debts.under_way(turn) else None
 
 
 def token(turn: Turn, step: Step) -> str:
@@ -182,7 +168,7 @@ def intend(turn: Turn, step: Step, record: StepRecord | None, outcome: Prepared)
     )  # fmt: skip
     turn.put_step(intent)
     turn.changed(intent.token, turn.ref(step))
-    owed = reverting.owe(turn, step, intent, outcome)
+    owed = debts.owe(turn, step, intent, outcome)
     key = turn.key("step", turn.option.name, step.name, "intent", str(attempts))
     turn.say(key, f"{step.action} {turn.about(step)}", expectation=step.expect,
              next=f"{outcome.summary}{f'; {owed}' if owed else ''}")  # fmt: skip
@@ -193,7 +179,7 @@ def write(turn: Turn, step: Step, record: StepRecord) -> Move | None:
         return ended(turn, step, finish(turn, step, record, outcome))
     if stale := turn.take(Write, Stale):
         turn.put_step(replace(record, state=StepState.Failed, message=clip(stale.message)))
-        reverting.forget(turn, record.token)
+        debts.forget(turn, record.token)
         turn.say(turn.key("step", turn.option.name, step.name, "stale"), f"{step.action} {turn.about(step)}",
                  result=f"not written: {stale.message}", next="read it again, decide again")  # fmt: skip
         return None
@@ -234,7 +220,7 @@ def refuse(turn: Turn, step: Step, refused: Denied) -> None:
     record = turn.step_record(step.name) or StepRecord(turn.option.name, step.name, StepState.Refused)
     turn.put_step(replace(record, state=StepState.Refused, message=clip(refused.message), done_at=turn.now))
     # A refusal does not tell what an earlier try of the same write has done: what is not there needs no taking back.
-    reverting.demand(turn, tuple(debt for debt in reverting.opened(turn) if debt.token == record.token))
+    debts.demand(turn, tuple(debt for debt in debts.opened(turn) if debt.token == record.token))
     fail(turn, OptionState.Failed, f"step {step.name} refused: {refused.reason}: {refused.message}")
 
 
@@ -282,7 +268,7 @@ def fail(turn: Turn, state: OptionState, why: str) -> None:
     stop = option.on_failure is OnFailure.Stop
     wait_no_more(turn)
     turn.close_option(replace(turn.option_record, state=state, message=clip(why)))
-    taken = reverting.after_failure(turn, option)
+    taken = debts.after_failure(turn, option)
     then = "people decide: Resume, Close or Abort" if stop else "next option"
     turn.say(turn.key("option", option.name, "failed"), f"Option {option.name}", expectation="it helps", result=why,
              next=f"take back {taken}; {then}" if taken else then)  # fmt: skip

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stanch.domain.incident import Mode, Phase
-from stanch.engine import messages, restoring, reverting, triage
-from stanch.engine.moves import CameBack, Denied, Done, Later, Move, Release, Resolve, Resolved
+from stanch.engine import debts, messages, restoring, triage
+from stanch.engine.moves import Move, Release, Resolve
+from stanch.engine.outcomes import CameBack, Denied, Done, Later, Resolved
 from stanch.engine.transitions import Event
 from stanch.engine.turn import Turn, clip
 
@@ -85,7 +86,7 @@ def as_classified(turn: Turn, resolved: Resolved) -> bool:
 
 def give_back(turn: Turn) -> Move | None:
     """What owes a revert stays locked; the debt itself names the object from here on."""
-    owed = tuple(record.ref.uid for record in reverting.opened(turn))
+    owed = tuple(record.ref.uid for record in debts.opened(turn))
     if turn.take(Release, Done):
         turn.set(locked=bool(owed), targets=())
         return None

@@ -10,9 +10,10 @@ from datetime import timedelta
 
 from stanch.domain.duration import spell
 from stanch.domain.incident import SETTLED, TERMINAL, OptionState, Phase, RecoveryStage, Status, Verdict
-from stanch.engine import pausing, reverting
+from stanch.engine import debts, pausing
 from stanch.engine.capturing import attempt, failure, record
-from stanch.engine.moves import Capture, Captured, Checks, Later, Move, Read, Readings
+from stanch.engine.moves import Capture, Checks, Move, Read
+from stanch.engine.outcomes import Captured, Later, Readings
 from stanch.engine.summary import unexplained
 from stanch.engine.transitions import Event
 from stanch.engine.trial import Failed, Hold, Lost, Passed, Pending, Trial, judge, note, summary
@@ -80,7 +81,7 @@ def relapse(turn: Turn, state: OptionState, why: str) -> None:
     if turn.status.option:
         told = f"did not last: {why}" if state is OptionState.Denied else f"not known whether it lasts: {why}"
         turn.close_option(replace(turn.option_record, state=state, message=clip(told)))
-        reverting.after_failure(turn, turn.option)
+        debts.after_failure(turn, turn.option)
     turn.say(turn.key("relapse", str(turn.status.recovery).lower()), "Recover", expectation="the checks hold", result=why,
              next="next option")  # fmt: skip
     turn.set(recovery=None, recovery_since=None)
@@ -89,16 +90,16 @@ def relapse(turn: Turn, state: OptionState, why: str) -> None:
 
 def removing(turn: Turn) -> Move | None:
     """Everything temporary is demanded back once; those bound to their own time alone are waited for."""
-    wanted = tuple(r for r in reverting.opened(turn) if r.due_at is None or (r.on_recovery and r.due_at > turn.now))
+    wanted = tuple(r for r in debts.opened(turn) if r.due_at is None or (r.on_recovery and r.due_at > turn.now))
     if wanted:
         turn.say(turn.key("recovery", "removing", str(len(turn.status.reverts))), "Remove temporary mitigations",
-                 next=reverting.demand(turn, wanted))  # fmt: skip
-    if stuck := reverting.stuck(turn):
-        turn.set(waits_for=f"Revert or Confirm of {reverting.names(stuck)}",
-                 message=clip(f"{reverting.names(stuck)} could not be taken back: {stuck[0].message}"))  # fmt: skip
+                 next=debts.demand(turn, wanted))  # fmt: skip
+    if stuck := debts.stuck(turn):
+        turn.set(waits_for=f"Revert or Confirm of {debts.names(stuck)}",
+                 message=clip(f"{debts.names(stuck)} could not be taken back: {stuck[0].message}"))  # fmt: skip
         return turn.move()
-    if still := reverting.opened(turn):
-        turn.set(waits_for="", message=f"Recovery: {reverting.names(still)} still to be taken back")
+    if still := debts.opened(turn):
+        turn.set(waits_for="", message=f"Recovery: {debts.names(still)} still to be taken back")
         return turn.move()
     since = turn.status.phase_since
     taken = any(r.done_at and since and r.done_at >= since for r in turn.status.reverts)

@@ -12,7 +12,7 @@ from stanch.domain.decision import Decision
 from stanch.domain.incident import SETTLED, Phase, Status
 from stanch.domain.said import AckRecord, ClassRecord
 from stanch.engine import messages
-from stanch.engine.moves import CameBack
+from stanch.engine.outcomes import CameBack
 from stanch.engine.taken import Taken
 from stanch.engine.transitions import Event, legal
 from stanch.engine.turn import Turn

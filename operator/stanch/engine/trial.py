@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from stanch.domain.incident import CheckRecord, Verdict
 from stanch.domain.plan import Check
-from stanch.engine.moves import Later, Readings
+from stanch.engine.outcomes import Later, Readings
 from stanch.engine.parts import Reading
 from stanch.engine.turn import Turn, clip, spelled
 

@@ -14,7 +14,8 @@ from stanch.domain.plan import Option, Plan, Ref, Step
 from stanch.domain.timeline import Entry, File, Line
 from stanch.engine.chain import link
 from stanch.engine.changes import end_of, noted
-from stanch.engine.moves import Denied, Effect, Later, Move, Snapshot
+from stanch.engine.moves import Effect, Move, Snapshot
+from stanch.engine.outcomes import Denied, Later
 from stanch.engine.parts import Value
 from stanch.engine.transitions import Event, after
 from stanch.engine.vouching import bars

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from stanch.domain.duration import spell
 from stanch.domain.incident import OptionState
-from stanch.engine import reverting
+from stanch.engine import debts
 from stanch.engine.mitigating import fail
-from stanch.engine.moves import Checks, Later, Move, Read, Readings
+from stanch.engine.moves import Checks, Move, Read
+from stanch.engine.outcomes import Later, Readings
 from stanch.engine.parts import Reading
 from stanch.engine.transitions import Event
 from stanch.engine.trial import Failed, Hold, Lost, Passed, Pending, Trial, judge, note, summary
@@ -70,7 +71,7 @@ def lose(turn: Turn, why: str) -> None:
 def hold(turn: Turn, readings: Mapping[str, Reading]) -> None:
     note(turn, readings)
     turn.close_option(replace(turn.option_record, state=OptionState.Confirmed, message=clip(summary(readings))))
-    reverting.keep(turn, turn.option.name)
+    debts.keep(turn, turn.option.name)
     turn.say(turn.key("hold", turn.option.name, "held"), "Hold", expectation="the checks stay true", result=summary(readings),
              next="recover")  # fmt: skip
     turn.go(Event.Held, "Held", f"Option {turn.option.name} helped")

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from stanch.domain.plan import Check, Option, Plan, Step
 from stanch.engine.errors import Refused
 from stanch.engine.expressions import Failed, declared_by
-from stanch.engine.moves import Bind, Bound, Outcome
+from stanch.engine.moves import Bind
+from stanch.engine.outcomes import Bound, Outcome
 from stanch.engine.templates import Scope
 from stanch.engine.templates import bind as fill
 from stanch.runtime.case import Case

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from stanch.domain.plan import Plan, Source, Target
 from stanch.engine.chain import canonical
 from stanch.engine.closing import effected
-from stanch.engine.moves import Capture, Captured, Outcome
+from stanch.engine.moves import Capture
+from stanch.engine.outcomes import Captured, Outcome
 from stanch.engine.parts import EffectClass, Reading
 from stanch.engine.turn import spelled
 from stanch.evidence.capture import Place, planned

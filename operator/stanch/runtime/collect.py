@@ -7,7 +7,8 @@ from contextlib import suppress
 from stanch.api.base import API_VERSION
 from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound
-from stanch.engine.moves import Collect, Done, Outcome
+from stanch.engine.moves import Collect
+from stanch.engine.outcomes import Done, Outcome
 from stanch.runtime.case import INCIDENT_LABEL, Case
 from stanch.runtime.world import World
 

@@ -13,12 +13,8 @@ from stanch.engine.moves import (
     Bind,
     Capture,
     Collect,
-    Denied,
     Effect,
-    Held,
-    Later,
     Mark,
-    Outcome,
     Prepare,
     PrepareRevert,
     Read,
@@ -27,10 +23,10 @@ from stanch.engine.moves import (
     Resolve,
     Seal,
     Settle,
-    Stale,
     Write,
     WriteRevert,
 )
+from stanch.engine.outcomes import Denied, Held, Later, Outcome, Stale
 from stanch.runtime.bind import bind
 from stanch.runtime.capture import capture
 from stanch.runtime.case import Case

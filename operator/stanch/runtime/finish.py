@@ -13,7 +13,8 @@ from stanch.domain.incident import StepRecord
 from stanch.domain.objects import DecisionStatus, Standing
 from stanch.domain.plan import Ref
 from stanch.engine.errors import NotFound, Refused
-from stanch.engine.moves import Done, Mark, Outcome, Release, Seal, Sealed
+from stanch.engine.moves import Mark, Release, Seal
+from stanch.engine.outcomes import Done, Outcome, Sealed
 from stanch.kube.locks import target_lease
 from stanch.packs.manifest import ATTEMPTS_BEGUN, CAPTURES_BEGUN
 from stanch.runtime.case import Case

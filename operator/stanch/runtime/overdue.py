@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from stanch.domain.incident import OPEN_REVERTS, SETTLED, Phase
-from stanch.engine.moves import FROZEN
+from stanch.engine.outcomes import FROZEN
 from stanch.engine.ports import Clock, Object
 from stanch.runtime.metrics import Metrics
 from stanch.runtime.queue import Key

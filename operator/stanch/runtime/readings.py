@@ -14,7 +14,8 @@ from stanch.checks.reading import unknown, unread
 from stanch.domain.incident import RevertState, Status
 from stanch.domain.plan import Check, Plan
 from stanch.engine.errors import Failure
-from stanch.engine.moves import Checks, Outcome, Read, Readings
+from stanch.engine.moves import Checks, Read
+from stanch.engine.outcomes import Outcome, Readings
 from stanch.engine.parts import CheckScope, Reading, Value
 from stanch.runtime.case import Case
 from stanch.runtime.world import World

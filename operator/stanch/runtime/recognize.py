@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from stanch.domain.plan import Option, Plan, Ref, Step
 from stanch.engine.errors import NotFound, Refused
-from stanch.engine.moves import Differs, Done, Outcome, Recognize, Replaced
+from stanch.engine.moves import Recognize
+from stanch.engine.outcomes import Differs, Done, Outcome, Replaced
 from stanch.engine.parts import Before, Change, Stage
 from stanch.engine.ports import Cluster
 from stanch.runtime.case import Case

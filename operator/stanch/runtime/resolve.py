@@ -15,7 +15,8 @@ from stanch.domain.severity import Criterion, Rung
 from stanch.domain.timeline import Head
 from stanch.engine.chain import head_of
 from stanch.engine.errors import Failure, NotFound, Refused, Retryable
-from stanch.engine.moves import CameBack, Denied, Outcome, Resolve, Resolved
+from stanch.engine.moves import Resolve
+from stanch.engine.outcomes import CameBack, Denied, Outcome, Resolved
 from stanch.engine.ports import Cluster
 from stanch.engine.severity import propose
 from stanch.engine.summary import PACK_UNAVAILABLE

@@ -9,19 +9,8 @@ from stanch.domain.incident import RevertRecord
 from stanch.domain.plan import Pin, Ref
 from stanch.engine.chain import parse
 from stanch.engine.errors import Conflict, NotFound, Refused
-from stanch.engine.moves import (
-    LOCKED,
-    Contested,
-    Gone,
-    Later,
-    Outcome,
-    Prepared,
-    PrepareRevert,
-    Stale,
-    Unneeded,
-    WriteRevert,
-    Written,
-)
+from stanch.engine.moves import PrepareRevert, WriteRevert
+from stanch.engine.outcomes import LOCKED, Contested, Gone, Later, Outcome, Prepared, Stale, Unneeded, Written
 from stanch.engine.parts import Action, Before, Change, EffectClass, RevertConflict, Stage
 from stanch.engine.ports import Object
 from stanch.runtime import case as cases

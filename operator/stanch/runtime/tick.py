@@ -21,7 +21,6 @@ from stanch.engine.moves import (
     Effect,
     Mark,
     Move,
-    Outcome,
     Prepare,
     PrepareRevert,
     Read,
@@ -33,6 +32,7 @@ from stanch.engine.moves import (
     Write,
     WriteRevert,
 )
+from stanch.engine.outcomes import Outcome
 from stanch.engine.parts import EffectClass
 from stanch.engine.ports import Object
 from stanch.engine.recovering import watched

@@ -14,21 +14,8 @@ from stanch.domain.plan import Ref, Step
 from stanch.engine.chain import canonical
 from stanch.engine.errors import Conflict, NotFound, Refused, Retryable
 from stanch.engine.mitigating import ASK_AGAIN, ITS_TURN
-from stanch.engine.moves import (
-    FROZEN,
-    LOCKED,
-    Held,
-    Later,
-    Outcome,
-    Prepare,
-    Prepared,
-    Replaced,
-    Settle,
-    Stale,
-    Unknown,
-    Write,
-    Written,
-)
+from stanch.engine.moves import Prepare, Settle, Write
+from stanch.engine.outcomes import FROZEN, LOCKED, Held, Later, Outcome, Prepared, Replaced, Stale, Unknown, Written
 from stanch.engine.parts import EPOCH, Action, Before, Change, EffectClass, Effected, Stage
 from stanch.engine.ports import Cluster, Holder, Object
 from stanch.kube.locks import target_lease
